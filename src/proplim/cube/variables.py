@@ -1,0 +1,77 @@
+"""The variables of the cubes: names, dimensions beside the grid, meaning and units.
+
+One table for all three cubes, so that a name means the same quantity everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GRID_DIMS = ("dataset", "activation", "n_train", "width", "temperature", "lambda0", "lambda1", "seed")
+APPROXIMATIONS = ("infinite_width", "proportional", "cavity", "exact")
+STATISTICS = ("mean", "mcse", "ess", "rhat")
+SPLITS = ("train", "test")
+LABELS = (-1, 1)
+STAGES = ("theory", "sampling", "dynamics")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One quantity of the cubes.
+
+    Parameters
+    ----------
+    name, long_name, units, symbol : str
+        `symbol` is LaTeX for figures.
+    dims : tuple of str
+        Dimensions beside the grid and the stage's own (approximation, statistic, or optimizer, replica, time).
+    stages : tuple of str
+        Cubes that hold it.
+    """
+
+    name: str
+    long_name: str
+    symbol: str
+    dims: tuple[str, ...] = ()
+    units: str = "1"
+    stages: tuple[str, ...] = STAGES
+
+
+_SPLIT = ("split",)
+VARIABLES: dict[str, Variable] = {
+    v.name: v
+    for v in (
+        Variable("order_parameter", "order parameter Q of the effective action", "Q", stages=("theory",)),
+        Variable("free_energy", "free energy per hidden unit, S(Q)/2", "S(Q)/2", stages=("theory",)),
+        Variable("readout_variance", "posterior second moment of the readout weights", r"\langle v^2\rangle"),
+        Variable(
+            "hidden_trace_shift",
+            "posterior squared norm of the hidden weights of a unit minus its prior value N0/lambda0",
+            r"\langle |w|^2\rangle - N_0/\lambda_0",
+        ),
+        Variable(
+            "signal_variance",
+            "posterior second moment of the hidden weights along the signal direction u",
+            r"\langle (w\cdot u)^2\rangle",
+        ),
+        Variable(
+            "readout_signal_covariance",
+            "posterior covariance of readout weight and hidden weights along the signal direction u",
+            r"\langle v\,(w\cdot u)\rangle",
+        ),
+        Variable("centroid_distance_sq", "squared distance of the class centroids in feature space", "D", _SPLIT),
+        Variable(
+            "gyration_radius_sq", "squared gyration radius of a class in feature space", "R_s^2", ("split", "label")
+        ),
+        Variable("mse", "mean squared error over the posterior and the inputs", r"\langle (y-f)^2\rangle", _SPLIT),
+        Variable("bias_sq", "squared bias of the posterior predictor", r"\mathrm{bias}^2", _SPLIT),
+        Variable("predictive_variance", "variance of the posterior predictor", r"\mathrm{Var} f", _SPLIT),
+        Variable("accuracy", "accuracy of the sign of the mean predictor", r"\mathrm{accuracy}", _SPLIT),
+        Variable("converged", "1 where the result meets its convergence criteria, else 0", r"\mathrm{converged}"),
+    )
+}
+
+
+def variables_of(stage: str) -> list[Variable]:
+    """Variables that the cube of `stage` holds, in the order of the table."""
+    return [v for v in VARIABLES.values() if stage in v.stages]
