@@ -1,0 +1,54 @@
+"""How this package runs JAX: double precision, one thread for a program, compiled code kept.
+
+Only the sampler and the dynamics call this; nothing here imports JAX before it is called.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+# A product split over threads may add up in another order on another number of cores, so a program runs on
+# one thread; cores are used by running points, chains or replicas side by side.
+_XLA_FLAGS = ("--xla_cpu_multi_thread_eigen=false",)
+
+
+def cache_directory() -> Path:
+    """Folder for compiled programs: ``$PROPLIM_CACHE``, else ``proplim`` in the user's XDG cache folder."""
+    own = os.environ.get("PROPLIM_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proplim"
+
+
+@cache
+def configure_jax() -> None:
+    """Set JAX up once in a process; later calls do nothing.
+
+    Enables float64, turns multi-threaded products on the CPU off (unless the user's own ``XLA_FLAGS`` say
+    otherwise) and keeps compiled programs in :func:`cache_directory`, so that the next process starts without
+    compiling. A cache folder that cannot be written is done without.
+
+    Notes
+    -----
+    XLA reads its flags when the first array is made: call this before. Float64 is a setting of the whole
+    process.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    missing = [flag for flag in _XLA_FLAGS if flag.split("=")[0] not in flags]
+    os.environ["XLA_FLAGS"] = " ".join([flags, *missing]).strip()
+
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    folder = cache_directory() / "jax"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if writable:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
