@@ -33,6 +33,8 @@ class Activation:
         ``mean(c11)`` = E[sigma(h)].
     mean_derivative : callable or None
         ``mean_derivative(c11)`` = E[sigma'(h)].
+    kinks : tuple of float
+        Where sigma or sigma' jumps; numerical integrals are cut there.
 
     Where a closed form is None, :mod:`proplim.kernels` integrates numerically.
     """
@@ -45,6 +47,7 @@ class Activation:
     kernel: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
     mean: Callable[[np.ndarray], np.ndarray] | None = None
     mean_derivative: Callable[[np.ndarray], np.ndarray] | None = None
+    kinks: tuple[float, ...] = ()
 
 
 _REGISTRY: dict[str, Activation] = {}
@@ -72,5 +75,5 @@ def get_activation(activation: str | Activation) -> Activation:
     if isinstance(activation, Activation):
         return activation
     if activation not in _REGISTRY:
-        raise InvalidInput("activation", activation, f"choose from {', '.join(names())}, or register it first")
+        raise InvalidInput("activation", activation, f"choose from {', '.join(names())} or register it")
     return _REGISTRY[activation]
