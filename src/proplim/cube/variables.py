@@ -24,7 +24,8 @@ class Variable:
     name, long_name, units, symbol : str
         `symbol` is LaTeX for figures.
     dims : tuple of str
-        Dimensions beside the grid and the stage's own (approximation, statistic, or optimizer, replica, time).
+        Dimensions beside the grid and the stage's own (approximation, statistic, or optimizer,
+        replica, time).
     stages : tuple of str
         Cubes that hold it.
     """
@@ -59,15 +60,51 @@ VARIABLES: dict[str, Variable] = {
             "posterior covariance of readout weight and hidden weights along the signal direction u",
             r"\langle v\,(w\cdot u)\rangle",
         ),
-        Variable("centroid_distance_sq", "squared distance of the class centroids in feature space", "D", _SPLIT),
         Variable(
-            "gyration_radius_sq", "squared gyration radius of a class in feature space", "R_s^2", ("split", "label")
+            "centroid_distance_sq", "squared distance of the class centroids in feature space", "D", _SPLIT
         ),
-        Variable("mse", "mean squared error over the posterior and the inputs", r"\langle (y-f)^2\rangle", _SPLIT),
+        Variable(
+            "gyration_radius_sq",
+            "squared gyration radius of a class in feature space",
+            "R_s^2",
+            ("split", "label"),
+        ),
+        Variable(
+            "mse", "mean squared error over the posterior and the inputs", r"\langle (y-f)^2\rangle", _SPLIT
+        ),
         Variable("bias_sq", "squared bias of the posterior predictor", r"\mathrm{bias}^2", _SPLIT),
         Variable("predictive_variance", "variance of the posterior predictor", r"\mathrm{Var} f", _SPLIT),
         Variable("accuracy", "accuracy of the sign of the mean predictor", r"\mathrm{accuracy}", _SPLIT),
-        Variable("converged", "1 where the result meets its convergence criteria, else 0", r"\mathrm{converged}"),
+        Variable(
+            "mse_label",
+            "mean squared error on the inputs of a class",
+            r"\langle (y-f)^2\rangle_s",
+            ("split", "label"),
+            stages=("dynamics",),
+        ),
+        Variable(
+            "kernel_alignment",
+            "alignment of the feature kernel with the labels",
+            r"y^\top G y/(|y|^2\,\Vert G\Vert)",
+            _SPLIT,
+            stages=("dynamics",),
+        ),
+        Variable(
+            "tangent_kernel_alignment",
+            "alignment of the tangent kernel with the training labels",
+            r"y^\top\Theta y/(|y|^2\,\Vert\Theta\Vert)",
+            stages=("dynamics",),
+        ),
+        Variable(
+            "tangent_kernel_max",
+            "largest eigenvalue of the tangent kernel on the training inputs",
+            r"\lambda_{\max}(\Theta)",
+            stages=("dynamics",),
+        ),
+        Variable("learning_rate", "step of the optimizer in units of time", r"\eta", stages=("dynamics",)),
+        Variable(
+            "converged", "1 where the result meets its convergence criteria, else 0", r"\mathrm{converged}"
+        ),
     )
 }
 

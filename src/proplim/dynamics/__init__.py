@@ -1,0 +1,6 @@
+"""Training dynamics: networks trained from the prior, observed as in the other cubes."""
+
+from proplim.dynamics._settings import OPTIMIZERS, DynamicsSettings
+from proplim.dynamics._train import train
+
+__all__ = ["OPTIMIZERS", "DynamicsSettings", "train"]

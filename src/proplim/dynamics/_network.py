@@ -1,0 +1,175 @@
+"""The network being trained, in coordinates where a step costs least.
+
+With h_i(x) = w_i . x / sqrt(N0), a gradient step moves w_i by a combination of training inputs only. What
+is integrated is therefore a displacement S from the initial hidden weights, in one of three frames:
+
+dual        w = w0 + X^T S / sqrt(N0), S is (P, N): h = h0 + C S, and S moves by dL/dh itself,
+row space   w = w0 + V S, S is (r, N), V an orthonormal basis of the r-dimensional span of the inputs,
+full        w = w0 + S, S is (N0, N), for optimizers that single out the coordinate axes.
+
+Dual and row space follow the very same trajectory (docs/dynamics.md, section 2).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from proplim.activations import Activation
+from proplim.datasets import Dataset
+from proplim.geometry import class_weights
+
+Array = jax.Array | np.ndarray
+
+
+class Split(NamedTuple):
+    """Inputs of one split as the frame sees them."""
+
+    y: Array
+    """(P_s,) labels."""
+    forward: Array
+    """(P_s, r): preactivations are h0 + forward @ S."""
+    class_weights: Array
+    """(2, P_s) averaging vectors of the classes."""
+
+
+class Problem(NamedTuple):
+    """Data of one grid point in a frame of dimension r."""
+
+    train: Split
+    test: Split
+    backward: Array | None
+    """(r, P): S moves by backward @ (-dL/dh); None where that product is the identity (dual frame)."""
+    gram: Array
+    """(P, P): x_mu . x_nu / N0."""
+    signal: Array
+    """(r,): u . (w - w0) = signal @ S."""
+    prior_norm_sq: float
+    """N0 / lambda0."""
+
+
+class Start(NamedTuple):
+    """A draw of the network from the prior, in the same frame."""
+
+    h_train: Array
+    """(P, N) preactivations."""
+    h_test: Array
+    """(P_test, N)."""
+    overlap: Array
+    """(r, N): w0 . (w - w0) = sum_r overlap * S."""
+    signal: Array
+    """(N,): u . w0."""
+    norm_sq: Array
+    """(N,): |w0|^2."""
+    readout: Array
+    """(N,): v."""
+
+
+class Parameters(NamedTuple):
+    """Where a trajectory is: displacement of the hidden weights and readout."""
+
+    hidden: Array
+    """(r, N): S."""
+    readout: Array
+    """(N,): v."""
+
+
+class Frame(NamedTuple):
+    """A problem and the map that takes hidden weights into it."""
+
+    problem: Problem
+    basis: np.ndarray
+    """(N0, r): w - w0 = basis @ S."""
+
+
+def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, reduce: bool) -> Frame:
+    """Choose the cheapest frame and write the problem in it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    signal : (N0,) array
+        Unit vector u.
+    lambda0 : float
+    reduce : bool
+        Whether the optimizer commutes with rotations of the input space; if not, the full frame is used.
+
+    Notes
+    -----
+    A step costs 4 P r N operations in the row space and 2 P^2 N in the dual frame.
+    """
+    x, n_features = dataset.x_train, dataset.n_features
+    dual = False
+    if not reduce:
+        basis = np.eye(n_features)
+    else:
+        singular, rows = np.linalg.svd(x, full_matrices=False)[1:]
+        rank = max(1, int((singular > singular[0] * max(x.shape) * np.finfo(float).eps).sum()))
+        dual = dataset.n_train < 2 * rank
+        basis = x.T / np.sqrt(n_features) if dual else rows[:rank].T
+    train = x @ basis / np.sqrt(n_features)
+    problem = Problem(
+        train=Split(dataset.y_train, train, class_weights(dataset.y_train)),
+        test=Split(
+            dataset.y_test, dataset.x_test @ basis / np.sqrt(n_features), class_weights(dataset.y_test)
+        ),
+        backward=None if dual else np.ascontiguousarray(train.T),
+        gram=x @ x.T / n_features,
+        signal=basis.T @ signal,
+        prior_norm_sq=n_features / lambda0,
+    )
+    return Frame(problem, basis)
+
+
+def draw_start(
+    frame: Frame,
+    dataset: Dataset,
+    signal: np.ndarray,
+    *,
+    width: int,
+    lambda0: float,
+    lambda1: float,
+    seed: int,
+) -> Start:
+    """Draw w and v from the prior (docs/theory.md, section 1), in the full input space, and project."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal((width, dataset.n_features)) / np.sqrt(lambda0)
+    readout = rng.standard_normal(width) / np.sqrt(lambda1)
+    scale = np.sqrt(dataset.n_features)
+    return Start(
+        h_train=dataset.x_train @ hidden.T / scale,
+        h_test=dataset.x_test @ hidden.T / scale,
+        overlap=frame.basis.T @ hidden.T,
+        signal=hidden @ signal,
+        norm_sq=(hidden**2).sum(1),
+        readout=readout,
+    )
+
+
+def origin(problem: Problem, start: Start) -> Parameters:
+    """Parameters before the first step."""
+    rank = problem.train.forward.shape[1]
+    return Parameters(jnp.zeros((rank, start.readout.shape[0])), jnp.asarray(start.readout))
+
+
+def descent_direction(
+    problem: Problem, start: Start, parameters: Parameters, activation: Activation
+) -> Parameters:
+    """Minus the gradient of L = (1/2) sum_mu (y_mu - f(x_mu))^2, in the frame.
+
+    With residual e = y - f: dv_i = N^(-1/2) sum_mu e_mu sigma(h_i mu), and S moves by
+    e_mu v_i sigma'(h_i mu) / sqrt(N), taken back through the inputs.
+    """
+    hidden, readout = parameters
+    scale = readout.shape[0] ** -0.5
+    h = start.h_train + problem.train.forward @ hidden
+    features = activation.jax_function(h)
+    residual = problem.train.y - scale * (features @ readout)
+    force = (scale * residual)[:, None] * readout[None, :] * activation.jax_derivative(h)
+    return Parameters(
+        force if problem.backward is None else problem.backward @ force,
+        scale * (residual @ features),
+    )
