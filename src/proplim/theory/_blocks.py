@@ -1,0 +1,73 @@
+"""Grid points as flat arrays, worked through in blocks of one fixed size.
+
+Every block has the same shape, padded where points run out. Vectorised operations and matrix products then
+see the same shapes whatever grid a point belongs to, so that its value cannot depend on its neighbours, and
+memory stays bounded however long the grid is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+BLOCK = 256
+"""Points in a block: a multiple of every SIMD width and matrix-product tile."""
+
+
+class Points(NamedTuple):
+    """Grid points of one data set, activation and lambda0, as flat arrays of one length n.
+
+    Parameters
+    ----------
+    temperature : (n,) array
+        T.
+    width : (n,) array
+        N, as floats.
+    lambda1 : (n,) array
+    """
+
+    temperature: np.ndarray
+    width: np.ndarray
+    lambda1: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return len(self.temperature)
+
+
+def in_blocks(
+    function: Callable[..., dict[str, np.ndarray]], *arrays: np.ndarray, block: int = BLOCK
+) -> dict[str, np.ndarray]:
+    """Apply `function` to `arrays` in blocks of exactly `block` rows and join the results.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one (block, ...) array per argument and returns named (block, ...) arrays, row by row.
+    *arrays : (n, ...) arrays
+        Of one length n > 0. The last block is padded by repeating its last row.
+
+    Returns
+    -------
+    dict of (n, ...) arrays
+    """
+    n = len(arrays[0])
+    result: dict[str, np.ndarray] = {}
+    for start in range(0, n, block):
+        stop = min(start + block, n)
+        part = [_padded(np.asarray(a[start:stop]), block) for a in arrays]
+        for name, value in function(*part).items():
+            if name not in result:
+                result[name] = np.empty((n, *value.shape[1:]), dtype=value.dtype)
+            result[name][start:stop] = value[: stop - start]
+    return result
+
+
+def _padded(array: np.ndarray, length: int) -> np.ndarray:
+    missing = length - len(array)
+    if missing:
+        array = np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+    return np.ascontiguousarray(array)

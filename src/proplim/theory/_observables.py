@@ -1,0 +1,209 @@
+"""Observables of Gaussian-process regression with the prior rescaled by Q, in the eigenbasis of the kernel.
+
+With theta = Q/(lambda1 T), t_k = theta kappa_k / (1 + theta kappa_k) and r_k = 1 - t_k = 1 / (1 + theta kappa_k), every
+observable of docs/theory.md, section 3.3, is a linear form in t or r, or the square of an image of
+
+    b_k = kappa_k^(-1/2) t_k yt_k,          Q/(lambda1) K^(1/2) a in the eigenbasis,
+
+under a matrix that the grid does not change. No term is the small difference of large ones as T -> 0 or T -> infinity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from proplim.theory._blocks import Points, in_blocks
+from proplim.theory._spectrum import Spectrum
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """Matrices of the linear forms of one input set (train or test).
+
+    Parameters
+    ----------
+    modes : (n, r) array
+        Psi: the mean predictor is Psi b and K - (its residual) is Psi Psi^T.
+    targets : (n,) array
+        Labels.
+    weights : (2, n) array
+        u_s.
+    prior_centroid, prior_radius : float, (2,) array
+        D and R_s^2 of the prior kernel.
+    centroid : (r,) array
+        ((u_+ - u_-)^T Psi)^2, so that the fall of D with Sigma^-1 is centroid . t / N.
+    radius : (2, r) array
+        u_s^T diag(Psi Psi^T) - (u_s^T Psi)^2 mode by mode.
+    spread : (r,) array
+        Mean over inputs of Psi_k^2.
+    residual : float
+        Mean over inputs of K(x, x) - sum_k Psi_k^2, zero on the training inputs.
+    null_bias_sq : float
+        Mean squared label outside the range of the kernel (training inputs).
+    """
+
+    modes: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    prior_centroid: float
+    prior_radius: np.ndarray
+    centroid: np.ndarray
+    radius: np.ndarray
+    spread: np.ndarray
+    residual: float
+
+
+def _forms(
+    modes: np.ndarray, targets: np.ndarray, weights: np.ndarray, class_kernel: np.ndarray, diagonal: np.ndarray
+) -> _Forms:
+    centroids = weights @ modes
+    squares = modes**2
+    return _Forms(
+        modes=modes,
+        targets=targets,
+        weights=weights,
+        prior_centroid=float(class_kernel[1, 1] + class_kernel[0, 0] - 2.0 * class_kernel[0, 1]),
+        prior_radius=weights @ diagonal - np.diag(class_kernel),
+        centroid=(centroids[1] - centroids[0]) ** 2,
+        radius=weights @ squares - centroids**2,
+        spread=squares.mean(axis=0),
+        residual=float(np.maximum(diagonal - squares.sum(axis=1), 0.0).mean()),
+    )
+
+
+def train_forms(spectrum: Spectrum) -> _Forms:
+    """Forms of the training inputs; Psi = U kappa^(1/2)."""
+    weights = spectrum.class_weights_train
+    return _forms(
+        spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues),
+        spectrum.dataset.y_train,
+        weights,
+        weights @ spectrum.kernel @ weights.T,
+        np.diag(spectrum.kernel),
+    )
+
+
+def test_forms(spectrum: Spectrum) -> _Forms:
+    """Forms of the test inputs; Psi = k(x)^T U kappa^(-1/2)."""
+    return _forms(
+        spectrum.test_modes,
+        spectrum.dataset.y_test,
+        spectrum.class_weights_test,
+        spectrum.test_class_kernel,
+        spectrum.kernel_test_diagonal,
+    )
+
+
+def predictor_and_weights(
+    spectrum: Spectrum, points: Points, order_parameter: np.ndarray, *, feature_learning: bool
+) -> dict[str, np.ndarray]:
+    """All observables at given order parameters.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    points : Points
+        n grid points.
+    order_parameter : (n,) array
+        Q of every point; 1 at infinite width.
+    feature_learning : bool
+        False at infinite width: the feature kernel and the hidden weights keep their prior.
+
+    Returns
+    -------
+    dict of arrays
+        (n,), (n, 2) with `split`, or (n, 2, 2) with `split, label`.
+    """
+    forms = [train_forms(spectrum)]
+    if spectrum.dataset.n_test:
+        forms.append(test_forms(spectrum))
+    null_bias_sq = spectrum.null_label_energy / spectrum.n_train
+    root = np.sqrt(spectrum.eigenvalues)
+    signal = spectrum.signal_modes if feature_learning else None
+    trace = (signal**2).sum(axis=0) if signal is not None else None
+
+    def block(t_: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray) -> dict[str, np.ndarray]:
+        g = q / l1
+        x = (g / t_)[:, None] * spectrum.eigenvalues
+        r = 1.0 / (1.0 + x)
+        t = x * r
+        b = t * spectrum.labels / root
+        result = {"readout_variance": g}
+        splits = [_split(f, t, r, b, g, n, feature_learning) for f in forms]
+        # on the training inputs y - f = U (r yt) and Var f = T t are free of cancellation
+        splits[0]["bias_sq"] = ((r * spectrum.labels) ** 2).sum(-1) / spectrum.n_train + null_bias_sq
+        splits[0]["predictive_variance"] = t_ * t.sum(-1) / spectrum.n_train
+        if len(splits) == 1:
+            splits.append({k: np.full_like(v, np.nan) for k, v in splits[0].items()})
+        for name in splits[0]:
+            result[name] = np.stack([s[name] for s in splits], axis=1)
+        result["mse"] = result["bias_sq"] + result["predictive_variance"]
+        result |= (
+            _hidden_weights(spectrum, signal, trace, t, b, g, n)
+            if feature_learning
+            else {
+                "hidden_trace_shift": np.zeros_like(g),
+                "signal_variance": np.full_like(g, 1.0 / spectrum.lambda0),
+                "readout_signal_covariance": np.zeros_like(g),
+            }
+        )
+        return result
+
+    return in_blocks(block, *points, order_parameter)
+
+
+def _split(
+    forms: _Forms,
+    t: np.ndarray,
+    r: np.ndarray,
+    b: np.ndarray,
+    g: np.ndarray,
+    n: np.ndarray,
+    feature_learning: bool,
+) -> dict[str, np.ndarray]:
+    """Predictor and class geometry on one input set (docs/theory.md, eqs. 3.9-3.11)."""
+    mean = b @ forms.modes.T
+    result = {
+        "bias_sq": ((mean - forms.targets) ** 2).mean(-1),
+        "predictive_variance": g * ((r * forms.spread).sum(-1) + forms.residual),
+        "accuracy": (mean * forms.targets > 0.0).mean(-1),
+    }
+    if feature_learning:
+        centroids = np.stack([(mean * u).sum(-1) for u in forms.weights], axis=-1)
+        squares = np.stack([(mean**2 * u).sum(-1) for u in forms.weights], axis=-1)
+        shift = (centroids[:, 1] - centroids[:, 0]) ** 2 / g - (t * forms.centroid).sum(-1)
+        radius = (squares - centroids**2) / g[:, None]
+        radius = radius - np.stack([(t * form).sum(-1) for form in forms.radius], axis=-1)
+        result["centroid_distance_sq"] = np.maximum(forms.prior_centroid + shift / n, 0.0)
+        result["gyration_radius_sq"] = np.maximum(forms.prior_radius + radius / n[:, None], 0.0)
+    else:
+        result["centroid_distance_sq"] = np.full_like(g, forms.prior_centroid)
+        result["gyration_radius_sq"] = np.repeat(np.maximum(forms.prior_radius, 0.0)[None], len(g), axis=0)
+    return result
+
+
+def _hidden_weights(
+    spectrum: Spectrum,
+    signal: np.ndarray,
+    trace: np.ndarray,
+    t: np.ndarray,
+    b: np.ndarray,
+    g: np.ndarray,
+    n: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Single-unit moments along and across the signal (docs/theory.md, eqs. 3.12-3.15).
+
+    Without any signal (zero labels) the direction u is undefined, and so is the variance along it.
+    """
+    vector = b @ signal.T  # (Q/lambda1) B a in an orthonormal basis
+    norm_sq = (vector**2).sum(-1)
+    has_signal = norm_sq > 0.0
+    back = vector @ signal
+    reduction = (t * back**2).sum(-1) / np.where(has_signal, norm_sq, 1.0)
+    return {
+        "hidden_trace_shift": (norm_sq / g - (t * trace).sum(-1)) / n,
+        "readout_signal_covariance": np.sqrt(norm_sq / n),
+        "signal_variance": np.where(has_signal, 1.0 / spectrum.lambda0 + (norm_sq / g - reduction) / n, np.nan),
+    }

@@ -1,0 +1,143 @@
+"""The theory on a grid: every approximation at every (width, temperature, lambda1).
+
+How to plug in an approximation
+-------------------------------
+Write one function ``solve(spectrum, points) -> dict`` and name it in :func:`_solver`:
+
+- `spectrum` (:class:`~proplim.theory._spectrum.Spectrum`) holds the data set, the activation, lambda0, the training kernel with
+  its eigendecomposition, test kernels (computed when first asked for) and class weights;
+- `points` (:class:`~proplim.theory._blocks.Points`) holds temperature, width and lambda1 as flat float arrays of one length n;
+- the result maps variable names of :mod:`proplim.cube.variables` to (n,), (n, 2) [split] or (n, 2, 2)
+  [split, label] float arrays, `converged` (n,) among them. A variable left out is NaN.
+
+A point's values must not depend on the other points. Where `converged` is 0, the other variables are set to
+NaN here; an exception that a solver raises is not caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from proplim.activations import Activation, get_activation
+from proplim.cube.variables import LABELS, SPLITS, Variable, variables_of
+from proplim.datasets import Dataset
+from proplim.errors import InvalidInput
+from proplim.theory._blocks import Points
+from proplim.theory._spectrum import Spectrum, build_spectrum
+
+Solver = Callable[[Spectrum, Points], dict[str, np.ndarray]]
+GRID = ("width", "temperature", "lambda1")
+
+
+def solve_grid(
+    dataset: Dataset,
+    activation: str | Activation,
+    *,
+    temperature: Sequence[float] | np.ndarray | float,
+    width: Sequence[float] | np.ndarray | float,
+    lambda0: float = 1.0,
+    lambda1: Sequence[float] | np.ndarray | float = 1.0,
+    approximations: Sequence[str] = ("infinite_width", "proportional"),
+) -> xr.Dataset:
+    """Solve the theory on the full product of widths, temperatures and lambda1.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    activation : str or Activation
+    temperature : float or sequence
+        T > 0.
+    width : int or sequence
+        N > 0.
+    lambda0, lambda1 : float, float or sequence
+        Prior precisions of a hidden and of a readout weight, positive.
+    approximations : sequence of str
+        Of infinite_width, proportional, cavity, exact.
+
+    Returns
+    -------
+    xr.Dataset
+        Dims (approximation, width, temperature, lambda1[, split][, label]), float64, all theory variables of
+        :mod:`proplim.cube.variables`. NaN with converged = 0 where a point fails.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is not positive and finite, an axis is empty, or an approximation is unknown.
+
+    Notes
+    -----
+    Linear algebra runs on one thread and in blocks of fixed shape: a value is the same to the last bit
+    whatever else is in the grid and however many cores there are.
+    """
+    activation = get_activation(activation)
+    axes = {"width": _axis("width", width), "temperature": _axis("temperature", temperature)}
+    axes["lambda1"] = _axis("lambda1", lambda1)
+    _axis("lambda0", lambda0)
+    solvers = [_solver(name, activation) for name in approximations]
+    if not solvers:
+        raise InvalidInput("approximations", approximations, "at least one approximation")
+    mesh = np.meshgrid(*(axes[d] for d in GRID), indexing="ij")
+    flat = dict(zip(GRID, (m.ravel() for m in mesh), strict=True))
+    points = Points(flat["temperature"], flat["width"], flat["lambda1"])
+    with threadpool_limits(limits=1, user_api="blas"):
+        spectrum = build_spectrum(dataset, activation, float(lambda0))
+        results = [solver(spectrum, points) for solver in solvers]
+    shape = mesh[0].shape
+    data = {v.name: _stack(v, results, shape) for v in variables_of("theory")}
+    width_values = np.asarray(width) if np.ndim(width) else np.asarray([width])
+    coords = {
+        "approximation": list(approximations), "width": width_values, "temperature": axes["temperature"],
+        "lambda1": axes["lambda1"], "split": list(SPLITS), "label": list(LABELS),
+    }  # fmt: skip
+    return xr.Dataset(data, coords=coords)
+
+
+def _solver(name: str, activation: Activation) -> Solver:
+    """The solver of an approximation; imports its module only when asked for."""
+    if name == "infinite_width":
+        from proplim.theory._gaussian import solve_infinite_width
+
+        return solve_infinite_width
+    if name == "proportional" and activation.odd:
+        from proplim.theory._gaussian import solve_proportional
+
+        return solve_proportional
+    if name == "proportional":
+        from proplim.theory._two_order_parameters import solve_two_order_parameters
+
+        return solve_two_order_parameters
+    if name == "cavity":
+        from proplim.theory._cavity import solve_cavity
+
+        return solve_cavity
+    raise InvalidInput("approximations", name, "choose from infinite_width, proportional, cavity, exact")
+
+
+def _stack(variable: Variable, results: list[dict[str, np.ndarray]], shape: tuple[int, ...]) -> tuple:
+    """One variable of all approximations on the grid, NaN where a point has not converged."""
+    extra = tuple(2 for _ in variable.dims)
+    stacked = np.full((len(results), *shape, *extra), np.nan)
+    for i, result in enumerate(results):
+        if variable.name in result:
+            value = np.asarray(result[variable.name], dtype=float).reshape(*shape, *extra)
+            if variable.name != "converged":
+                converged = np.reshape(result["converged"], shape + (1,) * len(extra)) > 0
+                value = np.where(converged, value, np.nan)
+            stacked[i] = value
+    attrs = {"long_name": variable.long_name, "units": variable.units}
+    return ("approximation", *GRID, *variable.dims), stacked, attrs
+
+
+def _axis(name: str, values: Sequence[float] | np.ndarray | float) -> np.ndarray:
+    axis = np.atleast_1d(np.asarray(values, dtype=float))
+    if axis.ndim != 1 or not axis.size:
+        raise InvalidInput(name, values, "a number or a one-dimensional sequence of numbers")
+    bad = axis[~(np.isfinite(axis) & (axis > 0))]
+    if bad.size:
+        raise InvalidInput(name, float(bad[0]), "positive finite numbers")
+    return axis
