@@ -28,6 +28,8 @@ class Variable:
         replica, time).
     stages : tuple of str
         Cubes that hold it.
+    without : tuple of str
+        Grid dimensions that it does not have (the temperature of a peak has no temperature axis).
     """
 
     name: str
@@ -36,9 +38,12 @@ class Variable:
     dims: tuple[str, ...] = ()
     units: str = "1"
     stages: tuple[str, ...] = STAGES
+    without: tuple[str, ...] = ()
 
 
 _SPLIT = ("split",)
+_THEORY = ("theory",)
+_NO_TEMPERATURE = ("temperature",)
 VARIABLES: dict[str, Variable] = {
     v.name: v
     for v in (

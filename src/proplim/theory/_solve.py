@@ -88,7 +88,7 @@ def solve_grid(
         spectrum = build_spectrum(dataset, activation, float(lambda0))
         results = [solver(spectrum, points) for solver in solvers]
     shape = mesh[0].shape
-    data = {v.name: _stack(v, results, shape) for v in variables_of("theory")}
+    data = {v.name: _stack(v, results, shape) for v in variables_of("theory") if not v.without}
     width_values = np.asarray(width) if np.ndim(width) else np.asarray([width])
     coords = {
         "approximation": list(approximations), "width": width_values, "temperature": axes["temperature"],
