@@ -1,0 +1,188 @@
+"""Reading a configuration and judging it: everything that can be wrong is said before anything is computed."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from proplim.config._datasets import SOURCES
+from proplim.config._model import _StudyBase, study_config_type
+from proplim.config._problems import ConfigErrors, problems_of
+from proplim.errors import InvalidInput, ProplimError
+
+StudyConfig = _StudyBase
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's safe loader, with a key given twice an error instead of a silent last one."""
+
+
+def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict:
+    seen: set = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, str | int | float) and key in seen:
+            line = key_node.start_mark.line + 1
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice (line {line})", None)
+        if isinstance(key, str | int | float):
+            seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration file.
+
+    Raises
+    ------
+    ConfigErrors
+        If there is no such file or it is not a YAML mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # a subclass of the safe loader
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise ConfigErrors([f"{path}: cannot be read ({reason}); give a YAML configuration"]) from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise ConfigErrors([f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)})"]) from None
+    if not isinstance(content, dict):
+        raise ConfigErrors([f"{path}: holds {type(content).__name__}; a configuration is a mapping of keys to values"])
+    return content
+
+
+def parse_config(content: Mapping[str, Any], *, folders: Sequence[Path] = (Path(),)) -> StudyConfig:
+    """Validate the content of a configuration (shape and ranges; data are looked at by :func:`check_data`).
+
+    Parameters
+    ----------
+    content : mapping
+        Parsed YAML.
+    folders : sequence of Path
+        Where relative paths of plugins start, first match wins.
+
+    Raises
+    ------
+    ConfigErrors
+        With one line for each problem.
+    """
+    problems = _load_plugins(content.get("plugins"), folders)
+    model = study_config_type()
+    try:
+        config = model.model_validate(dict(content))
+    except ValidationError as error:
+        problems += problems_of(error, _known_keys(model), set(SOURCES))
+    if problems:
+        raise ConfigErrors(problems)
+    return config
+
+
+def load_config(path: str | Path, *, data: bool = True) -> StudyConfig:
+    """Read and validate a configuration file.
+
+    Parameters
+    ----------
+    path : str or Path
+    data : bool
+        Whether data files are opened and class sizes compared with the grid as well.
+
+    Raises
+    ------
+    ConfigErrors
+        With one line for each problem: key, value, what is allowed.
+    """
+    path = Path(path)
+    folders = (Path(), path.parent)
+    config = parse_config(read_yaml(path), folders=folders)
+    if data:
+        check_data(config, folders=folders)
+    return config
+
+
+def check_data(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> None:
+    """Compare every data set with the grid: files readable, classes present, enough inputs for every n_train.
+
+    Collections that would have to be downloaded first are not fetched for this.
+
+    Raises
+    ------
+    ConfigErrors
+        With one line for each problem.
+    """
+    from proplim.datasets._availability import largest_n_train
+
+    problems = []
+    sizes = sorted({n for stage in ("theory", "sampling", "dynamics") for n in config.axes(stage)["n_train"]})
+    for index, dataset in enumerate(config.datasets):
+        try:
+            exact, largest = largest_n_train(dataset, folders)
+        except InvalidInput as error:
+            problems.append(f"datasets[{index}].{error}")
+            continue
+        except ProplimError as error:
+            problems.append(f"datasets[{index}]: {error}")
+            continue
+        for n in sizes:
+            if exact and n != largest:
+                problems.append(
+                    f"grid.n_train: {n} is not allowed; data set {dataset.name!r} gives x_train with exactly {largest} rows"
+                )
+            elif largest is not None and n > largest:
+                problems.append(
+                    f"grid.n_train: {n} is not allowed; data set {dataset.name!r} has inputs for at most {largest} "
+                    f"beside n_test = {dataset.n_test}"
+                )
+    if problems:
+        raise ConfigErrors(problems)
+
+
+def resolved_yaml(config: StudyConfig) -> str:
+    """The full configuration with every default filled in, as YAML that reads back to the same configuration."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=110)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a configuration, for editors."""
+    return study_config_type().model_json_schema()
+
+
+def _load_plugins(plugins: Any, folders: Sequence[Path]) -> list[str]:
+    if not isinstance(plugins, list):
+        return []
+    problems = []
+    for index, name in enumerate(plugins):
+        candidates = [folder / str(name) for folder in folders]
+        path = next((c for c in candidates if c.is_file()), None)
+        if path is None:
+            problems.append(f"plugins[{index}]: {name!r} is not allowed; a Python file that exists")
+            continue
+        try:
+            runpy.run_path(str(path))
+        except Exception as error:  # whatever a user's file raises
+            problems.append(f"plugins[{index}]: {name!r} fails when loaded ({type(error).__name__}: {error})")
+    return problems
+
+
+def _known_keys(model: type[BaseModel]) -> dict[str, list[str]]:
+    from proplim.config import _datasets
+
+    keys = {"": list(model.model_fields), "datasets.source": list(SOURCES)}
+    for name in ("grid", "theory", "sampling", "dynamics", "figures"):
+        section = model.model_fields[name].annotation
+        keys[name] = list(section.model_fields)  # type: ignore[union-attr]
+    keys["sampling.grid"] = keys["dynamics.grid"] = keys["grid"]
+    every = {}
+    for member in vars(_datasets).values():
+        if isinstance(member, type) and issubclass(member, BaseModel) and "source" in member.model_fields:
+            every.update(dict.fromkeys(member.model_fields))
+    keys["datasets"] = list(every)
+    return keys

@@ -1,0 +1,195 @@
+"""The configuration of a study as a typed model: what a user may write, and what is taken where nothing is."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from functools import cache, cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+
+from proplim.config._axes import Grid, SubGrid
+from proplim.config._datasets import DatasetConfig, SafeName, _no_bool
+from proplim.cube.variables import APPROXIMATIONS
+from proplim.errors import InvalidInput
+
+FIGURE_FORMATS = ("png", "pdf", "svg")
+
+
+def _distinct(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise ValueError("every value once")
+    return values
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TheorySection(_Section):
+    """Theory on the full grid."""
+
+    enabled: bool = Field(default=True, description="whether theory.nc is made")
+    approximations: Annotated[
+        tuple[Literal["infinite_width", "proportional", "cavity", "exact"], ...],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ] = Field(default=("infinite_width", "proportional"), description=f"any of {', '.join(APPROXIMATIONS)}")
+
+
+class FiguresSection(_Section):
+    """Figures, drawn from the cubes alone."""
+
+    enabled: bool = Field(default=True, description="whether figures are drawn")
+    formats: Annotated[
+        tuple[Literal["png", "pdf", "svg"], ...], Field(min_length=1), AfterValidator(_distinct)
+    ] = Field(default=("png", "pdf"), description=f"any of {', '.join(FIGURE_FORMATS)}")
+    dpi: Annotated[int, BeforeValidator(_no_bool), Field(ge=50, le=1200)] = Field(
+        default=200, description="resolution of png figures"
+    )
+
+
+class _StageSection(_Section):
+    """A stage with settings of its own, on the grid with some axes replaced."""
+
+    _settings_type: typing.ClassVar[type]
+
+    enabled: bool = Field(default=True, description="whether the stage runs")
+    grid: SubGrid = Field(default_factory=SubGrid, description="axes that differ from `grid`")
+
+    @cached_property
+    def settings(self) -> Any:
+        """The stage's settings object (:class:`SamplingSettings`, :class:`DynamicsSettings`)."""
+        names = [f.name for f in dataclasses.fields(self._settings_type)]
+        return self._settings_type(**{name: getattr(self, name) for name in names})
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> _StageSection:
+        try:
+            self.settings  # noqa: B018  (its own checks see all fields together)
+        except InvalidInput as error:
+            key = error.key.split(".")[-1]
+            raise ValueError(f"{key}: {error.value!r} is not allowed; {error.allowed}") from None
+        return self
+
+
+def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSection]:
+    """Make a section whose keys are the fields of a settings dataclass, each also checked by that class alone."""
+
+    def alone(key: str) -> Any:
+        def check(value: Any) -> Any:
+            try:
+                settings_type(**{key: value})
+            except ValueError as error:
+                # A limit that depends on other fields is judged when all are known.
+                if getattr(error, "key", key).split(".")[-1] == key:
+                    raise ValueError(str(getattr(error, "allowed", error))) from None
+            return value
+
+        return check
+
+    hints = typing.get_type_hints(settings_type, include_extras=True)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(settings_type):
+        hint = hints[field.name]
+        if hint is bool:
+            annotated = hint
+        else:
+            annotated = Annotated[hint, BeforeValidator(_no_bool), AfterValidator(alone(field.name))]
+        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+        fields[field.name] = (annotated, Field(default=default, description=_described(settings_type, field.name)))
+    section = create_model(name, __base__=_StageSection, __doc__=doc, **fields)
+    section._settings_type = settings_type
+    return section
+
+
+def _described(settings_type: type, name: str) -> str:
+    """Description of a field from the numpydoc docstring of its class."""
+    lines = (settings_type.__doc__ or "").splitlines()
+    text: list[str] = []
+    inside = False
+    for line in lines:
+        stripped = line.strip()
+        if " : " in stripped and not line.startswith("        "):
+            inside = name in [part.strip() for part in stripped.split(" : ")[0].split(",")]
+        elif inside and line.startswith("        ") and stripped:
+            text.append(stripped)
+        elif inside and stripped and not line.startswith("        "):
+            inside = False
+    return " ".join(text)
+
+
+@cache
+def _sampling_section() -> type[_StageSection]:
+    from proplim.sampling._settings import SamplingSettings
+
+    return _stage_section("SamplingSection", SamplingSettings, "Posterior sampling of finite networks.")
+
+
+@cache
+def _dynamics_section() -> type[_StageSection]:
+    from proplim.dynamics._settings import DynamicsSettings
+
+    return _stage_section("DynamicsSection", DynamicsSettings, "Gradient-descent dynamics from the prior.")
+
+
+class _StudyBase(_Section):
+    study: SafeName = Field(description="name of the study; results go to results/<study>/")
+    plugins: list[str] = Field(
+        default=[], description="Python files that register activations, loaded before anything else"
+    )
+    datasets: Annotated[list[DatasetConfig], Field(min_length=1)] = Field(description="data sets, one or more")
+    grid: Grid = Field(description="axes of the parameter grid")
+    theory: TheorySection = Field(default_factory=TheorySection)
+    figures: FiguresSection = Field(default_factory=FiguresSection)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> _StudyBase:
+        names = [d.name for d in self.datasets]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise ValueError(f"datasets[{index}].name: {name!r} is not allowed; every name once")
+        return self
+
+    def axes(self, stage: str) -> dict[str, list]:
+        """Axes of a stage's grid: those of `grid`, replaced where the stage says otherwise.
+
+        Parameters
+        ----------
+        stage : {"theory", "sampling", "dynamics"}
+
+        Returns
+        -------
+        dict
+            Axis name -> values, in the order of the cubes. Dynamics has no temperature.
+        """
+        axes: dict[str, list] = {"dataset": [d.name for d in self.datasets]}
+        own = getattr(getattr(self, stage), "grid", None)
+        for name in ("activation", "n_train", "width", "temperature", "lambda0", "lambda1", "seed"):
+            replaced = getattr(own, name) if own is not None else None
+            axes[name] = list(replaced if replaced is not None else getattr(self.grid, name))
+        if stage == "dynamics":
+            del axes["temperature"]
+        return axes
+
+    def dataset(self, name: str) -> Any:
+        """Configuration of the data set of that name."""
+        return next(d for d in self.datasets if d.name == name)
+
+    def stages(self) -> list[str]:
+        """Stages that are enabled, in the order they are computed."""
+        return [s for s in ("theory", "sampling", "dynamics") if getattr(self, s).enabled]
+
+
+@cache
+def study_config_type() -> type[_StudyBase]:
+    """The model of a whole configuration (made on first use, as it reads the stages' settings)."""
+    sampling, dynamics = _sampling_section(), _dynamics_section()
+    return create_model(
+        "StudyConfig",
+        __base__=_StudyBase,
+        __doc__="Configuration of a study.",
+        sampling=(sampling, Field(default_factory=sampling)),
+        dynamics=(dynamics, Field(default_factory=dynamics)),
+    )

@@ -1,0 +1,84 @@
+"""From validation errors to lines a user can act on: key, value, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from proplim.errors import ProplimError
+
+
+class ConfigErrors(ProplimError):
+    """A configuration has problems.
+
+    Attributes
+    ----------
+    problems : list of str
+        One line each: key, value, what is allowed.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the nearest known name, or nothing."""
+    nearest = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: set[str]) -> list[str]:
+    """One line for each thing wrong.
+
+    Parameters
+    ----------
+    error : ValidationError
+    known_keys : dict
+        Dotted section -> keys allowed in it, to suggest the nearest.
+    tags : set of str
+        Discriminator values that pydantic inserts into locations and a user never wrote.
+    """
+    lines = []
+    for item in error.errors():
+        location = [part for part in item["loc"] if part not in tags or isinstance(part, int)]
+        key = dotted(location)
+        kind, message, value = item["type"], item["msg"], item.get("input")
+        if kind == "extra_forbidden":
+            section = ".".join(str(p) for p in location[:-1] if not isinstance(p, int))
+            known = known_keys.get(section, [])
+            allowed = f"unknown key; allowed here: {', '.join(known)}" if known else "unknown key"
+            lines.append(f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}")
+        elif kind == "missing":
+            lines.append(f"{key}: nothing given; this key is required")
+        elif kind in ("union_tag_invalid", "union_tag_not_found"):
+            sources = sorted(known_keys["datasets.source"])
+            found = value.get("source") if isinstance(value, dict) else value
+            lines.append(
+                f"{key}.source: {_show(found)} is not allowed; choose from {', '.join(sources)}"
+                f"{did_you_mean(str(found), sources)}"
+            )
+        else:
+            text = message.removeprefix("Value error, ")
+            text = text[0].lower() + text[1:]
+            if kind == "value_error" and " is not allowed; " in text:
+                lines.append(f"{key}.{text}" if key else text)
+            else:
+                lines.append(f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}")
+    return list(dict.fromkeys(lines))
+
+
+def dotted(location: Iterable[Any]) -> str:
+    """('datasets', 0, 'classes') -> 'datasets[0].classes'."""
+    key = ""
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else (f".{part}" if key else str(part))
+    return key
+
+
+def _show(value: Any, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

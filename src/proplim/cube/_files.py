@@ -1,0 +1,109 @@
+"""netCDF files that are either whole or absent, and that say when they are damaged.
+
+A file is written under a temporary name in its own folder, flushed to the disk and renamed, so a killed
+process leaves no half file under the real name. It carries a checksum of its content that a reader verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from proplim.errors import ProplimError
+
+CHECKSUM = "content_sha256"
+_COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
+
+
+class DamagedFile(ProplimError):
+    """A file is cut short, unreadable or not what was written."""
+
+
+def content_checksum(dataset: xr.Dataset) -> str:
+    """SHA-256 of names, dimensions, dtypes and values of all variables and coordinates (not of attributes)."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, dataset.variables)):
+        variable = dataset.variables[name]
+        values = np.asarray(variable.values)
+        if values.dtype.kind in "OUST":
+            raw = "\0".join(map(str, values.ravel().tolist())).encode()
+            kind = "text"
+        else:
+            raw, kind = np.ascontiguousarray(values).tobytes(), values.dtype.str
+        digest.update(f"{name}|{variable.dims}|{variable.shape}|{kind}|".encode())
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True) -> Path:
+    """Write a data set to netCDF-4 atomically, with its checksum as a global attribute.
+
+    Parameters
+    ----------
+    dataset : xr.Dataset
+        In memory.
+    path : str or Path
+        Its folder is made if need be.
+    compress : bool
+        Whether numeric variables with more than a kilobyte are deflated.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset = dataset.assign_attrs({CHECKSUM: content_checksum(dataset)})
+    encoding = {
+        name: dict(_COMPRESSION)
+        for name, variable in dataset.variables.items()
+        if compress and variable.dtype.kind in "fiu" and variable.nbytes > 1024
+    }
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind == "f":
+            # NaN is the fill value of netCDF floats; declaring it makes other readers agree.
+            encoding.setdefault(name, {})["_FillValue"] = np.nan if name not in dataset.coords else None
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_netcdf(path: str | Path) -> xr.Dataset:
+    """Read a file written by :func:`write_netcdf` into memory and verify its checksum.
+
+    Raises
+    ------
+    DamagedFile
+        If the file cannot be read or its content differs from what was written.
+    """
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as stored:
+            dataset = stored.load()
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # netCDF4 and HDF5 raise OSError, RuntimeError and others for damaged files
+        raise DamagedFile(f"{path} is damaged ({error}); delete it and run again") from None
+    if dataset.attrs.get(CHECKSUM) != content_checksum(dataset):
+        raise DamagedFile(f"{path} does not hold what was written to it; delete it and run again")
+    return dataset
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
