@@ -1,0 +1,187 @@
+"""Hamiltonian Monte Carlo that rotates the Gaussian prior exactly and kicks with the likelihood alone.
+
+The Hamiltonian |Z|^2/2 + |p|^2/2 - l(Z) is split into the oscillator of the prior, whose flow is a rotation of
+(Z, p), and the likelihood, whose flow is a kick of p (the splitting of elliptical slice samplers and of
+infinite-dimensional HMC, Beskos et al. 2011). A step is half kick, rotation, half kick; it preserves volume and
+is reversible, so the Metropolis test at the end leaves the posterior invariant at any step size.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from proplim.activations import Activation
+from proplim.sampling._observables import observables
+from proplim.sampling._random import Key, normal, uniform
+from proplim.sampling._target import Problem, feature_gradient, gradient, log_likelihood
+
+Array = Any
+
+_STREAMS = 4  # random streams of a trajectory: momentum, scalars, test inputs, spare
+
+
+class State(NamedTuple):
+    """Where a chain is.
+
+    Parameters
+    ----------
+    hidden : (r, N) array, float64
+        Z.
+    log_likelihood : scalar
+        l(Z) in float64.
+    gradient : (r, N) array
+        dl/dZ in the precision of the trajectories, stored as float64.
+    log_step : scalar
+        Logarithm of the step size.
+    adaptation : (3,) array
+        Dual averaging: running mean of the acceptance error, of log_step, and the anchor.
+    trajectory : scalar uint32
+        Trajectories so far, the counter of the random numbers.
+    """
+
+    hidden: Array
+    log_likelihood: Array
+    gradient: Array
+    log_step: Array
+    adaptation: Array
+    trajectory: Array
+
+
+class Info(NamedTuple):
+    """What a trajectory reports: acceptance probability, number of gradients, and whether it diverged."""
+
+    acceptance: Array
+    gradients: Array
+    diverged: Array
+
+
+class Rule(NamedTuple):
+    """Numbers that shape a trajectory, traced so that changing them does not compile anew."""
+
+    path_length: Array
+    jitter: Array
+    target_acceptance: Array
+
+
+def initial_state(problem: Problem, activation: Activation, key: Key, width: int, dtype: Any) -> State:
+    """A draw from the prior, with a cautious first step."""
+    import jax.numpy as jnp
+
+    shape = (problem.inputs_train.shape[1], width)
+    hidden = normal(key, shape, jnp.uint32(0)).astype(jnp.float64)
+    value = log_likelihood(problem, activation, hidden)[1].log_likelihood
+    log_step = jnp.log(jnp.float64(0.05))
+    anchor = jnp.log(jnp.float64(0.5))
+    return State(
+        hidden,
+        value,
+        gradient(problem, activation, hidden, dtype),
+        log_step,
+        jnp.stack([jnp.zeros(()), log_step, anchor]),
+        jnp.uint32(1),
+    )
+
+
+def propose(
+    problem: Problem, activation: Activation, state: State, momentum: Array, step: Array, count: Array, dtype: Any
+) -> tuple[Array, Array, Array]:
+    """Follow `count` steps; returns position, momentum and gradient at the end."""
+    import jax
+    import jax.numpy as jnp
+
+    cosine, sine = jnp.cos(step), jnp.sin(step)
+
+    def body(_: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        position, momentum, slope = carry
+        momentum = momentum + 0.5 * step * slope
+        position, momentum = cosine * position + sine * momentum, cosine * momentum - sine * position
+        slope = gradient(problem, activation, position, dtype)
+        return position, momentum + 0.5 * step * slope, slope
+
+    return jax.lax.fori_loop(0, count, body, (state.hidden, momentum, state.gradient))
+
+
+def trajectory(
+    problem: Problem, activation: Activation, rule: Rule, key: Key, state: State, dtype: Any
+) -> tuple[State, Info]:
+    """One trajectory with fresh momentum and a Metropolis test on the float64 energy."""
+    import jax.numpy as jnp
+
+    stream = state.trajectory * jnp.uint32(_STREAMS)
+    momentum = normal(key, state.hidden.shape, stream).astype(jnp.float64)
+    random = uniform(key, 2, stream + jnp.uint32(1))
+    length = rule.path_length * (1.0 + rule.jitter * (2.0 * random[0] - 1.0))
+    count = jnp.clip(jnp.ceil(length * jnp.exp(-state.log_step)), 1, 1000).astype(jnp.int32)
+    step = length / count
+    position, end_momentum, slope = propose(problem, activation, state, momentum, step, count, dtype)
+    value = log_likelihood(problem, activation, position)[1].log_likelihood
+    energy_error = (
+        state.log_likelihood
+        - value
+        + 0.5 * (_square(position) + _square(end_momentum) - _square(state.hidden) - _square(momentum))
+    )
+    acceptance = jnp.nan_to_num(jnp.exp(-jnp.maximum(energy_error, 0.0)))
+    accept = random[1] < acceptance
+    state = state._replace(
+        hidden=jnp.where(accept, position, state.hidden),
+        log_likelihood=jnp.where(accept, value, state.log_likelihood),
+        gradient=jnp.where(accept, slope, state.gradient),
+        trajectory=state.trajectory + jnp.uint32(1),
+    )
+    return state, Info(acceptance, count, ~(energy_error < 1000.0))
+
+
+def adapt(rule: Rule, state: State, info: Info, step_index: Array) -> State:
+    """Dual averaging of the step size towards the target acceptance (Hoffman and Gelman 2014, section 3.2)."""
+    import jax.numpy as jnp
+
+    gamma, offset, kappa = 0.05, 10.0, 0.75
+    time = step_index + 1.0
+    error, average, anchor = state.adaptation
+    error = error + (rule.target_acceptance - info.acceptance - error) / (time + offset)
+    log_step = jnp.clip(anchor - error * jnp.sqrt(time) / gamma, -9.0, 0.5)
+    weight = time**-kappa
+    average = weight * log_step + (1.0 - weight) * average
+    return state._replace(log_step=log_step, adaptation=jnp.stack([error, average, anchor]))
+
+
+def warm_up(
+    problem: Problem, rule: Rule, key: Key, first: Array, *, activation: Activation, width: int, count: int, dtype: Any
+) -> tuple[State, Array]:
+    """Start from the prior, adapt for `count` trajectories; returns the state and the number of gradients."""
+    import jax
+    import jax.numpy as jnp
+
+    def body(state: State, index: Array) -> tuple[State, Array]:
+        state, info = trajectory(problem, activation, rule, key, state, dtype)
+        return adapt(rule, state, info, index), info.gradients
+
+    start = initial_state(problem, activation, key, width, dtype)
+    state, gradients = jax.lax.scan(body, start, first + jnp.arange(count, dtype=jnp.float64))
+    return state._replace(log_step=state.adaptation[1]), gradients.sum()
+
+
+def sample(
+    problem: Problem, rule: Rule, key: Key, state: State, *, activation: Activation, count: int, dtype: Any
+) -> tuple[State, tuple[dict[str, Array], Info]]:
+    """`count` draws at fixed step size with their observables."""
+    import jax
+    import jax.numpy as jnp
+
+    def body(state: State, _: None) -> tuple[State, tuple[dict[str, Array], Info]]:
+        state, info = trajectory(problem, activation, rule, key, state, dtype)
+        features, factor = log_likelihood(problem, activation, state.hidden)
+        preactivation = problem.inputs_train @ state.hidden
+        slope = feature_gradient(features, factor, problem.readout_scale)
+        work = (preactivation * slope * activation.jax_derivative(preactivation)).sum()
+        stream = state.trajectory * jnp.uint32(_STREAMS) + jnp.uint32(2)
+        return state, (
+            observables(problem, activation, state.hidden, features, factor, work, key, stream),
+            info,
+        )
+
+    return jax.lax.scan(body, state, None, length=count)
+
+
+def _square(values: Array) -> Array:
+    return (values * values).sum()

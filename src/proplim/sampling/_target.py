@@ -1,0 +1,221 @@
+"""The posterior of the hidden weights with the readout integrated out (docs/theory.md, section 7).
+
+Whitened coordinates: the rows of the training inputs span r <= min(P, N0) directions. With the thin singular
+value decomposition X = U S V^T, a unit's weights inside the span are w = V z / sqrt(lambda0), z ~ N(0, I_r), and
+its preactivations are h = A z with A = U S / sqrt(N0 lambda0). The likelihood does not see the rest of w, which
+keeps its prior. For Z = (z_1 ... z_N), Phi = sigma(A Z) of shape (P, N) and c = 1/(N lambda1)
+
+    log p(Z | y) = -|Z|^2 / 2 + l(Z),     l = -(1/2) ln det S - (1/2) y^T S^-1 y,     S = T I + c Phi Phi^T
+    dl/dPhi = c (a a^T - S^-1) Phi,       a = S^-1 y
+
+Nothing is differentiated through a factorisation. For P > N the N x N matrix T I + c Phi^T Phi serves instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from proplim.activations import Activation
+from proplim.datasets import Dataset
+from proplim.geometry import class_weights
+
+Array = Any
+
+
+class Problem(NamedTuple):
+    """Everything the compiled programs need to know of a grid point, as arrays.
+
+    Parameters
+    ----------
+    inputs_train : (P, r) array, float64
+        A: whitened training inputs.
+    inputs_test : (P_test, r) array, float32
+        Part of the test inputs inside the span of the training inputs, whitened alike.
+    outside_test : (P_test, r_out) array, float32
+        Square root of the prior covariance of the test preactivations that comes from outside the span.
+    y_train, y_test : (P,) and (P_test,) arrays, float64
+    weights_train, weights_test : (2, P) and (2, P_test) arrays
+        Averaging vectors of the classes.
+    signal : (r,) array
+        w . u = signal . z.
+    temperature, lambda0, readout_scale : scalars
+        T, lambda0 and c = 1 / (N lambda1).
+    """
+
+    inputs_train: Array
+    inputs_test: Array
+    outside_test: Array
+    y_train: Array
+    y_test: Array
+    weights_train: Array
+    weights_test: Array
+    signal: Array
+    temperature: Array
+    lambda0: Array
+    readout_scale: Array
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """Inputs of a data set in the row space of its training inputs, in units where lambda0 = 1.
+
+    Parameters
+    ----------
+    basis : (N0, r) array
+        V: orthonormal directions of the span.
+    train : (P, r) array
+        U S / sqrt(N0).
+    test : (P_test, r) array
+    outside : (P_test, r_out) array
+    """
+
+    basis: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    outside: np.ndarray
+
+
+def whiten(dataset: Dataset) -> Whitened:
+    """Rotate inputs into the row space of the training inputs."""
+    scale = np.sqrt(dataset.n_features)
+    left, singular, right = np.linalg.svd(dataset.x_train / scale, full_matrices=False)
+    tolerance = singular[0] * max(dataset.x_train.shape) * np.finfo(float).eps
+    rank = max(int((singular > tolerance).sum()), 1)
+    basis = right[:rank].T
+    inside = dataset.x_test @ basis
+    outside = (dataset.x_test - inside @ basis.T) / scale
+    return Whitened(basis, left[:, :rank] * singular[:rank], inside / scale, _square_root(outside))
+
+
+def _square_root(rows: np.ndarray) -> np.ndarray:
+    """R with R R^T = rows rows^T and as few columns as the rank allows."""
+    if not rows.size:
+        return np.zeros((len(rows), 0))
+    left, singular, _ = np.linalg.svd(rows, full_matrices=False)
+    size = np.abs(rows).max()
+    rank = int((singular > max(rows.shape) * np.finfo(float).eps * max(size, 1.0)).sum())
+    return left[:, :rank] * singular[:rank]
+
+
+def make_problem(
+    dataset: Dataset,
+    whitened: Whitened,
+    direction: np.ndarray,
+    *,
+    width: int,
+    temperature: float,
+    lambda0: float,
+    lambda1: float,
+) -> Problem:
+    """Arrays of one grid point; `direction` is the (N0,) signal direction u."""
+    scale = 1.0 / np.sqrt(lambda0)
+    return Problem(
+        inputs_train=whitened.train * scale,
+        inputs_test=(whitened.test * scale).astype(np.float32),
+        outside_test=(whitened.outside * scale).astype(np.float32),
+        y_train=dataset.y_train,
+        y_test=dataset.y_test,
+        weights_train=class_weights(dataset.y_train),
+        weights_test=class_weights(dataset.y_test),
+        signal=(whitened.basis.T @ direction) * scale,
+        temperature=np.float64(temperature),
+        lambda0=np.float64(lambda0),
+        readout_scale=np.float64(1.0 / (width * lambda1)),
+    )
+
+
+class Factor(NamedTuple):
+    """What one factorisation of S gives.
+
+    Parameters
+    ----------
+    log_likelihood : scalar
+        l(Z).
+    residual : (P,) array
+        a = S^-1 y, so that T a = y - E[f | w].
+    root : (min(P, N), max(P, N)) array
+        L^-1 Phi for P <= N, else L^-1 Phi^T, with L the Cholesky factor. In both cases
+        c |root|^2 = P - T tr S^-1 is the number of directions of the readout that the data fix.
+    cholesky : (min(P, N), min(P, N)) array
+        L.
+    """
+
+    log_likelihood: Array
+    residual: Array
+    root: Array
+    cholesky: Array
+
+
+def factorise(features: Array, y: Array, temperature: Array, readout_scale: Array) -> Factor:
+    """Factorise the smaller of the two systems for features Phi of shape (P, N)."""
+    return (_factorise_inputs if features.shape[0] <= features.shape[1] else _factorise_units)(
+        features, y, temperature, readout_scale
+    )
+
+
+def _factorise_inputs(features: Array, y: Array, temperature: Array, c: Array) -> Factor:
+    import jax.numpy as jnp
+
+    count = features.shape[0]
+    chol = _cholesky(c * (features @ features.T) + temperature * jnp.eye(count, dtype=features.dtype))
+    root = _solve(chol, features)
+    z = _solve(chol, y[:, None])
+    residual = _solve(chol, z, transpose=True)[:, 0]
+    value = -jnp.log(jnp.diagonal(chol)).sum() - 0.5 * (z * z).sum()
+    return Factor(value, residual, root, chol)
+
+
+def _factorise_units(features: Array, y: Array, temperature: Array, c: Array) -> Factor:
+    import jax.numpy as jnp
+
+    count, width = features.shape
+    chol = _cholesky(c * (features.T @ features) + temperature * jnp.eye(width, dtype=features.dtype))
+    root = _solve(chol, features.T)
+    z = _solve(chol, (features.T @ y)[:, None])
+    mean = _solve(chol, z, transpose=True)[:, 0]
+    residual = (y - c * (features @ mean)) / temperature
+    # y^T S^-1 y = y . a has no cancellation beyond the one in a itself
+    value = (
+        -0.5 * (count - width) * jnp.log(temperature) - jnp.log(jnp.diagonal(chol)).sum() - 0.5 * (y @ residual)
+    )
+    return Factor(value, residual, root, chol)
+
+
+def feature_gradient(features: Array, factor: Factor, readout_scale: Array) -> Array:
+    """dl/dPhi = c (a (a^T Phi) - S^-1 Phi), shape (P, N)."""
+    solved = _solve(factor.cholesky, factor.root, transpose=True)
+    if features.shape[0] > features.shape[1]:
+        solved = solved.T
+    return readout_scale * (factor.residual[:, None] * (factor.residual @ features)[None, :] - solved)
+
+
+def log_likelihood(problem: Problem, activation: Activation, hidden: Array) -> tuple[Array, Factor]:
+    """Features Phi and the factorisation of S at Z, in float64."""
+    features = activation.jax_function(problem.inputs_train @ hidden)
+    return features, factorise(features, problem.y_train, problem.temperature, problem.readout_scale)
+
+
+def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> Array:
+    """dl/dZ = A^T (dl/dPhi * sigma'(A Z)), computed in `dtype`, returned in the type of `hidden`."""
+    inputs = problem.inputs_train.astype(dtype)
+    preactivation = inputs @ hidden.astype(dtype)
+    features = activation.jax_function(preactivation)
+    scale = problem.readout_scale.astype(dtype)
+    factor = factorise(features, problem.y_train.astype(dtype), problem.temperature.astype(dtype), scale)
+    slope = feature_gradient(features, factor, scale) * activation.jax_derivative(preactivation)
+    return (inputs.T @ slope).astype(hidden.dtype)
+
+
+def _cholesky(matrix: Array) -> Array:
+    import jax
+
+    return jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
+
+
+def _solve(chol: Array, right: Array, transpose: bool = False) -> Array:
+    import jax
+
+    return jax.lax.linalg.triangular_solve(chol, right, left_side=True, lower=True, transpose_a=transpose)
