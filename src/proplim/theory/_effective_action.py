@@ -64,7 +64,11 @@ class OrderParameter(NamedTuple):
 
 
 def effective_action(
-    spectrum: Spectrum, order_parameter: np.ndarray, temperature: np.ndarray, width: np.ndarray, lambda1: np.ndarray
+    spectrum: Spectrum,
+    order_parameter: np.ndarray,
+    temperature: np.ndarray,
+    width: np.ndarray,
+    lambda1: np.ndarray,
 ) -> np.ndarray:
     """S(Q) of docs/theory.md, eq. 3.2, for arrays of points of one length.
 
@@ -111,12 +115,18 @@ class _Sums(NamedTuple):
 
 
 def _sums(spectrum: Spectrum, theta: np.ndarray) -> _Sums:
-    x = theta[:, None] * spectrum.eigenvalues
-    r = 1.0 / (1.0 + x)
-    t = x * r
-    q = t * r
-    energy = q * spectrum.labels**2
-    return _Sums(t.sum(-1), energy.sum(-1), q.sum(-1), (energy * (r - t)).sum(-1))
+    t = theta[:, None] * spectrum.eigenvalues
+    r = 1.0 + t
+    np.divide(1.0, r, out=r)
+    t *= r
+    p = t.sum(-1)
+    bell = t * r
+    dp = bell.sum(-1)
+    bell *= spectrum.label_energies
+    e = bell.sum(-1)
+    r -= t
+    bell *= r
+    return _Sums(p, e, dp, bell.sum(-1))
 
 
 @dataclass(frozen=True)
@@ -138,9 +148,9 @@ class _Table:
 def _bounds(theta: np.ndarray, sums: _Sums, mesh: float) -> tuple[np.ndarray, ...]:
     """Bounds between neighbouring nodes (docs/theory.md, eq. 3.8).
 
-    |e''| <= e and |p'''| <= p' (each is a sum of logistic bells, for which it holds term by term), and neither
-    changes by more than a factor exp(mesh) over a cell, so that linear interpolation errs by at most
-    (mesh^2/8) exp(mesh) max(e_l, e_r), and likewise for e' with |e'''| <= e.
+    e and p' are sums of logistic bells, whose first three derivatives they bound term by term. Neither
+    changes by more than a factor exp(mesh) over a cell, so that linear interpolation of e, e' or p' errs
+    by at most (mesh^2/8) exp(mesh) times the larger end value of e, or of p'.
     """
     error = mesh**2 / 8.0 * np.exp(mesh)
     left, right = np.s_[..., :-1], np.s_[..., 1:]
@@ -174,12 +184,26 @@ def _tabulate(spectrum: Spectrum) -> _Table:
 
 
 class _Roots(NamedTuple):
-    """Brackets of all stationary points: index of the grid point, and theta at both ends."""
+    """Brackets of all stationary points.
+
+    Parameters
+    ----------
+    point : (m,) array
+        Index of the grid point.
+    low, start, high : (m,) arrays
+        theta at the ends of the bracket, and where to start between them.
+    rising : (m,) array
+        1 where dS/du changes from negative to positive (a minimum), else 0.
+    undecided : (n,) array of bool
+        Grid points with cells that subdivision could not decide.
+    """
 
     point: np.ndarray
     low: np.ndarray
+    start: np.ndarray
     high: np.ndarray
-    undecided: np.ndarray  # (n,) bool: points with cells that subdivision could not decide
+    rising: np.ndarray
+    undecided: np.ndarray
 
 
 def _coefficients(points: Points) -> np.ndarray:
@@ -190,7 +214,7 @@ def _coefficients(points: Points) -> np.ndarray:
 
 def _find_roots(spectrum: Spectrum, table: _Table, points: Points) -> _Roots:
     factors = _coefficients(points)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    found: list[tuple[np.ndarray, ...]] = []
     undecided = np.zeros(points.size, dtype=bool)
     pending_point, pending_cell = _candidate_cells(table, factors)
     level = (
@@ -210,7 +234,11 @@ def _find_roots(spectrum: Spectrum, table: _Table, points: Points) -> _Roots:
         monotone = (slope_lower > 0.0) | (slope_upper < 0.0)
         ends = f[0] * theta.T - f[3] + f[1] * sums.p.T - f[2] * sums.e.T  # dS/du at both ends, (2, m)
         crossing = possible & monotone & ((ends[0] < 0.0) != (ends[1] < 0.0))
-        found.append((point[crossing], theta[crossing, 0], theta[crossing, 1]))
+        slopes = f[0] * theta.T + f[1] * sums.dp.T - f[2] * sums.de.T
+        start = _interpolated_root(theta, ends, slopes, mesh)
+        found.append(
+            tuple(a[crossing] for a in (point, theta[:, 0], start, theta[:, 1], (ends[0] < 0.0).astype(float)))
+        )
         open_ = possible & ~monotone
         if depth == SUBDIVISION_LEVELS:
             undecided[point[open_]] = True
@@ -219,6 +247,17 @@ def _find_roots(spectrum: Spectrum, table: _Table, points: Points) -> _Roots:
         level = _subdivide(spectrum, point[open_], theta[open_], mesh)
     found.extend(_outer_roots(table, points, factors))
     return _Roots(*(np.concatenate(part) for part in zip(*found, strict=True)), undecided)
+
+
+def _interpolated_root(theta: np.ndarray, ends: np.ndarray, slopes: np.ndarray, mesh: float) -> np.ndarray:
+    """Zero of dS/du in a cell by inverse cubic interpolation, the middle of the cell where that leaves it."""
+    rise = ends[1] - ends[0]
+    usable = (rise != 0.0) & (slopes[0] != 0.0) & (slopes[1] != 0.0)
+    s = -ends[0] / np.where(usable, rise, 1.0)
+    slope0, slope1 = (rise / np.where(usable, slope, 1.0) for slope in slopes)
+    u = s * s * (3.0 - 2.0 * s) * mesh + s * (1.0 - s) * ((1.0 - s) * slope0 - s * slope1)
+    inside = usable & (u > 0.0) & (u < mesh)
+    return theta[:, 0] * np.exp(np.where(inside, u, 0.5 * mesh))
 
 
 def _candidate_cells(table: _Table, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -255,18 +294,18 @@ def _outer_roots(table: _Table, points: Points, factors: np.ndarray) -> list[tup
     All roots lie in 1/(1 + tr K/(lambda1 T N)) <= Q <= 1 + |y|^2/(4 N T) (docs/theory.md, eq. 3.7).
     """
     found = []
-    ends = [
-        factors[:, 0] * table.theta[j] - 1.0 + factors[:, 1] * table.sums.p[j] - factors[:, 2] * table.sums.e[j]
-        for j in (0, -1)
-    ]
+    theta, p, e = table.theta[[0, -1], None], table.sums.p[[0, -1], None], table.sums.e[[0, -1], None]
+    ends = factors[:, 0] * theta - 1.0 + factors[:, 1] * p - factors[:, 2] * e
     below = np.nonzero(ends[0] >= 0.0)[0]
     # p <= theta tr K with equality as theta -> 0, so that the first node gives tr K
     trace = table.sums.p[0] / table.theta[0]
-    found.append((below, 0.5 / (factors[below, 0] + factors[below, 1] * trace), np.full(len(below), table.theta[0])))
+    low, high = 0.5 / (factors[below, 0] + factors[below, 1] * trace), np.full(len(below), table.theta[0])
+    found.append((below, low, np.sqrt(low * high), high, np.ones(len(below))))
     above = np.nonzero(ends[1] < 0.0)[0]
     energy = table.sums.e.max()
     high = 2.0 * (1.0 + factors[above, 2] * energy) / factors[above, 0]
-    found.append((above, np.full(len(above), table.theta[-1]), high))
+    low = np.full(len(above), table.theta[-1])
+    found.append((above, low, np.sqrt(low * high), high, np.ones(len(above))))
     return found
 
 
@@ -274,12 +313,10 @@ def _polish_roots(spectrum: Spectrum, points: Points, roots: _Roots) -> dict[str
     """Q, S, d^2S/du^2, |dS/du| and its rounding scale at every bracketed stationary point."""
     t, n, l1 = (a[roots.point] for a in points)
 
-    def block(
-        low: np.ndarray, high: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        return _newton(spectrum, low, high, t, n, l1)
+    def block(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+        return _newton(spectrum, *arrays)
 
-    return in_blocks(block, roots.low, roots.high, t, n, l1)
+    return in_blocks(block, roots.low, roots.start, roots.high, roots.rising, t, n, l1)
 
 
 def _stationarity(
@@ -292,30 +329,33 @@ def _stationarity(
 
 
 def _newton(
-    spectrum: Spectrum, low: np.ndarray, high: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
+    spectrum: Spectrum,
+    low: np.ndarray,
+    start: np.ndarray,
+    high: np.ndarray,
+    rising: np.ndarray,
+    t: np.ndarray,
+    n: np.ndarray,
+    l1: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Newton steps in u = ln Q kept inside a bracket that every evaluation narrows."""
-    scale = l1 * t
-    low, high = low * scale, high * scale
-    rising = _stationarity(spectrum, low, t, n, l1)[0] < 0.0
-    q = np.sqrt(low * high)
+    low, q, high = low * (l1 * t), start * (l1 * t), high * (l1 * t)
+    names = ("order_parameter", "residual", "curvature", "magnitude")
+    best = dict.fromkeys(names, np.full(len(q), np.inf))
     active = np.ones(len(q), dtype=bool)
-    best = {"residual": np.full(len(q), np.inf)}
     for _ in range(NEWTON_STEPS):
-        slope_value, curvature, magnitude = _stationarity(spectrum, q, t, n, l1)
-        better = active & (np.abs(slope_value) < best["residual"])
-        update = {
-            "order_parameter": q, "curvature": curvature, "magnitude": magnitude, "residual": np.abs(slope_value)
-        }  # fmt: skip
-        best = {k: np.where(better, v, best.get(k, v)) for k, v in update.items()}
-        go_up = (slope_value < 0.0) == rising
+        slope, curvature, magnitude = _stationarity(spectrum, q, t, n, l1)
+        residual = np.abs(slope)
+        better = active & (residual < best["residual"])
+        values = zip(names, (q, residual, curvature, magnitude), strict=True)
+        best = {name: np.where(better, value, best[name]) for name, value in values}
+        go_up = (slope < 0.0) == (rising > 0.0)
         low, high = np.where(active & go_up, q, low), np.where(active & ~go_up, q, high)
-        step = -slope_value / np.where(curvature == 0.0, 1.0, curvature)
+        step = -slope / np.where(curvature == 0.0, 1.0, curvature)
         newton = q * np.exp(np.clip(step, -50.0, 50.0))
         inside = (newton > low) & (newton < high) & (curvature != 0.0)
-        proposal = np.where(inside, newton, np.sqrt(low * high))
-        done = (np.abs(slope_value) <= 2.0 * EPS * magnitude) | (np.abs(proposal / q - 1.0) <= EPS)
-        active = active & ~done
+        proposal = np.where(inside, newton, np.sqrt(low) * np.sqrt(high))
+        active &= (residual > 2.0 * EPS * magnitude) & (np.abs(proposal / q - 1.0) > EPS)
         if not active.any():
             break
         q = np.where(active, proposal, q)
@@ -327,7 +367,7 @@ def _action(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1:
     """S(Q), docs/theory.md, eq. 3.2, the null modes of the kernel included."""
     x = (q / (l1 * t))[:, None] * spectrum.eigenvalues
     log_det = np.log1p(x).sum(-1) + spectrum.n_train * np.log(t)
-    energy = (spectrum.labels**2 / (1.0 + x)).sum(-1) + spectrum.null_label_energy
+    energy = (spectrum.label_energies / (1.0 + x)).sum(-1) + spectrum.null_label_energy
     return q - np.log(q) + (log_det + energy / t) / n
 
 
@@ -344,7 +384,7 @@ def _choose_minimum(points: Points, roots: _Roots, polished: dict[str, np.ndarra
     second = order[np.minimum(first + 1, len(order) - 1)]
     gap = np.where(n_minima > 1, polished["action"][second] - value["action"], np.nan)
     accepted = value["residual"] <= RESIDUAL_TOLERANCE * EPS * value["magnitude"]
-    converged = (count > 0) & ~roots.undecided & accepted & minimum[index] & (roots.point[index] == np.arange(n))
-    return OrderParameter(
-        value["order_parameter"], value["action"], value["curvature"], value["residual"], count, gap, converged
-    )
+    found = minimum[index] & (roots.point[index] == np.arange(n))
+    converged = found & accepted & ~roots.undecided
+    names = ("order_parameter", "action", "curvature", "residual")
+    return OrderParameter(*(value[name] for name in names), count, gap, converged)

@@ -65,6 +65,11 @@ class Spectrum:
         return self.n_train - len(self.eigenvalues)
 
     @cached_property
+    def label_energies(self) -> np.ndarray:
+        """Squared labels in the eigenbasis, shape (r,)."""
+        return self.labels**2
+
+    @cached_property
     def class_weights_train(self) -> np.ndarray:
         """u_s of the training inputs, shape (2, P)."""
         return class_weights(self.dataset.y_train)
