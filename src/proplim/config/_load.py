@@ -147,7 +147,7 @@ def check_data(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> N
 
 def resolved_yaml(config: StudyConfig) -> str:
     """The full configuration with every default filled in, as YAML that reads back to the same configuration."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=110)
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, width=110)
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proplim.datasets._images import cache_folder
-from proplim.datasets._prepare import _file_arrays, _resolve, load_pool
+from proplim.datasets._prepare import _file_arrays, resolve_path, load_pool
 from proplim.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def largest_n_train(config: DatasetConfig, folders: Sequence[Path]) -> tuple[boo
     if config.source in ("gaussian", "teacher"):
         return False, None
     if config.source == "file":
-        arrays = _file_arrays(_resolve(config.path, folders))
+        arrays = _file_arrays(resolve_path(config.path, folders))
         if "x_train" in arrays:
             return True, len(arrays["x_train"])
     elif config.source != "digits" and config.root is None and not (cache_folder() / config.source).is_dir():

@@ -58,11 +58,11 @@ def prepare_dataset(
         else:
             arrays = draw_teacher(n_train, config.n_test, config.n_features, config.noise, seed)
             what = {"source": "teacher", "n_features": config.n_features, "noise": config.noise}
-    elif config.source == "file" and "x_train" in (given := _file_arrays(_resolve(config.path, folders))):
+    elif config.source == "file" and "x_train" in (given := _file_arrays(resolve_path(config.path, folders))):
         arrays = tuple(given[name] for name in ("x_train", "y_train", "x_test", "y_test"))
         if len(arrays[0]) != n_train:
             raise InvalidInput("n_train", n_train, f"x_train of {config.path} has exactly {len(arrays[0])} rows")
-        what = {"source": "file", "content": file_hash(_resolve(config.path, folders))}
+        what = {"source": "file", "content": file_hash(resolve_path(config.path, folders))}
     else:
         x, y, what = load_pool(config, folders)
         train, test = draw_balanced(y, n_train, config.n_test, seed, canonical_json(what))
@@ -78,7 +78,7 @@ def prepare_dataset(
 def load_pool(config: DatasetConfig, folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict]:
     """All inputs of the two classes of a pooled source, their labels, and what they are (for seeds)."""
     if config.source == "file":
-        path = _resolve(config.path, folders)
+        path = resolve_path(config.path, folders)
         arrays = _file_arrays(path)
         return arrays["x"].reshape(len(arrays["x"]), -1), arrays["y"], {"source": "file", "content": file_hash(path)}
     if config.source == "digits":
@@ -86,7 +86,7 @@ def load_pool(config: DatasetConfig, folders: Sequence[Path]) -> tuple[np.ndarra
 
         images, classes = load_digits()
     else:
-        root = _resolve(config.root, folders) if config.root is not None else None
+        root = resolve_path(config.root, folders) if config.root is not None else None
         images, classes = _images(config.source, root)
     minus, plus = config.classes
     chosen = np.flatnonzero(np.isin(classes, config.classes))
@@ -105,7 +105,8 @@ def _file_arrays(path: Path) -> dict[str, np.ndarray]:
     return load_file(path)
 
 
-def _resolve(path: str, folders: Sequence[Path]) -> Path:
+def resolve_path(path: str, folders: Sequence[Path]) -> Path:
+    """Absolute path of a file or folder of the configuration: the first of `folders` that has it wins."""
     candidates = [folder / Path(path).expanduser() for folder in folders]
     return next((c for c in candidates if c.exists()), candidates[0]).resolve()
 

@@ -7,13 +7,14 @@ found again whenever the same points are asked for, and a change of figures or o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from proplim.config import StudyConfig
+from proplim.datasets import resolve_path
 from proplim.seeds import content_hash
 
 NUMERICS = {"datasets": 1, "theory": 1, "sampling": 1, "dynamics": 1}
@@ -69,10 +70,13 @@ class Plan:
     Parameters
     ----------
     config : StudyConfig
+    folders : sequence of Path
+        Where relative paths of the configuration start, first match wins.
     """
 
-    def __init__(self, config: StudyConfig) -> None:
+    def __init__(self, config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> None:
         self.config = config
+        self.folders = list(folders)
         self.root = f"results/{config.study}"
 
     @cached_property
@@ -94,6 +98,22 @@ class Plan:
     def results(self, stage: str) -> list[str]:
         """Paths of the results of all jobs of a stage."""
         return [self.result(job) for job in self.jobs[stage].values()]
+
+    def source_files(self, draw: Draw) -> list[str]:
+        """A user's data file that a draw is taken from, or nothing."""
+        config = self.config.dataset(draw.dataset)
+        return [str(resolve_path(config.path, self.folders))] if config.source == "file" else []
+
+    def memory_mb(self, stage: str, name: str) -> int:
+        """Memory that a job needs, from the size of its arrays, with the libraries' own share."""
+        draw = self.jobs[stage][name].draw
+        return 1500 + int(60 * 8e-6 * draw.n_train**2)
+
+    def runtime_minutes(self, stage: str, name: str) -> int:
+        """Generous bound on a job's run time."""
+        job = self.jobs[stage][name]
+        per_point = {"theory": 0.001, "sampling": 10.0, "dynamics": 10.0}[stage]
+        return 10 + int(per_point * job.n_points * max(1.0, job.draw.n_train / 200) ** 2)
 
     def cubes(self) -> list[str]:
         """Paths of the cubes."""

@@ -27,10 +27,10 @@ from proplim.study._plan import NUMERICS, Draw, Job, Plan
 FORMAT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
-def prepare_draw(plan: Plan, draw: Draw, path: str | Path, folders: Sequence[Path] = (Path(),)) -> None:
+def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     """Prepare one data set and write it to `path` (x_train, y_train, x_test, y_test as used)."""
     config = plan.config.dataset(draw.dataset)
-    dataset = prepare_dataset(config, draw.n_train, draw.seed, folders=folders)
+    dataset = prepare_dataset(config, draw.n_train, draw.seed, folders=plan.folders)
     stored = xr.Dataset(
         {
             "x_train": (("train", "feature"), dataset.x_train, {"long_name": "training inputs", "units": "1"}),
@@ -197,6 +197,15 @@ def _keep(path: Path, point: Mapping[str, Any], draws: xr.Dataset, summary: xr.D
         }
     )
     write_netcdf(kept, path)
+
+
+def print_convergence(stage: str, path: str | Path) -> None:
+    """Say on standard error how many points of a cube fell short, and which."""
+    with xr.open_dataset(path) as cube:
+        summary = convergence_summary(cube, stage)
+    _say(f"{stage}: {summary['converged']} of {summary['points']} grid points converged")
+    for point in summary["short"]:
+        _say(f"  fell short: {point}")
 
 
 def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+rule collect_cube:
+    input:
+        lambda wildcards: plan.results(wildcards.stage),
+    output:
+        f"{plan.root}/{{stage}}.nc",
+    wildcard_constraints:
+        stage="theory|sampling|dynamics",
+    message:
+        "Collecting the {wildcards.stage} cube"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    script:
+        "../scripts/collect_cube.py"
