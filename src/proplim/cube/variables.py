@@ -29,7 +29,8 @@ class Variable:
     stages : tuple of str
         Cubes that hold it.
     without : tuple of str
-        Grid dimensions that it does not have (the temperature of a peak has no temperature axis).
+        Dimensions of its cubes that it does not have (the temperature of a peak has no temperature axis,
+        the time of an inversion no time axis).
     """
 
     name: str
@@ -105,6 +106,30 @@ VARIABLES: dict[str, Variable] = {
             "largest eigenvalue of the tangent kernel on the training inputs",
             r"\lambda_{\max}(\Theta)",
             stages=("dynamics",),
+        ),
+        Variable(
+            "inversion_time",
+            "time of the maximum of the centroid distance (NaN where it does not turn)",
+            r"t^*",
+            _SPLIT,
+            stages=("dynamics",),
+            without=("time",),
+        ),
+        Variable(
+            "inversion_mse",
+            "training error at the maximum of the centroid distance",
+            r"\epsilon^*",
+            _SPLIT,
+            stages=("dynamics",),
+            without=("time",),
+        ),
+        Variable(
+            "inversion_height",
+            "squared distance of the class centroids at its maximum in time",
+            r"D(t^*)",
+            _SPLIT,
+            stages=("dynamics",),
+            without=("time",),
         ),
         Variable("learning_rate", "step of the optimizer in units of time", r"\eta", stages=("dynamics",)),
         Variable(

@@ -5,14 +5,15 @@ is integrated is therefore a displacement S from the initial hidden weights, in 
 
 dual        w = w0 + X^T S / sqrt(N0), S is (P, N): h = h0 + C S, and S moves by dL/dh itself,
 row space   w = w0 + V S, S is (r, N), V an orthonormal basis of the r-dimensional span of the inputs,
-full        w = w0 + S, S is (N0, N), for optimizers that single out the coordinate axes.
+full        w = w0 + S, S is (N0, N), for optimizers whose steps leave that span: adam, which singles out
+            the coordinate axes, and langevin, whose noise is everywhere.
 
 Dual and row space follow the very same trajectory (docs/dynamics.md, section 2).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from proplim.datasets import Dataset
 from proplim.geometry import class_weights
 
 Array = jax.Array | np.ndarray
+FrameKind = Literal["inputs", "full"]
 
 
 class Split(NamedTuple):
@@ -85,7 +87,7 @@ class Frame(NamedTuple):
     """(N0, r): w - w0 = basis @ S."""
 
 
-def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, reduce: bool) -> Frame:
+def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, kind: FrameKind) -> Frame:
     """Choose the cheapest frame and write the problem in it.
 
     Parameters
@@ -94,8 +96,9 @@ def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, reduce:
     signal : (N0,) array
         Unit vector u.
     lambda0 : float
-    reduce : bool
-        Whether the optimizer commutes with rotations of the input space; if not, the full frame is used.
+    kind : {"inputs", "full"}
+        What the optimizer's steps are made of: combinations of training inputs (the cheaper of dual frame
+        and row space is taken), or anything.
 
     Notes
     -----
@@ -103,7 +106,7 @@ def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, reduce:
     """
     x, n_features = dataset.x_train, dataset.n_features
     dual = False
-    if not reduce:
+    if kind == "full":
         basis = np.eye(n_features)
     else:
         singular, rows = np.linalg.svd(x, full_matrices=False)[1:]
@@ -156,20 +159,42 @@ def origin(problem: Problem, start: Start) -> Parameters:
 
 
 def descent_direction(
-    problem: Problem, start: Start, parameters: Parameters, activation: Activation
+    problem: Problem,
+    start: Start,
+    parameters: Parameters,
+    activation: Activation,
+    batch: Array | None = None,
 ) -> Parameters:
     """Minus the gradient of L = (1/2) sum_mu (y_mu - f(x_mu))^2, in the frame.
 
     With residual e = y - f: dv_i = N^(-1/2) sum_mu e_mu sigma(h_i mu), and S moves by
     e_mu v_i sigma'(h_i mu) / sqrt(N), taken back through the inputs.
+
+    Parameters
+    ----------
+    batch : (B,) array of integers, optional
+        Training inputs from which the sum over mu is estimated without bias, as P / B times the sum over
+        them.
     """
     hidden, readout = parameters
-    scale = readout.shape[0] ** -0.5
-    h = start.h_train + problem.train.forward @ hidden
+    n_train, width = start.h_train.shape
+    scale = width**-0.5
+    h_start, forward, y, weight = start.h_train, problem.train.forward, problem.train.y, 1.0
+    if batch is not None:
+        h_start, forward, y, weight = h_start[batch], forward[batch], y[batch], n_train / batch.shape[0]
+    h = h_start + forward @ hidden
     features = activation.jax_function(h)
-    residual = problem.train.y - scale * (features @ readout)
+    residual = weight * (y - scale * (features @ readout))
     force = (scale * residual)[:, None] * readout[None, :] * activation.jax_derivative(h)
-    return Parameters(
-        force if problem.backward is None else problem.backward @ force,
-        scale * (residual @ features),
-    )
+    return Parameters(_to_frame(problem, force, batch), scale * (residual @ features))
+
+
+def _to_frame(problem: Problem, force: Array, batch: Array | None) -> Array:
+    """Move of S that a force -dL/dh on (some of) the training inputs makes."""
+    if problem.backward is None:
+        return (
+            force
+            if batch is None
+            else jnp.zeros((problem.gram.shape[0], force.shape[1])).at[batch].set(force)
+        )
+    return (problem.backward if batch is None else problem.train.forward[batch].T) @ force

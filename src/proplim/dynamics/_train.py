@@ -13,6 +13,7 @@ from proplim.activations import Activation, get_activation
 from proplim.cube.variables import LABELS, SPLITS, VARIABLES
 from proplim.datasets import Dataset
 from proplim.dynamics._ensemble import ensemble_statistics
+from proplim.dynamics._inversion import inversions
 from proplim.dynamics._settings import DynamicsSettings
 from proplim.errors import InvalidInput
 from proplim.seeds import derive_seed
@@ -57,7 +58,8 @@ def train(
     -------
     xarray.Dataset
         Dimensions (optimizer, replica, time[, split, label]); variables of stage "dynamics" in
-        :mod:`proplim.cube.variables`. Values belong to one replica. The bias of a replica is estimated with
+        :mod:`proplim.cube.variables`, those of the inversion without time. Values belong to one replica.
+        The bias of a replica is estimated with
         the mean predictor of the other replicas, bias_sq = mean (y - f_r)(y - f_others), and
         predictive_variance = mse - bias_sq: unbiased, NaN for a single replica. accuracy is that of the sign
         of the mean predictor of all replicas, equal for all of them. A diverged replica is NaN with
@@ -91,8 +93,8 @@ def _run_all(
 ) -> list[list[Record]]:
     """Observables with a leading time axis, for every optimizer and replica."""
     from proplim.dynamics import _network
-    from proplim.dynamics._signal import signal_direction
     from proplim.dynamics.optimizers import build_optimizer
+    from proplim.theory import signal_direction
 
     point = {
         "dataset": dataset.identity,
@@ -111,8 +113,8 @@ def _run_all(
     )
     runs = []
     for name in settings.optimizers:
-        optimizer = build_optimizer(name, activation, settings)
-        frame = _network.build_frame(dataset, signal, lambda0, reduce=optimizer.rotation_invariant)
+        optimizer = build_optimizer(name, activation, settings, lambda0=lambda0, lambda1=lambda1)
+        frame = _network.build_frame(dataset, signal, lambda0, kind=optimizer.frame)
         replicas = []
         for replica in range(settings.replicas):
             start = _network.draw_start(
@@ -205,11 +207,9 @@ def _to_xarray(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSet
         for name, value in stacked.items():
             if "split" in VARIABLES[name].dims:
                 value[:, :, :, 1] = np.nan
+    stacked |= inversions(settings.times, stacked["centroid_distance_sq"], stacked["mse"][..., 0])
     return xr.Dataset(
-        {
-            name: (("optimizer", "replica", "time", *VARIABLES[name].dims), value)
-            for name, value in stacked.items()
-        },
+        {name: (("optimizer", "replica", *_own_dims(name)), value) for name, value in stacked.items()},
         coords={
             "optimizer": list(settings.optimizers),
             "replica": np.arange(settings.replicas),
@@ -218,6 +218,11 @@ def _to_xarray(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSet
             "label": list(LABELS),
         },
     )
+
+
+def _own_dims(name: str) -> tuple[str, ...]:
+    variable = VARIABLES[name]
+    return variable.dims if "time" in variable.without else ("time", *variable.dims)
 
 
 def _check(width: int, lambda0: float, lambda1: float) -> None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from proplim.activations import Activation
-from proplim.dynamics._network import Parameters, Problem, Start, origin
+from proplim.dynamics._network import FrameKind, Parameters, Problem, Start, origin
 from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel
 
 State = Any
@@ -34,8 +34,8 @@ class Optimizer(ABC):
     fixed_step: float | None = None
 
     name: ClassVar[str]
-    rotation_invariant: ClassVar[bool] = True
-    """Whether rotating the inputs rotates the trajectory, so that the row space is enough."""
+    frame: ClassVar[FrameKind] = "inputs"
+    """What the steps are made of, see :func:`proplim.dynamics._network.build_frame`."""
 
     @abstractmethod
     def trajectory(
@@ -59,6 +59,9 @@ class StepOptimizer(Optimizer):
     Between two steps the parameters are interpolated linearly, so that any time axis goes with any step;
     the trajectory itself is untouched by where it is observed.
     """
+
+    interpolates: ClassVar[bool] = True
+    """If not, the last step before the time is observed."""
 
     @abstractmethod
     def init(self, problem: Problem, start: Start, seed: int) -> State:
