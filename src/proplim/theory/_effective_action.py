@@ -50,6 +50,7 @@ class OrderParameter(NamedTuple):
     residual : |dS/du| there
     stationary_points : number of stationary points of S in u
     action_gap : S of the second lowest minimum minus S; NaN where there is one minimum only
+    first, last : the smallest and the largest stationary Q; outside of them S is monotone
     converged : bool
         All stationary points were separated and the residual is at rounding level.
     """
@@ -60,6 +61,8 @@ class OrderParameter(NamedTuple):
     residual: np.ndarray
     stationary_points: np.ndarray
     action_gap: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
     converged: np.ndarray
 
 
@@ -237,7 +240,9 @@ def _find_roots(spectrum: Spectrum, table: _Table, points: Points) -> _Roots:
         slopes = f[0] * theta.T + f[1] * sums.dp.T - f[2] * sums.de.T
         start = _interpolated_root(theta, ends, slopes, mesh)
         found.append(
-            tuple(a[crossing] for a in (point, theta[:, 0], start, theta[:, 1], (ends[0] < 0.0).astype(float)))
+            tuple(
+                a[crossing] for a in (point, theta[:, 0], start, theta[:, 1], (ends[0] < 0.0).astype(float))
+            )
         )
         open_ = possible & ~monotone
         if depth == SUBDIVISION_LEVELS:
@@ -366,7 +371,7 @@ def _newton(
 def _action(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> np.ndarray:
     """S(Q), docs/theory.md, eq. 3.2, the null modes of the kernel included."""
     x = (q / (l1 * t))[:, None] * spectrum.eigenvalues
-    log_det = np.log1p(x).sum(-1) + spectrum.n_train * np.log(t)
+    log_det = np.log(1.0 + x).sum(-1) + spectrum.n_train * np.log(t)
     energy = (spectrum.label_energies / (1.0 + x)).sum(-1) + spectrum.null_label_energy
     return q - np.log(q) + (log_det + energy / t) / n
 
@@ -387,4 +392,7 @@ def _choose_minimum(points: Points, roots: _Roots, polished: dict[str, np.ndarra
     found = minimum[index] & (roots.point[index] == np.arange(n))
     converged = found & accepted & ~roots.undecided
     names = ("order_parameter", "action", "curvature", "residual")
-    return OrderParameter(*(value[name] for name in names), count, gap, converged)
+    first_q, last_q = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(first_q, roots.point, polished["order_parameter"])
+    np.maximum.at(last_q, roots.point, polished["order_parameter"])
+    return OrderParameter(*(value[name] for name in names), count, gap, first_q, last_q, converged)

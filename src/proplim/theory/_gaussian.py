@@ -6,31 +6,37 @@ import numpy as np
 
 from proplim.theory._blocks import Points
 from proplim.theory._effective_action import effective_action, solve_order_parameter
-from proplim.theory._observables import predictor_and_weights
+from proplim.theory._energies import energies
+from proplim.theory._observables import build_forms, predictor_and_weights
 from proplim.theory._spectrum import Spectrum
 
 
 def solve_infinite_width(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     """Q = 1 in the predictor, prior features and weights; any activation, odd or not.
 
-    Only the free energy per unit knows the width, so every distinct (T, lambda1) is computed once.
+    Only the energies per hidden unit know the width; the rest is computed once for every (T, lambda1).
     """
-    pairs, index = np.unique(np.stack([points.temperature, points.lambda1], axis=1), axis=0, return_inverse=True)
+    pairs = np.stack([points.temperature, points.lambda1], axis=1)
+    pairs, index = np.unique(pairs, axis=0, return_inverse=True)
     one = np.ones(len(pairs))
     distinct = Points(np.ascontiguousarray(pairs[:, 0]), one, np.ascontiguousarray(pairs[:, 1]))
-    values = predictor_and_weights(spectrum, distinct, one, feature_learning=False)
+    values = predictor_and_weights(spectrum, build_forms(spectrum), distinct, one, feature_learning=False)
     result = {name: value[index.ravel()] for name, value in values.items()}
-    result["order_parameter"] = np.ones(points.size)
-    result["free_energy"] = 0.5 * effective_action(spectrum, np.ones(points.size), *points)
-    result["converged"] = np.ones(points.size)
+    one = np.ones(points.size)
+    result["order_parameter"] = one
+    result["free_energy"] = 0.5 * effective_action(spectrum, one, *points)
+    result |= energies(spectrum, points, one, None)
+    result["converged"] = one
     return result
 
 
 def solve_proportional(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     """The global minimum of the effective action and the observables there."""
     solution = solve_order_parameter(spectrum, points)
-    result = predictor_and_weights(spectrum, points, solution.order_parameter, feature_learning=True)
-    result["order_parameter"] = solution.order_parameter
+    q = solution.order_parameter
+    result = predictor_and_weights(spectrum, build_forms(spectrum), points, q, feature_learning=True)
+    result |= energies(spectrum, points, q, solution.curvature)
+    result["order_parameter"] = q
     result["free_energy"] = 0.5 * solution.action
     result["stationarity_residual"] = solution.residual
     result["stationary_points"] = solution.stationary_points

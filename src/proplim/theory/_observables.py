@@ -1,31 +1,34 @@
 """Observables of Gaussian-process regression with the prior rescaled by Q, in the eigenbasis of the kernel.
 
-With theta = Q/(lambda1 T), t_k = theta kappa_k / (1 + theta kappa_k) and r_k = 1 - t_k = 1 / (1 + theta kappa_k), every
-observable of docs/theory.md, section 3.3, is a linear form in t or r, or the square of an image of
+With theta = Q/(lambda1 T), t_k = theta kappa_k/(1 + theta kappa_k) and r_k = 1 - t_k = 1/(1 + theta kappa_k),
+every observable of docs/theory.md, section 3.3, is a linear form in t or r, or the square of an image of
 
-    b_k = kappa_k^(-1/2) t_k yt_k,          Q/(lambda1) K^(1/2) a in the eigenbasis,
+    b_k = kappa_k^(-1/2) t_k yt_k,          (Q/lambda1) K^(1/2) a in the eigenbasis,
 
-under a matrix that the grid does not change. No term is the small difference of large ones as T -> 0 or T -> infinity.
+under a matrix that the grid does not change. Predictor, errors and variances are sums of positive terms,
+without cancellation as T -> 0 or T -> infinity.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from proplim.theory._blocks import Points, in_blocks
+from proplim.theory._products import row_product
 from proplim.theory._spectrum import Spectrum
 
 
 @dataclass(frozen=True)
-class _Forms:
-    """Matrices of the linear forms of one input set (train or test).
+class InputForms:
+    """Matrices of the linear forms on one set of inputs (train or test).
 
     Parameters
     ----------
-    modes : (n, r) array
-        Psi: the mean predictor is Psi b and K - (its residual) is Psi Psi^T.
+    mean : callable
+        b -> Psi b, the mean predictor; Psi Psi^T is the part of K that the training inputs explain.
     targets : (n,) array
         Labels.
     weights : (2, n) array
@@ -40,11 +43,9 @@ class _Forms:
         Mean over inputs of Psi_k^2.
     residual : float
         Mean over inputs of K(x, x) - sum_k Psi_k^2, zero on the training inputs.
-    null_bias_sq : float
-        Mean squared label outside the range of the kernel (training inputs).
     """
 
-    modes: np.ndarray
+    mean: Callable[[np.ndarray], np.ndarray]
     targets: np.ndarray
     weights: np.ndarray
     prior_centroid: float
@@ -55,13 +56,62 @@ class _Forms:
     residual: float
 
 
-def _forms(
-    modes: np.ndarray, targets: np.ndarray, weights: np.ndarray, class_kernel: np.ndarray, diagonal: np.ndarray
-) -> _Forms:
+@dataclass(frozen=True)
+class Forms:
+    """All matrices that turn an order parameter into observables.
+
+    Parameters
+    ----------
+    train : InputForms
+    test : InputForms or None
+        None without test inputs.
+    signal, signal_transposed : callable
+        b -> R b = (Q/lambda1) B a in an orthonormal basis, and its transpose.
+    trace : (r,) array
+        Diagonal of R^T R.
+    """
+
+    train: InputForms
+    test: InputForms | None
+    signal: Callable[[np.ndarray], np.ndarray]
+    signal_transposed: Callable[[np.ndarray], np.ndarray]
+    trace: np.ndarray
+
+
+def build_forms(spectrum: Spectrum) -> Forms:
+    """Prepare the matrices; O(P^3) once for the whole grid."""
+    weights = spectrum.class_weights_train
+    train = _input_forms(
+        spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues),
+        spectrum.dataset.y_train,
+        weights,
+        weights @ spectrum.kernel @ weights.T,
+        np.diag(spectrum.kernel),
+    )
+    test = None
+    if spectrum.dataset.n_test:
+        test = _input_forms(
+            spectrum.test_modes,
+            spectrum.dataset.y_test,
+            spectrum.class_weights_test,
+            spectrum.test_class_kernel,
+            spectrum.kernel_test_diagonal,
+        )
+    signal = spectrum.signal_modes
+    return Forms(train, test, row_product(signal), row_product(signal.T), (signal**2).sum(axis=0))
+
+
+def _input_forms(
+    modes: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    class_kernel: np.ndarray,
+    diagonal: np.ndarray,
+) -> InputForms:
     centroids = weights @ modes
     squares = modes**2
-    return _Forms(
-        modes=modes,
+    return InputForms(
+        mean=row_product(modes),
         targets=targets,
         weights=weights,
         prior_centroid=float(class_kernel[1, 1] + class_kernel[0, 0] - 2.0 * class_kernel[0, 1]),
@@ -73,37 +123,15 @@ def _forms(
     )
 
 
-def train_forms(spectrum: Spectrum) -> _Forms:
-    """Forms of the training inputs; Psi = U kappa^(1/2)."""
-    weights = spectrum.class_weights_train
-    return _forms(
-        spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues),
-        spectrum.dataset.y_train,
-        weights,
-        weights @ spectrum.kernel @ weights.T,
-        np.diag(spectrum.kernel),
-    )
-
-
-def test_forms(spectrum: Spectrum) -> _Forms:
-    """Forms of the test inputs; Psi = k(x)^T U kappa^(-1/2)."""
-    return _forms(
-        spectrum.test_modes,
-        spectrum.dataset.y_test,
-        spectrum.class_weights_test,
-        spectrum.test_class_kernel,
-        spectrum.kernel_test_diagonal,
-    )
-
-
 def predictor_and_weights(
-    spectrum: Spectrum, points: Points, order_parameter: np.ndarray, *, feature_learning: bool
+    spectrum: Spectrum, forms: Forms, points: Points, order_parameter: np.ndarray, *, feature_learning: bool
 ) -> dict[str, np.ndarray]:
     """All observables at given order parameters.
 
     Parameters
     ----------
     spectrum : Spectrum
+    forms : Forms
     points : Points
         n grid points.
     order_parameter : (n,) array
@@ -116,13 +144,9 @@ def predictor_and_weights(
     dict of arrays
         (n,), (n, 2) with `split`, or (n, 2, 2) with `split, label`.
     """
-    forms = [train_forms(spectrum)]
-    if spectrum.dataset.n_test:
-        forms.append(test_forms(spectrum))
+    inputs = [forms.train] if forms.test is None else [forms.train, forms.test]
     null_bias_sq = spectrum.null_label_energy / spectrum.n_train
     root = np.sqrt(spectrum.eigenvalues)
-    signal = spectrum.signal_modes if feature_learning else None
-    trace = (signal**2).sum(axis=0) if signal is not None else None
 
     def block(t_: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray) -> dict[str, np.ndarray]:
         g = q / l1
@@ -131,7 +155,7 @@ def predictor_and_weights(
         t = x * r
         b = t * spectrum.labels / root
         result = {"readout_variance": g}
-        splits = [_split(f, t, r, b, g, n, feature_learning) for f in forms]
+        splits = [_split(f, t, r, b, g, n, feature_learning) for f in inputs]
         # on the training inputs y - f = U (r yt) and Var f = T t are free of cancellation
         splits[0]["bias_sq"] = ((r * spectrum.labels) ** 2).sum(-1) / spectrum.n_train + null_bias_sq
         splits[0]["predictive_variance"] = t_ * t.sum(-1) / spectrum.n_train
@@ -141,7 +165,7 @@ def predictor_and_weights(
             result[name] = np.stack([s[name] for s in splits], axis=1)
         result["mse"] = result["bias_sq"] + result["predictive_variance"]
         result |= (
-            _hidden_weights(spectrum, signal, trace, t, b, g, n)
+            _hidden_weights(spectrum, forms, t, b, g, n)
             if feature_learning
             else {
                 "hidden_trace_shift": np.zeros_like(g),
@@ -155,7 +179,7 @@ def predictor_and_weights(
 
 
 def _split(
-    forms: _Forms,
+    forms: InputForms,
     t: np.ndarray,
     r: np.ndarray,
     b: np.ndarray,
@@ -164,7 +188,7 @@ def _split(
     feature_learning: bool,
 ) -> dict[str, np.ndarray]:
     """Predictor and class geometry on one input set (docs/theory.md, eqs. 3.9-3.11)."""
-    mean = b @ forms.modes.T
+    mean = forms.mean(b)
     result = {
         "bias_sq": ((mean - forms.targets) ** 2).mean(-1),
         "predictive_variance": g * ((r * forms.spread).sum(-1) + forms.residual),
@@ -185,25 +209,20 @@ def _split(
 
 
 def _hidden_weights(
-    spectrum: Spectrum,
-    signal: np.ndarray,
-    trace: np.ndarray,
-    t: np.ndarray,
-    b: np.ndarray,
-    g: np.ndarray,
-    n: np.ndarray,
+    spectrum: Spectrum, forms: Forms, t: np.ndarray, b: np.ndarray, g: np.ndarray, n: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Single-unit moments along and across the signal (docs/theory.md, eqs. 3.12-3.15).
 
     Without any signal (zero labels) the direction u is undefined, and so is the variance along it.
     """
-    vector = b @ signal.T  # (Q/lambda1) B a in an orthonormal basis
+    vector = forms.signal(b)  # (Q/lambda1) B a in an orthonormal basis
     norm_sq = (vector**2).sum(-1)
     has_signal = norm_sq > 0.0
-    back = vector @ signal
+    back = forms.signal_transposed(vector)
     reduction = (t * back**2).sum(-1) / np.where(has_signal, norm_sq, 1.0)
+    variance = 1.0 / spectrum.lambda0 + (norm_sq / g - reduction) / n
     return {
-        "hidden_trace_shift": (norm_sq / g - (t * trace).sum(-1)) / n,
+        "hidden_trace_shift": (norm_sq / g - (t * forms.trace).sum(-1)) / n,
         "readout_signal_covariance": np.sqrt(norm_sq / n),
-        "signal_variance": np.where(has_signal, 1.0 / spectrum.lambda0 + (norm_sq / g - reduction) / n, np.nan),
+        "signal_variance": np.where(has_signal, variance, np.nan),
     }

@@ -4,9 +4,10 @@ How to plug in an approximation
 -------------------------------
 Write one function ``solve(spectrum, points) -> dict`` and name it in :func:`_solver`:
 
-- `spectrum` (:class:`~proplim.theory._spectrum.Spectrum`) holds the data set, the activation, lambda0, the training kernel with
-  its eigendecomposition, test kernels (computed when first asked for) and class weights;
-- `points` (:class:`~proplim.theory._blocks.Points`) holds temperature, width and lambda1 as flat float arrays of one length n;
+- `spectrum` (:class:`~proplim.theory.Spectrum`) holds data set, activation, lambda0, and the training kernel
+  with its eigendecomposition, test kernels (computed when first asked for) and class weights;
+- `points` (:class:`~proplim.theory.Points`) holds temperature, width and lambda1 as flat float arrays of one
+  length n;
 - the result maps variable names of :mod:`proplim.cube.variables` to (n,), (n, 2) [split] or (n, 2, 2)
   [split, label] float arrays, `converged` (n,) among them. A variable left out is NaN.
 
@@ -111,6 +112,10 @@ def _solver(name: str, activation: Activation) -> Solver:
         from proplim.theory._two_order_parameters import solve_two_order_parameters
 
         return solve_two_order_parameters
+    if name == "exact":
+        from proplim.theory._exact import solve_exact
+
+        return solve_exact
     if name == "cavity":
         from proplim.theory._cavity import solve_cavity
 

@@ -24,9 +24,9 @@ TEST_ROWS = 1024
 class Spectrum:
     """A data set seen through the eigenbasis of its feature kernel K = U diag(kappa) U^T.
 
-    Modes whose eigenvalue is zero to rounding (below max(P, 10) eps kappa_max: duplicated inputs, fewer features
-    than inputs under a linear activation) are left out of the arrays; all that is left of them is their
-    number and the energy of the labels in them.
+    Modes whose eigenvalue is zero to rounding (below max(P, 10) eps kappa_max: duplicated inputs, fewer
+    features than inputs under a linear activation) are left out of the arrays; all that is left of them is
+    their number and the energy of the labels in them.
 
     Parameters
     ----------
@@ -144,5 +144,3 @@ def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: floa
         labels=eigenvectors.T @ dataset.y_train,
         null_label_energy=float(((null.T @ dataset.y_train) ** 2).sum()),
     )
-
-
