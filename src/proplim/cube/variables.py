@@ -133,6 +133,66 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable("learning_rate", "step of the optimizer in units of time", r"\eta", stages=("dynamics",)),
         Variable(
+            "free_energy_temperature_derivative",
+            "derivative of the free energy per hidden unit with respect to temperature",
+            r"\partial_T S/2",
+            stages=_THEORY,
+        ),
+        Variable(
+            "mean_energy",
+            "posterior mean of half the sum of squared training errors, per hidden unit",
+            r"\langle E\rangle/N",
+            stages=_THEORY,
+        ),
+        Variable(
+            "mean_energy_temperature_derivative",
+            "derivative of the mean energy per hidden unit with respect to temperature",
+            r"\partial_T\langle E\rangle/N",
+            stages=_THEORY,
+        ),
+        Variable(
+            "stationarity_residual",
+            "evidence: derivative of the action with respect to ln Q at the solution",
+            r"|dS/d\ln Q|",
+            stages=_THEORY,
+        ),
+        Variable(
+            "stationary_points",
+            "evidence: number of stationary points of the action in ln Q",
+            r"n_\mathrm{stationary}",
+            stages=_THEORY,
+        ),
+        Variable(
+            "action_gap",
+            "evidence: action of the second lowest minimum minus that of the global one (NaN: only one)",
+            r"\Delta S",
+            stages=_THEORY,
+        ),
+        Variable(
+            "peak_temperature",
+            "temperature T* of the largest squared distance of the class centroids (NaN: no peak)",
+            "T^*",
+            _SPLIT,
+            stages=_THEORY,
+            without=_NO_TEMPERATURE,
+        ),
+        Variable(
+            "peak_height_over_prior",
+            "squared distance of the class centroids at T* divided by its value in the prior",
+            r"D(T^*)/D(T\to\infty)",
+            _SPLIT,
+            stages=_THEORY,
+            without=_NO_TEMPERATURE,
+        ),
+        Variable(
+            "peak_height_over_low_temperature",
+            "squared distance of the class centroids at T* divided by its low-temperature value",
+            r"D(T^*)/D(T\to 0)",
+            _SPLIT,
+            stages=_THEORY,
+            without=_NO_TEMPERATURE,
+        ),
+        Variable(
             "converged", "1 where the result meets its convergence criteria, else 0", r"\mathrm{converged}"
         ),
     )
