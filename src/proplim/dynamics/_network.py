@@ -13,9 +13,8 @@ Dual and row space follow the very same trajectory (docs/dynamics.md, section 2)
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -23,7 +22,7 @@ from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.geometry import class_weights
 
-Array = jax.Array | np.ndarray
+Array = Any  # a NumPy array going into a compiled program, a JAX array inside
 FrameKind = Literal["inputs", "full"]
 
 

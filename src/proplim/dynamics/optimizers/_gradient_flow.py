@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import diffrax
 import jax
@@ -45,7 +46,7 @@ class GradientFlow(Optimizer):
 
 @partial(jax.jit, static_argnums=0)
 def _integrate(flow: GradientFlow, problem: Problem, start: Start, times: jax.Array) -> Parameters:
-    def field(_: jax.Array, parameters: Parameters, __: None) -> Parameters:
+    def field(_: Any, parameters: Any, __: Any) -> Parameters:
         return descent_direction(problem, start, parameters, flow.activation)
 
     solution = diffrax.diffeqsolve(

@@ -1,0 +1,197 @@
+"""Stragglers: the training inputs that are learned last, and what they do to the distance of the classes.
+
+The rise of D(t) is the work of the inputs that are easily told apart; the fall after its maximum is
+attributed to the few that are still misfit then (arXiv:2303.05161).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from proplim._jax import configure_jax
+from proplim.activations import Activation, get_activation
+from proplim.datasets import Dataset
+from proplim.dynamics._settings import DynamicsSettings
+from proplim.dynamics._train import check_network
+from proplim.geometry import class_weights
+
+if TYPE_CHECKING:
+    from proplim.dynamics._replicas import Look, Record
+
+_DIMS = {
+    "margin": ("time", "train_index"),
+    "motion_rise": ("train_index",),
+    "motion_fall": ("train_index",),
+    "drive_rise": ("train_index",),
+    "drive_fall": ("train_index",),
+    "inversion_margin": ("train_index",),
+    "inversion_time": (),
+}
+_LONG_NAMES = {
+    "margin": "margin y f of a training input",
+    "motion_rise": "part of the rise of D that is the input's own motion in feature space",
+    "motion_fall": "part of the fall of D that is the input's own motion in feature space",
+    "drive_rise": "part of the rise of D that the input's gradient causes",
+    "drive_fall": "part of the fall of D that the input's gradient causes",
+    "inversion_margin": "margin y f of a training input at the maximum of D",
+    "inversion_time": "recorded time of the largest D on the training inputs (NaN where D does not turn)",
+}
+
+
+def stragglers(
+    dataset: Dataset,
+    activation: str | Activation,
+    *,
+    width: int,
+    lambda0: float = 1.0,
+    lambda1: float = 1.0,
+    settings: DynamicsSettings | None = None,
+) -> xr.Dataset:
+    """Attribute rise and fall of D(t) on the training inputs to single training inputs.
+
+    The same replicas as in :func:`proplim.dynamics.train` are trained again, to the bit.
+
+    Parameters
+    ----------
+    dataset, activation, width, lambda0, lambda1, settings
+        As in :func:`proplim.dynamics.train`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions (optimizer, replica[, time], train_index), coordinate ``label`` along train_index.
+
+        margin : y f(x).
+        motion_rise, motion_fall : with Delta the difference of the centroids, s/P_s the weight of an input
+            in it, sum over the recorded intervals before (after) the maximum of
+            (s/P_s) [sigma(h(x))]_now-then . (Delta_now + Delta_then) / N. Adds up over inputs to the rise
+            (fall) of D without error. Negative values lower D.
+        drive_rise, drive_fall : integral over time before (after) the maximum of the part of dD/dt that comes
+            from the gradient of this input's own loss, under gradient flow (trapezoidal rule over the
+            recorded times; adds up to the rise and fall within that rule's error, and for gradient
+            optimizers only; NaN for others).
+        inversion_margin, inversion_time : at the recorded time of the largest D.
+
+        NaN where D does not turn (rise and fall have no border then), and for diverged replicas.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`proplim.dynamics.train`.
+
+    Notes
+    -----
+    docs/dynamics.md, section 5.
+    """
+    activation, settings = get_activation(activation), settings or DynamicsSettings()
+    check_network(width, lambda0, lambda1)
+    configure_jax()
+    from proplim.dynamics._replicas import run_replicas
+
+    with threadpool_limits(1):
+        runs = run_replicas(
+            dataset,
+            activation,
+            width=width,
+            lambda0=lambda0,
+            lambda1=lambda1,
+            settings=settings,
+            signal=np.zeros(dataset.n_features),
+            look=_look_at_inputs(),
+        )
+        found = [
+            [
+                _attribute(record, dataset.y_train, settings.times, driven=name in _DRIVEN)
+                for record in records
+            ]
+            for name, records in zip(settings.optimizers, runs, strict=True)
+        ]
+    return xr.Dataset(
+        {
+            name: (
+                ("optimizer", "replica", *dims),
+                np.array([[record[name] for record in records] for records in found]),
+                {"long_name": _LONG_NAMES[name], "units": "1"},
+            )
+            for name, dims in _DIMS.items()
+        },
+        coords={
+            "optimizer": list(settings.optimizers),
+            "replica": np.arange(settings.replicas),
+            "time": settings.times,
+            "train_index": np.arange(dataset.n_train),
+            "label": ("train_index", np.sign(dataset.y_train)),
+        },
+    )
+
+
+_DRIVEN = ("gradient_descent", "gradient_flow")
+"""Optimizers whose motion is that of the gradient flow, so that `drive` explains it."""
+
+
+def _look_at_inputs() -> Look:
+    import jax
+    import jax.numpy as jnp
+
+    from proplim.dynamics._network import Parameters, Problem, Start
+    from proplim.dynamics._observables import observe
+
+    @partial(jax.jit, static_argnames="activation")
+    def look(
+        problem: Problem, start: Start, parameters: Parameters, activation: Activation
+    ) -> dict[str, jax.Array]:
+        seen = observe(problem, start, parameters, activation)
+        h = start.h_train + problem.train.forward @ parameters.hidden
+        slopes = activation.jax_derivative(h)
+        features = activation.jax_function(h)
+        width = h.shape[1]
+        difference = problem.train.class_weights[1] - problem.train.class_weights[0]
+        centroid = difference @ features
+        # dD/dt = (2/N) Delta . dDelta/dt, dh_i(x')/dt = sum_x C(x', x) e(x) v_i sigma'(h_i(x)) / sqrt(N)
+        carried = problem.gram @ (difference[:, None] * slopes)
+        residual = problem.train.y - seen["output_train"]
+        force = residual * ((slopes * carried) @ (parameters.readout * centroid))
+        return {
+            "mse": seen["mse"],
+            "tangent_kernel_max": seen["tangent_kernel_max"],
+            "output": seen["output_train"],
+            "features": features,
+            "drive": 2.0 * width**-1.5 * force,
+            "distance": jnp.mean(centroid**2),
+        }
+
+    return look
+
+
+def _attribute(record: Record, y: np.ndarray, times: np.ndarray, *, driven: bool) -> Record:
+    """Contributions of every training input, from what was seen of one replica along its trajectory."""
+    from proplim.dynamics._inversion import find_inversion
+
+    weights = class_weights(y)
+    difference = weights[1] - weights[0]
+    features, distance = record["features"], record["distance"]
+    margin = np.sign(y) * record["output"]
+    turned = np.isfinite(find_inversion(times, distance, record["mse"][:, 0])[0])
+    top = int(np.argmax(distance)) if turned else 0
+
+    centroids = difference @ features
+    step = (features[1:] - features[:-1]) * difference[:, None]
+    motion = np.einsum("tpn,tn->tp", step, centroids[1:] + centroids[:-1]) / features.shape[-1]
+    drive = 0.5 * (record["drive"][1:] + record["drive"][:-1]) * np.diff(times)[:, None]
+    if not driven:
+        drive = np.full_like(drive, np.nan)
+    none = np.full(len(y), np.nan)
+    return {
+        "margin": margin,
+        "motion_rise": motion[:top].sum(0) if turned else none,
+        "motion_fall": motion[top:].sum(0) if turned else none,
+        "drive_rise": drive[:top].sum(0) if turned else none,
+        "drive_fall": drive[top:].sum(0) if turned else none,
+        "inversion_margin": margin[top] if turned else none,
+        "inversion_time": np.asarray(times[top] if turned else np.nan),
+    }
