@@ -43,7 +43,10 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
         Discriminator values that pydantic inserts into locations and a user never wrote.
     """
     lines = []
-    for item in error.errors():
+    items = error.errors()
+    for item in items:
+        if item["type"] == "too_short" and any(_inside(other["loc"], item["loc"]) for other in items):
+            continue  # a list is short only because its members were refused
         location = [part for part in item["loc"] if part not in tags or isinstance(part, int)]
         key = dotted(location)
         kind, message, value = item["type"], item["msg"], item.get("input")
@@ -61,6 +64,8 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
                 f"{key}.source: {_show(found)} is not allowed; choose from {', '.join(sources)}"
                 f"{did_you_mean(str(found), sources)}"
             )
+        elif kind == "string_pattern_mismatch":
+            lines.append(f"{key}: {_show(value)} is not allowed; letters, digits, _ + - and single dots inside")
         else:
             text = message.removeprefix("Value error, ")
             text = text[0].lower() + text[1:]
@@ -69,6 +74,10 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
             else:
                 lines.append(f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}")
     return list(dict.fromkeys(lines))
+
+
+def _inside(location: tuple, parent: tuple) -> bool:
+    return len(location) > len(parent) and location[: len(parent)] == parent
 
 
 def dotted(location: Iterable[Any]) -> str:
