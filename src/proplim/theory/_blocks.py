@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 256
-"""Points in a block: a multiple of every SIMD width and matrix-product tile."""
+"""Points in a block, a multiple of every SIMD width and matrix-product tile."""
+TAIL = 32
+"""Smaller blocks for what is left over, where only sums over modes are taken: no row knows another."""
 
 
 class Points(NamedTuple):
@@ -39,7 +41,7 @@ class Points(NamedTuple):
 
 
 def in_blocks(
-    function: Callable[..., dict[str, np.ndarray]], *arrays: np.ndarray, block: int = BLOCK
+    function: Callable[..., dict[str, np.ndarray]], *arrays: np.ndarray, block: int = BLOCK, tail: int = TAIL
 ) -> dict[str, np.ndarray]:
     """Apply `function` to `arrays` in blocks of exactly `block` rows and join the results.
 
@@ -48,7 +50,9 @@ def in_blocks(
     function : callable
         Takes one (block, ...) array per argument and returns named (block, ...) arrays, row by row.
     *arrays : (n, ...) arrays
-        Of one length n > 0. The last block is padded by repeating its last row.
+        Of one length n > 0.
+    block, tail : int
+        Rows that do not fill a block go in blocks of `tail` rows, the last padded by repeating its last row.
 
     Returns
     -------
@@ -56,14 +60,29 @@ def in_blocks(
     """
     n = len(arrays[0])
     result: dict[str, np.ndarray] = {}
-    for start in range(0, n, block):
-        stop = min(start + block, n)
-        part = [_padded(np.asarray(a[start:stop]), block) for a in arrays]
+    start = 0
+    while start < n:
+        size = block if n - start >= block else tail
+        stop = min(start + size, n)
+        part = [_padded(np.asarray(a[start:stop]), size) for a in arrays]
         for name, value in function(*part).items():
             if name not in result:
                 result[name] = np.empty((n, *value.shape[1:]), dtype=value.dtype)
             result[name][start:stop] = value[: stop - start]
+        start = stop
     return result
+
+
+def in_product_blocks(
+    function: Callable[..., dict[str, np.ndarray]], *arrays: np.ndarray, block: int = BLOCK
+) -> dict[str, np.ndarray]:
+    """:func:`in_blocks` for functions with matrix products, whose shape must never vary."""
+    return in_blocks(function, *arrays, block=block, tail=block)
+
+
+def elementwise(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+    """A transcendental function of a flat array, in blocks: the ends of an array may round differently."""
+    return in_blocks(lambda block: {"value": function(block)}, values)["value"]
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:

@@ -15,6 +15,7 @@ is polished by safeguarded Newton steps on the exact sums, and the minimum of lo
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ def solve_order_parameter(spectrum: Spectrum, points: Points) -> OrderParameter:
     -------
     OrderParameter
     """
-    table = _tabulate(spectrum)
+    table = _table(spectrum)
     roots = _find_roots(spectrum, table, points)
     polished = _polish_roots(spectrum, points, roots)
     return _choose_minimum(points, roots, polished)
@@ -173,6 +174,16 @@ def _bounds(theta: np.ndarray, sums: _Sums, mesh: float) -> tuple[np.ndarray, ..
         np.stack([theta[left], dp_low, -de_high, zero]),
         np.stack([theta[right], dp_high, -de_low, zero]),
     )
+
+
+_TABLES: weakref.WeakKeyDictionary[Spectrum, _Table] = weakref.WeakKeyDictionary()
+
+
+def _table(spectrum: Spectrum) -> _Table:
+    """The table of a spectrum, made once."""
+    if spectrum not in _TABLES:
+        _TABLES[spectrum] = _tabulate(spectrum)
+    return _TABLES[spectrum]
 
 
 def _tabulate(spectrum: Spectrum) -> _Table:
@@ -261,8 +272,9 @@ def _interpolated_root(theta: np.ndarray, ends: np.ndarray, slopes: np.ndarray, 
     s = -ends[0] / np.where(usable, rise, 1.0)
     slope0, slope1 = (rise / np.where(usable, slope, 1.0) for slope in slopes)
     u = s * s * (3.0 - 2.0 * s) * mesh + s * (1.0 - s) * ((1.0 - s) * slope0 - s * slope1)
-    inside = usable & (u > 0.0) & (u < mesh)
-    return theta[:, 0] * np.exp(np.where(inside, u, 0.5 * mesh))
+    u = np.where(usable & (u > 0.0) & (u < mesh), u, 0.5 * mesh)
+    # exp(u) as a polynomial: sums and products round alike wherever a point stands in an array
+    return theta[:, 0] * (1.0 + u * (1.0 + u / 2.0 * (1.0 + u / 3.0 * (1.0 + u / 4.0))))
 
 
 def _candidate_cells(table: _Table, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

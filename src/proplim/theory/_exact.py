@@ -15,12 +15,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import elementwise as solvers
 from scipy.special import gammaln
 
-from proplim.theory._blocks import Points, in_blocks
+from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
 from proplim.theory._effective_action import effective_action, solve_order_parameter
 from proplim.theory._energies import energies
 from proplim.theory._observables import Forms, build_forms, predictor_and_weights
+from proplim.theory._peaks import LADDER, peak_heights
 from proplim.theory._spectrum import Spectrum
 
 CUTOFF = 42.0
@@ -31,6 +33,8 @@ NODES_AT_ONCE = 1024
 TOLERANCE = 1e-7
 """Accepted difference to the rule with half the nodes; the error of the full rule is about its square."""
 BISECTIONS = 10
+SIGNIFICANT_HEIGHT = 1e-9
+"""A peak counts when it exceeds both ends of the ladder by this fraction."""
 
 
 class _Nodes(NamedTuple):
@@ -73,8 +77,8 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
         return {"converged": np.zeros(points.size)}
     forms = build_forms(spectrum)
     solution = solve_order_parameter(spectrum, points)
-    low = _end_of_support(spectrum, points, solution.action, np.log(solution.first), -1.0)
-    high = _end_of_support(spectrum, points, solution.action, np.log(solution.last), 1.0)
+    low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
+    high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
     arrays = (*points, low, high, solution.action, solution.order_parameter)
     result: dict[str, np.ndarray] = {}
     todo = np.nonzero(solution.converged)[0]
@@ -85,7 +89,7 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
         def block(t: np.ndarray, n: np.ndarray, l1: np.ndarray, *rest: np.ndarray, k: int = nodes) -> dict:
             return _averages(spectrum, forms, Points(t, n, l1), *rest, k)
 
-        part = in_blocks(block, *(a[todo] for a in arrays), block=max(NODES_AT_ONCE // nodes, 1))
+        part = in_product_blocks(block, *(a[todo] for a in arrays), block=max(NODES_AT_ONCE // nodes, 1))
         for name, value in part.items():
             result.setdefault(name, np.full((points.size, *value.shape[1:]), np.nan))[todo] = value
         todo = todo[~(part["error"] <= TOLERANCE)]
@@ -96,19 +100,20 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
 
 
 def _end_of_support(
-    spectrum: Spectrum, points: Points, action: np.ndarray, start: np.ndarray, sign: float
+    spectrum: Spectrum, points: Points, action: np.ndarray, stationary: np.ndarray, sign: float
 ) -> np.ndarray:
-    """The u beyond which N (S - S_min)/2 > CUTOFF, to the left (sign -1) or right (sign 1) of `start`.
+    """The u beyond which N (S - S_min)/2 > CUTOFF, left (sign -1) or right (sign 1) of a stationary Q.
 
-    Outside of its stationary points S is monotone, so doubling the reach and bisecting finds it. Every point
-    takes the same number of bisections: a point's result may not depend on its neighbours.
+    Outside of the outermost stationary points S is monotone, so doubling the reach and bisecting finds it.
+    Every point takes the same number of bisections: its result may not depend on its neighbours.
     """
 
     def short(u: np.ndarray) -> np.ndarray:
-        excess = effective_action(spectrum, np.exp(u), *points) - action
+        excess = effective_action(spectrum, elementwise(np.exp, u), *points) - action
         return 0.5 * points.width * excess < CUTOFF
 
-    inner, reach = start.copy(), 1.0 / np.sqrt(points.width)
+    start = elementwise(np.log, stationary)
+    inner, reach = start, 1.0 / np.sqrt(points.width)
     while (growing := short(start + sign * reach)).any():
         inner = np.where(growing, start + sign * reach, inner)
         reach = np.where(growing, 2.0 * reach, reach)
@@ -202,20 +207,17 @@ def _mean_predictor(
     spectrum: Spectrum, forms: Forms, mean_t: np.ndarray, mean_r: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Squared bias and accuracy of the averaged predictor, which is linear in t."""
+    modes = _modes(spectrum, mean_t)
+    result = {"bias_sq": np.full((len(modes), 2), np.nan), "accuracy": np.full((len(modes), 2), np.nan)}
+    for i, inputs in enumerate((forms.train, forms.test)):
+        if inputs is not None:
+            f = in_product_blocks(lambda b, inputs=inputs: {"f": inputs.mean(b)}, modes)["f"]
+            result["accuracy"][:, i] = (f * inputs.targets > 0.0).mean(-1)
+            result["bias_sq"][:, i] = ((f - inputs.targets) ** 2).mean(-1)
+    # on the training inputs y - f = U (r yt) is free of cancellation
     missed = ((mean_r * spectrum.labels) ** 2).sum(-1) + spectrum.null_label_energy
-    bias_sq, accuracy = [missed / spectrum.n_train], []
-    for inputs in (forms.train, forms.test):
-        if inputs is None:
-            bias_sq, accuracy = (
-                [*bias_sq, np.full(len(mean_t), np.nan)],
-                [*accuracy, np.full(len(mean_t), np.nan)],
-            )
-            continue
-        f = in_blocks(lambda b, inputs=inputs: {"f": inputs.mean(b)}, _modes(spectrum, mean_t))["f"]
-        accuracy.append((f * inputs.targets > 0.0).mean(-1))
-        if inputs is forms.test:
-            bias_sq.append(((f - inputs.targets) ** 2).mean(-1))
-    return {"bias_sq": np.stack(bias_sq, axis=1), "accuracy": np.stack(accuracy, axis=1)}
+    result["bias_sq"][:, 0] = missed / spectrum.n_train
+    return result
 
 
 def _signal_in_modes(spectrum: Spectrum, forms: Forms, points: Points, saddle: np.ndarray) -> np.ndarray:
@@ -227,7 +229,8 @@ def _signal_in_modes(spectrum: Spectrum, forms: Forms, points: Points, saddle: n
         unit = np.where(norm > 0.0, vector / np.where(norm > 0.0, norm, 1.0), np.nan)
         return {"direction": forms.signal_transposed(unit)}
 
-    return in_blocks(block, _modes(spectrum, _responses(spectrum, points, saddle)["t"]))["direction"]
+    modes = _modes(spectrum, _responses(spectrum, points, saddle)["t"])
+    return in_product_blocks(block, modes)["direction"]
 
 
 def _signal(
@@ -249,3 +252,74 @@ def _signal(
         "readout_signal_covariance": np.where(silent, 0.0, covariance),
         "signal_variance": 1.0 / spectrum.lambda0 + average(shift) / points.width,
     }
+
+
+def exact_class_distance(spectrum: Spectrum, forms: Forms, points: Points) -> np.ndarray:
+    """D alone, (n, 2) with `split`, without the products of the full solution; NaN where unconverged."""
+    solution = solve_order_parameter(spectrum, points)
+    low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
+    high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
+    result = np.full((points.size, 2), np.nan)
+    todo = np.arange(points.size)
+    for k in NODES:
+        if not len(todo):
+            break
+
+        def block(
+            t: np.ndarray, n: np.ndarray, l1: np.ndarray, *support: np.ndarray, k: int = k
+        ) -> dict[str, np.ndarray]:
+            nodes = _quadrature(spectrum, Points(t, n, l1), *support, k)
+            responses = _responses(spectrum, nodes.points, nodes.order_parameter)["t"]
+            g = nodes.order_parameter / nodes.points.lambda1
+            columns = []
+            for inputs in (forms.train, forms.test):
+                if inputs is None:
+                    columns.append(np.full(len(t), np.nan))
+                    continue
+                product = inputs.contrast * spectrum.labels / np.sqrt(spectrum.eigenvalues)
+                rise = (responses * product).sum(-1) ** 2 / g
+                shift = rise - (responses * inputs.contrast**2).sum(-1)
+                shift = (nodes.weights * shift.reshape(nodes.weights.shape)).sum(axis=1)
+                columns.append(inputs.prior_centroid + shift / n)
+            return {"value": np.stack(columns, axis=-1), "error": nodes.error}
+
+        arrays = (*points, low, high, solution.action)
+        part = in_product_blocks(block, *(a[todo] for a in arrays), block=max(NODES_AT_ONCE // k, 1))
+        good = part["error"] <= TOLERANCE
+        result[todo[good]] = part["value"][good]
+        todo = todo[~good]
+    return result
+
+
+def find_exact_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
+    """T* of the exact class distance, as :func:`proplim.theory._peaks.find_peaks` for the proportional one.
+
+    The derivative of D is not at hand here: the highest rung of the ladder and its neighbours bracket the
+    maximum, and a bracketing minimiser of -D finds it, to about the square root of the rounding error.
+    """
+    forms = build_forms(spectrum)
+    prior = np.array([np.nan if f is None else f.prior_centroid for f in (forms.train, forms.test)])
+    scale = np.trace(spectrum.kernel) / spectrum.n_train
+    n, rungs = len(width), LADDER.size
+    temperature = np.full((n, 2), np.nan)
+    if not scale > 0.0:
+        return peak_heights(temperature, temperature, prior, temperature)
+    ladder = scale * LADDER / lambda1[:, None]
+    flat = Points(ladder.ravel(), np.repeat(width, rungs), np.repeat(lambda1, rungs))
+    d = exact_class_distance(spectrum, forms, flat).reshape(n, rungs, 2)
+    top = np.argmax(np.nan_to_num(d, nan=-np.inf), axis=1)
+    height = np.take_along_axis(d, top[:, None], axis=1)[:, 0]
+    least = np.maximum(d[:, 0], d[:, -1]) * (1.0 + SIGNIFICANT_HEIGHT)
+    point, split = np.nonzero((top > 0) & (top < rungs - 1) & (height > least))
+    if len(point):
+
+        def below(log_t: np.ndarray, n: np.ndarray, l1: np.ndarray, split: np.ndarray) -> np.ndarray:
+            value = exact_class_distance(spectrum, forms, Points(elementwise(np.exp, log_t), n, l1))
+            return -np.take_along_axis(value, split[:, None], axis=1)[:, 0]
+
+        args = (width[point], lambda1[point], split)
+        rung = top[point, split]
+        bracket = tuple(elementwise(np.log, ladder[point, rung + i]) for i in (-1, 0, 1))
+        found = solvers.find_minimum(below, bracket, args=args)
+        temperature[point, split], height[point, split] = elementwise(np.exp, found.x), -found.f_x
+    return peak_heights(temperature, height, prior, d[:, 0])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from proplim.theory._blocks import Points, in_blocks
+from proplim.theory._blocks import Points, in_product_blocks
 from proplim.theory._products import row_product
 from proplim.theory._spectrum import Spectrum
 
@@ -35,8 +35,8 @@ class InputForms:
         u_s.
     prior_centroid, prior_radius : float, (2,) array
         D and R_s^2 of the prior kernel.
-    centroid : (r,) array
-        ((u_+ - u_-)^T Psi)^2, so that the fall of D with Sigma^-1 is centroid . t / N.
+    contrast : (r,) array
+        (u_+ - u_-)^T Psi, so that the fall of D with Sigma^-1 is contrast^2 . t / N.
     radius : (2, r) array
         u_s^T diag(Psi Psi^T) - (u_s^T Psi)^2 mode by mode.
     spread : (r,) array
@@ -50,7 +50,7 @@ class InputForms:
     weights: np.ndarray
     prior_centroid: float
     prior_radius: np.ndarray
-    centroid: np.ndarray
+    contrast: np.ndarray
     radius: np.ndarray
     spread: np.ndarray
     residual: float
@@ -116,7 +116,7 @@ def _input_forms(
         weights=weights,
         prior_centroid=float(class_kernel[1, 1] + class_kernel[0, 0] - 2.0 * class_kernel[0, 1]),
         prior_radius=weights @ diagonal - np.diag(class_kernel),
-        centroid=(centroids[1] - centroids[0]) ** 2,
+        contrast=centroids[1] - centroids[0],
         radius=weights @ squares - centroids**2,
         spread=squares.mean(axis=0),
         residual=float(np.maximum(diagonal - squares.sum(axis=1), 0.0).mean()),
@@ -175,7 +175,7 @@ def predictor_and_weights(
         )
         return result
 
-    return in_blocks(block, *points, order_parameter)
+    return in_product_blocks(block, *points, order_parameter)
 
 
 def _split(
@@ -197,7 +197,7 @@ def _split(
     if feature_learning:
         centroids = np.stack([(mean * u).sum(-1) for u in forms.weights], axis=-1)
         squares = np.stack([(mean**2 * u).sum(-1) for u in forms.weights], axis=-1)
-        shift = (centroids[:, 1] - centroids[:, 0]) ** 2 / g - (t * forms.centroid).sum(-1)
+        shift = (centroids[:, 1] - centroids[:, 0]) ** 2 / g - (t * forms.contrast**2).sum(-1)
         radius = (squares - centroids**2) / g[:, None]
         radius = radius - np.stack([(t * form).sum(-1) for form in forms.radius], axis=-1)
         result["centroid_distance_sq"] = np.maximum(forms.prior_centroid + shift / n, 0.0)

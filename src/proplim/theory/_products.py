@@ -10,7 +10,7 @@ from proplim.theory._blocks import BLOCK
 
 
 def row_product(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return rows -> rows @ matrix.T for (BLOCK, r) blocks, bit-identical wherever a row stands in its block.
+    """Return rows -> rows @ matrix.T for (BLOCK, r) blocks, bit-identical wherever a row stands in it.
 
     One matrix product does that with the BLAS libraries we know, but none promises it: edge tiles
     may sum in another order. So it is tried on this matrix, with the rows rolled by one and reversed; a

@@ -63,7 +63,8 @@ def solve_grid(
     -------
     xr.Dataset
         Dims (approximation, width, temperature, lambda1[, split][, label]), float64, all theory variables of
-        :mod:`proplim.cube.variables`. NaN with converged = 0 where a point fails.
+        :mod:`proplim.cube.variables`; the peaks of :func:`solve_peaks` have no temperature. NaN with
+        converged = 0 where a point fails.
 
     Raises
     ------
@@ -88,14 +89,82 @@ def solve_grid(
     with threadpool_limits(limits=1, user_api="blas"):
         spectrum = build_spectrum(dataset, activation, float(lambda0))
         results = [solver(spectrum, points) for solver in solvers]
+        peaks = [_peaks(name, spectrum, axes["width"], axes["lambda1"]) for name in approximations]
     shape = mesh[0].shape
-    data = {v.name: _stack(v, results, shape) for v in variables_of("theory") if not v.without}
-    width_values = np.asarray(width) if np.ndim(width) else np.asarray([width])
+    data: dict[str, tuple] = {
+        v.name: _stack(v, results, shape) for v in variables_of("theory") if not v.without
+    }
+    data |= {v.name: _stack_peaks(v, peaks) for v in variables_of("theory") if v.without}
+    width_values = np.atleast_1d(np.asarray(width))
     coords = {
         "approximation": list(approximations), "width": width_values, "temperature": axes["temperature"],
         "lambda1": axes["lambda1"], "split": list(SPLITS), "label": list(LABELS),
     }  # fmt: skip
     return xr.Dataset(data, coords=coords)
+
+
+def solve_peaks(
+    dataset: Dataset,
+    activation: str | Activation,
+    *,
+    width: Sequence[float] | np.ndarray | float,
+    lambda0: float = 1.0,
+    lambda1: Sequence[float] | np.ndarray | float = 1.0,
+    approximations: Sequence[str] = ("proportional",),
+) -> xr.Dataset:
+    """T*, the temperature of the largest class distance, and its height over both limits.
+
+    Parameters
+    ----------
+    dataset, activation, width, lambda0, lambda1, approximations
+        As for :func:`solve_grid`.
+
+    Returns
+    -------
+    xr.Dataset
+        `peak_temperature`, `peak_height_over_prior` and `peak_height_over_low_temperature` with dims
+        (approximation, width, lambda1, split), from 1e-8 to 1e6 times tr K/(P lambda1). NaN where D is
+        largest at an end of that range or constant (infinite width), and for approximations without peaks.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`solve_grid`.
+    """
+    activation = get_activation(activation)
+    axes = {"width": _axis("width", width), "lambda1": _axis("lambda1", lambda1)}
+    _axis("lambda0", lambda0)
+    for name in approximations:
+        _solver(name, activation)
+    with threadpool_limits(limits=1, user_api="blas"):
+        spectrum = build_spectrum(dataset, activation, float(lambda0))
+        peaks = [_peaks(name, spectrum, **axes) for name in approximations]
+    data = {v.name: _stack_peaks(v, peaks) for v in variables_of("theory") if v.without}
+    width_values = np.atleast_1d(np.asarray(width))
+    coords = {"approximation": list(approximations), "width": width_values, "lambda1": axes["lambda1"]}
+    return xr.Dataset(data, coords={**coords, "split": list(SPLITS)})
+
+
+def _peaks(name: str, spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
+    """Peak variables of one approximation, (widths, lambda1s, 2) arrays; NaN where it has none."""
+    n, l1 = (m.ravel() for m in np.meshgrid(width, lambda1, indexing="ij"))
+    if name == "proportional" and spectrum.activation.odd:
+        from proplim.theory._peaks import find_peaks
+
+        found = find_peaks(spectrum, n, l1)
+    elif name == "exact" and spectrum.activation.name == "linear":
+        from proplim.theory._exact import find_exact_peaks
+
+        found = find_exact_peaks(spectrum, n, l1)
+    else:
+        found = {v.name: np.full((n.size, 2), np.nan) for v in variables_of("theory") if v.without}
+    return {key: value.reshape(len(width), len(lambda1), 2) for key, value in found.items()}
+
+
+def _stack_peaks(variable: Variable, peaks: list[dict[str, np.ndarray]]) -> tuple:
+    dims = ("approximation", *(d for d in GRID if d not in variable.without), *variable.dims)
+    attrs = {"long_name": variable.long_name, "units": variable.units}
+    return dims, np.stack([p[variable.name] for p in peaks]), attrs
 
 
 def _solver(name: str, activation: Activation) -> Solver:

@@ -20,7 +20,7 @@ TEST_ROWS = 1024
 """Rows of the test kernel held at once while its class averages are taken."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """A data set seen through the eigenbasis of its feature kernel K = U diag(kappa) U^T.
 

@@ -1,0 +1,159 @@
+"""T*: the temperature at which the class distance is largest, by continuous optimisation.
+
+D is followed along a ladder of temperatures that the kernel and lambda1 fix, whatever the user's grid.
+Between two rungs where its total derivative dD/dlnT (docs/theory.md, eq. 3.20) changes from positive to
+negative the zero is found by a bracketing root finder, every evaluation a full certified solve.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import elementwise as solvers
+
+from proplim.theory._blocks import Points, elementwise, in_blocks
+from proplim.theory._effective_action import solve_order_parameter
+from proplim.theory._observables import InputForms, build_forms
+from proplim.theory._spectrum import Spectrum
+
+LADDER = np.logspace(-8, 6, 14 * 6 + 1)
+"""Temperatures searched, in units of tr K / (P lambda1)."""
+SIGNIFICANT = 1e-11
+"""A derivative counts when it exceeds this fraction of the sum of the magnitudes of its terms."""
+
+
+class ClassDistance(NamedTuple):
+    """D and its derivative along the temperature; (n, 2) arrays, the last axis being `split`.
+
+    Parameters
+    ----------
+    value : D
+    slope : dD/dlnT along the solution Q(T)
+    magnitude : sum of the magnitudes of the terms of `slope`
+    """
+
+    value: np.ndarray
+    slope: np.ndarray
+    magnitude: np.ndarray
+
+
+def class_distance(spectrum: Spectrum, forms: list[InputForms | None], points: Points) -> ClassDistance:
+    """D of the proportional theory and dD/dlnT at every point (docs/theory.md, eqs. 3.10 and 3.20).
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    forms : list of InputForms or None
+        Of the training and of the test inputs; NaN where None.
+    points : Points
+        n grid points.
+    """
+    solution = solve_order_parameter(spectrum, points)
+
+    def block(
+        t_: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray, curvature: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        x = (q / (l1 * t_))[:, None] * spectrum.eigenvalues
+        r = 1.0 / (1.0 + x)
+        t = x * r
+        tr = t * r
+        energy = tr * spectrum.label_energies
+        # d ln Q / d ln T and d ln theta / d ln T; their difference is one
+        log_q = (tr.sum(-1) / n - 2.0 * (energy * r).sum(-1) / (n * t_)) / curvature
+        log_theta = -(q + energy.sum(-1) / (n * t_)) / curvature
+        splits = [_along_temperature(spectrum, f, t, tr, q / l1, n, log_q, log_theta) for f in forms]
+        return {name: np.stack([s[name] for s in splits], axis=-1) for name in ClassDistance._fields}
+
+    values = in_blocks(block, *points, solution.order_parameter, solution.curvature)
+    bad = ~solution.converged[:, None]
+    return ClassDistance(*(np.where(bad, np.nan, values[name]) for name in ClassDistance._fields))
+
+
+def _along_temperature(
+    spectrum: Spectrum,
+    forms: InputForms | None,
+    t: np.ndarray,
+    tr: np.ndarray,
+    g: np.ndarray,
+    n: np.ndarray,
+    log_q: np.ndarray,
+    log_theta: np.ndarray,
+) -> dict[str, np.ndarray]:
+    if forms is None:
+        return dict.fromkeys(ClassDistance._fields, np.full_like(g, np.nan))
+    product = forms.contrast * spectrum.labels / np.sqrt(spectrum.eigenvalues)
+    square = forms.contrast**2
+    m, dm = (t * product).sum(-1), (tr * product).sum(-1)
+    fall, dfall = (t * square).sum(-1), (tr * square).sum(-1)
+    terms = np.stack([-(m**2) / g * log_q, log_theta * 2.0 * m * dm / g, -log_theta * dfall]) / n
+    return {
+        "value": forms.prior_centroid + (m**2 / g - fall) / n,
+        "slope": terms[0] + terms[1] + terms[2],
+        "magnitude": np.abs(terms[0]) + np.abs(terms[1]) + np.abs(terms[2]),
+    }
+
+
+def find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
+    """T* of the proportional theory of an odd activation and its height (docs/theory.md, section 3.5).
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    width, lambda1 : (n,) arrays
+
+    Returns
+    -------
+    dict of (n, 2) arrays
+        `peak_temperature`, `peak_height_over_prior`, `peak_height_over_low_temperature` with dims (n, split).
+        NaN where D is largest at an end of the ladder, and without test inputs.
+    """
+    all_forms = build_forms(spectrum)
+    forms = [all_forms.train, all_forms.test]
+    prior = np.array([np.nan if f is None else f.prior_centroid for f in forms])
+    n, rungs = len(width), LADDER.size
+    scale = np.trace(spectrum.kernel) / spectrum.n_train
+    temperature = np.full((n, 2), np.nan)
+    if not scale > 0.0:
+        return peak_heights(temperature, temperature, prior, temperature)
+    ladder = scale * LADDER / lambda1[:, None]
+    flat = Points(ladder.ravel(), np.repeat(width, rungs), np.repeat(lambda1, rungs))
+    along = ClassDistance(*(a.reshape(n, rungs, 2) for a in class_distance(spectrum, forms, flat)))
+    sign = np.where(np.abs(along.slope) > SIGNIFICANT * along.magnitude, np.sign(along.slope), 0.0)
+    point, rung, split = np.nonzero((sign[:, :-1] > 0.0) & (sign[:, 1:] < 0.0))
+    height = along.value.max(axis=1)
+    if len(point):
+
+        def derivative(log_t: np.ndarray, n: np.ndarray, l1: np.ndarray, split: np.ndarray) -> np.ndarray:
+            points = Points(elementwise(np.exp, log_t), n, l1)
+            return np.take_along_axis(class_distance(spectrum, forms, points).slope, split[:, None], axis=1)[
+                :, 0
+            ]
+
+        bracket = tuple(elementwise(np.log, ladder[point, rung + i]) for i in (0, 1))
+        args = (width[point], lambda1[point], split)
+        root = solvers.find_root(derivative, bracket, args=args, tolerances={"xatol": 1e-13, "fatol": 0.0})
+        t = elementwise(np.exp, root.x)
+        at_peak = class_distance(spectrum, forms, Points(t, *args[:2])).value
+        value = np.take_along_axis(at_peak, split[:, None], axis=1)[:, 0]
+        for i in np.argsort(value, kind="stable"):  # of several peaks of a curve the highest is written last
+            if value[i] >= height[point[i], split[i]]:
+                temperature[point[i], split[i]], height[point[i], split[i]] = t[i], value[i]
+    return peak_heights(temperature, height, prior, along.value[:, 0])
+
+
+def peak_heights(
+    temperature: np.ndarray, height: np.ndarray, prior: np.ndarray, low_temperature: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The three peak variables; ratios are NaN where there is no peak or the reference is zero."""
+    found = np.isfinite(temperature)
+
+    def ratio(reference: np.ndarray) -> np.ndarray:
+        usable = found & (reference > 0.0)
+        return np.where(usable, height / np.where(usable, reference, 1.0), np.nan)
+
+    return {
+        "peak_temperature": temperature,
+        "peak_height_over_prior": ratio(prior),
+        "peak_height_over_low_temperature": ratio(low_temperature),
+    }
