@@ -1,0 +1,128 @@
+"""The workflow as a user runs it: one command from a configuration to cubes, figures and a report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from proplim.cube.variables import GRID_DIMS, variables_of
+
+ROOT = Path(__file__).resolve().parents[1]
+STUDY = {
+    "study": "tiny",
+    "datasets": [
+        {"name": "digits-3v8", "source": "digits", "classes": [3, 8], "n_test": 10},
+        {"name": "own", "source": "file", "path": "own.npz", "n_test": 6},
+    ],
+    "grid": {"n_train": [12], "width": [8, 16], "temperature": [0.1, 1.0, 10.0]},
+    "sampling": {"grid": {"width": [8], "temperature": [1.0]}, "chains": 2, "target_ess": 100, "max_rhat": 1.1},
+    "dynamics": {"grid": {"width": [8]}, "replicas": 2, "t_max": 1.0, "n_times": 5},
+    "figures": {"formats": ["png"]},
+}
+
+
+def snakemake(folder: Path, *arguments: str, config: str = "study.yaml", check: bool = True):
+    """Run the workflow in `folder` on a configuration there, as from anywhere outside the checkout."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command += ["--configfile", str(folder / config), "--cores", "2", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment, check=False)
+    if check:
+        assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def write_study(folder: Path, **changes) -> None:
+    rng = np.random.default_rng(0)
+    if not (folder / "own.npz").exists():
+        np.savez(folder / "own.npz", x=rng.standard_normal((40, 4)), y=np.where(np.arange(40) % 2, 1, -1))
+    (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **changes}))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A folder in which the tiny study has been run."""
+    folder = tmp_path_factory.mktemp("study")
+    write_study(folder)
+    snakemake(folder)
+    return folder
+
+
+def cubes(folder: Path) -> dict[str, xr.Dataset]:
+    return {s: xr.open_dataset(folder / f"results/tiny/{s}.nc").load() for s in ("theory", "sampling", "dynamics")}
+
+
+def test_cubes_hold_what_the_interface_promises(finished):
+    for stage, cube in cubes(finished).items():
+        dims = [d for d in GRID_DIMS if stage != "dynamics" or d != "temperature"]
+        assert list(cube.centroid_distance_sq.dims[: len(dims)]) == dims
+        for variable in variables_of(stage):
+            assert variable.name in cube, (stage, variable.name)
+            assert set(variable.dims) <= set(cube[variable.name].dims)
+            assert cube[variable.name].attrs["long_name"]
+            assert cube[variable.name].attrs["units"]
+        for name in ("title", "study", "proplim_version", "git_revision", "configuration", "created"):
+            assert cube.attrs[name]
+        assert yaml.safe_load(cube.attrs["configuration"])["grid"]["width"] == [8, 16]
+        assert (cube.converged == 1).all()
+        for name in ("centroid_distance_sq", "mse", "accuracy", "readout_variance"):
+            assert not np.isnan(cube[name]).any(), (stage, name)
+
+
+def test_cubes_align_by_themselves(finished):
+    c = cubes(finished)
+    mean = c["sampling"].centroid_distance_sq.sel(statistic="mean")
+    difference = mean - c["theory"].centroid_distance_sq.sel(approximation="proportional")
+    assert dict(difference.sizes)["temperature"] == 1
+    assert difference.size == mean.size
+    assert float(abs(difference / mean).max()) < 0.5
+
+
+def test_prepared_data_draws_figures_and_report_are_there(finished):
+    results = finished / "results/tiny"
+    data = xr.open_dataset(next((results / "datasets/own").glob("*.nc")))
+    assert {"x_train", "y_train", "x_test", "y_test"} <= set(data.variables)
+    draws = xr.open_dataset(next((results / "draws/own").glob("*.nc")))
+    assert draws.centroid_distance_sq.dims[:2] == ("chain", "draw")
+    assert list((results / "figures").glob("*.png"))
+    assert "<html" in (results / "report.html").read_text()[:2000].lower()
+
+
+def test_a_second_run_does_nothing_and_says_so(finished):
+    before = {p: p.stat().st_mtime_ns for p in (finished / "results").rglob("*.nc")}
+    done = snakemake(finished)
+    assert "Nothing to be done" in done.stderr
+    assert before == {p: p.stat().st_mtime_ns for p in (finished / "results").rglob("*.nc")}
+
+
+def test_a_configuration_stands_alone(finished):
+    """Keys left out take the schema's defaults, not those of the default study."""
+    assert list(cubes(finished)["theory"].dataset.values) == ["digits-3v8", "own"]
+    done = snakemake(finished, "-n", "--config", "study=other")
+    assert "digits-3v8" in done.stdout + done.stderr
+    assert "P240" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"grid": {**STUDY["grid"], "n_train": [12, 5000]}}, ["grid.n_train", "5000"]),
+        ({"sampling": {"chain": 3}}, ["sampling.chain", "did you mean 'chains'"]),
+    ],
+)
+def test_bad_input_stops_before_anything_runs_and_nothing_is_lost(finished, tmp_path, change, named):
+    before = {p: p.read_bytes() for p in (finished / "results").rglob("*.nc")}
+    (finished / "bad.yaml").write_text(yaml.safe_dump({**STUDY, **change}))
+    done = snakemake(finished, config="bad.yaml", check=False)
+    assert done.returncode != 0
+    for word in named:
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert before == {p: p.read_bytes() for p in (finished / "results").rglob("*.nc")}
