@@ -1,3 +1,53 @@
-"""Feature learning in Bayesian one-hidden-layer networks in the proportional limit."""
+"""Feature learning in Bayesian one-hidden-layer networks in the proportional limit.
+
+Stages, each usable on arrays without a workflow: ``datasets``, ``activations``, ``kernels``, ``theory``,
+``sampling``, ``dynamics``, ``geometry``, ``cube``, ``figures``. The functions named in ``__all__`` are the usual
+entry points. Everything is imported when first used: ``import proplim`` alone costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_STAGES = (
+    "activations",
+    "config",
+    "cube",
+    "datasets",
+    "dynamics",
+    "figures",
+    "geometry",
+    "kernels",
+    "query",
+    "sampling",
+    "study",
+    "theory",
+)
+_NAMES = {
+    "Dataset": "datasets",
+    "load_dataset": "datasets",
+    "register_activation": "activations",
+    "solve_grid": "theory",
+    "sample_posterior": "sampling",
+    "SamplingSettings": "sampling",
+    "train": "dynamics",
+    "DynamicsSettings": "dynamics",
+    "load_config": "config",
+}
+
+__all__ = ["__version__", *_STAGES, *_NAMES]  # noqa: PLE0604  (names are imported on first use)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _STAGES:
+        return importlib.import_module(f"proplim.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"proplim.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'proplim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
