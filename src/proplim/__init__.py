@@ -7,8 +7,7 @@ entry points. Everything is imported when first used: ``import proplim`` alone c
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from proplim._lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -41,12 +40,7 @@ _NAMES = {
 __all__ = ["__version__", *_STAGES, *_NAMES]  # noqa: PLE0604  (names are imported on first use)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _STAGES:
-        return importlib.import_module(f"proplim.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"proplim.{_NAMES[name]}"), name)
-    raise AttributeError(f"module 'proplim' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {**dict.fromkeys(_STAGES, ""), **_NAMES})
 
 
 def __dir__() -> list[str]:

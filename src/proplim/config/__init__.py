@@ -1,6 +1,6 @@
 """Configuration of a study: typed, complete, judged before anything runs."""
 
-from proplim.config._datasets import DatasetConfig
+from proplim.config._datasets import SOURCES, DatasetConfig
 from proplim.config._load import (
     StudyConfig,
     check_data,
@@ -10,13 +10,15 @@ from proplim.config._load import (
     read_yaml,
     resolved_yaml,
 )
-from proplim.config._problems import ConfigErrors
+from proplim.config._problems import ConfigErrors, did_you_mean
 
 __all__ = [
+    "SOURCES",
     "ConfigErrors",
     "DatasetConfig",
     "StudyConfig",
     "check_data",
+    "did_you_mean",
     "json_schema",
     "load_config",
     "parse_config",

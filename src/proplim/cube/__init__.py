@@ -1,9 +1,34 @@
-"""Cubes: labelled arrays over the full grid, in netCDF files that are whole or absent."""
+"""Cubes: labelled arrays over the full grid, in netCDF files that are whole or absent.
 
-from proplim.cube._assemble import assemble_cube, grid_dims, point_table
-from proplim.cube._files import DamagedFile, content_checksum, read_netcdf, write_netcdf
-from proplim.cube._provenance import provenance
-from proplim.cube.variables import GRID_DIMS, VARIABLES, Variable, variables_of
+Names are imported on first use: the table of variables is needed where xarray is not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proplim._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from proplim.cube._assemble import assemble_cube, grid_dims, point_table
+    from proplim.cube._files import DamagedFile, content_checksum, read_netcdf, write_netcdf
+    from proplim.cube._provenance import provenance
+    from proplim.cube.variables import GRID_DIMS, VARIABLES, Variable, variables_of
+
+_HOME = {
+    "assemble_cube": "_assemble",
+    "grid_dims": "_assemble",
+    "point_table": "_assemble",
+    "DamagedFile": "_files",
+    "content_checksum": "_files",
+    "read_netcdf": "_files",
+    "write_netcdf": "_files",
+    "provenance": "_provenance",
+    "GRID_DIMS": "variables",
+    "VARIABLES": "variables",
+    "Variable": "variables",
+    "variables_of": "variables",
+}
 
 __all__ = [
     "GRID_DIMS",
@@ -19,3 +44,6 @@ __all__ = [
     "variables_of",
     "write_netcdf",
 ]
+
+
+__getattr__ = lazy_names(__name__, _HOME)

@@ -44,16 +44,20 @@ def load_dataset(
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from proplim.config import DatasetConfig
+    from proplim.config import SOURCES, DatasetConfig, did_you_mean
 
     keys = {"name": source, "source": source, **options}
     if classes is not None:
         keys["classes"] = list(classes)
+    if source not in SOURCES:
+        raise InvalidInput("source", source, f"choose from {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}")
     try:
         config = TypeAdapter(DatasetConfig).validate_python(keys)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part != source) or "source"
-        value = "nothing" if first["type"] == "missing" else first.get("input")
-        raise InvalidInput(key, value, first["msg"]) from None
+        key = ".".join(str(part) for part in first["loc"] if part != source)
+        if first["type"] == "missing":
+            raise InvalidInput(key, None, f"{source} needs this option") from None
+        allowed = "unknown option" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(key, first.get("input"), allowed) from None
     return prepare_dataset(config, n_train, seed)
