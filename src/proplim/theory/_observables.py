@@ -36,9 +36,11 @@ class InputForms:
     prior_centroid, prior_radius : float, (2,) array
         D and R_s^2 of the prior kernel.
     contrast : (r,) array
-        (u_+ - u_-)^T Psi, so that the fall of D with Sigma^-1 is contrast^2 . t / N.
+        (u_+ - u_-)^T Psi; its square is the share of the modes in the prior D.
     radius : (2, r) array
-        u_s^T diag(Psi Psi^T) - (u_s^T Psi)^2 mode by mode.
+        u_s^T diag(Psi Psi^T) - (u_s^T Psi)^2, the share of the modes in the prior R_s^2.
+    centroid_rest, radius_rest : float, (2,) array
+        What no mode explains of the prior D and R_s^2, zero on the training inputs.
     spread : (r,) array
         Mean over inputs of Psi_k^2.
     residual : float
@@ -52,6 +54,8 @@ class InputForms:
     prior_radius: np.ndarray
     contrast: np.ndarray
     radius: np.ndarray
+    centroid_rest: float
+    radius_rest: np.ndarray
     spread: np.ndarray
     residual: float
 
@@ -109,15 +113,22 @@ def _input_forms(
     diagonal: np.ndarray,
 ) -> InputForms:
     centroids = weights @ modes
+    contrast = centroids[1] - centroids[0]
     squares = modes**2
+    radius = np.maximum(weights @ squares - centroids**2, 0.0)
+    prior_centroid = class_kernel[1, 1] + class_kernel[0, 0] - 2.0 * class_kernel[0, 1]
+    prior_centroid = float(np.maximum(prior_centroid, 0.0))
+    prior_radius = np.maximum(weights @ diagonal - np.diag(class_kernel), 0.0)
     return InputForms(
         mean=row_product(modes),
         targets=targets,
         weights=weights,
-        prior_centroid=float(class_kernel[1, 1] + class_kernel[0, 0] - 2.0 * class_kernel[0, 1]),
-        prior_radius=weights @ diagonal - np.diag(class_kernel),
-        contrast=centroids[1] - centroids[0],
-        radius=weights @ squares - centroids**2,
+        prior_centroid=prior_centroid,
+        prior_radius=prior_radius,
+        contrast=contrast,
+        radius=radius,
+        centroid_rest=float(np.maximum(prior_centroid - (contrast**2).sum(), 0.0)),
+        radius_rest=np.maximum(prior_radius - radius.sum(axis=1), 0.0),
         spread=squares.mean(axis=0),
         residual=float(np.maximum(diagonal - squares.sum(axis=1), 0.0).mean()),
     )
@@ -195,16 +206,20 @@ def _split(
         "accuracy": (mean * forms.targets > 0.0).mean(-1),
     }
     if feature_learning:
-        centroids = np.stack([(mean * u).sum(-1) for u in forms.weights], axis=-1)
-        squares = np.stack([(mean**2 * u).sum(-1) for u in forms.weights], axis=-1)
-        shift = (centroids[:, 1] - centroids[:, 0]) ** 2 / g - (t * forms.contrast**2).sum(-1)
-        radius = (squares - centroids**2) / g[:, None]
-        radius = radius - np.stack([(t * form).sum(-1) for form in forms.radius], axis=-1)
-        result["centroid_distance_sq"] = np.maximum(forms.prior_centroid + shift / n, 0.0)
-        result["gyration_radius_sq"] = np.maximum(forms.prior_radius + radius / n[:, None], 0.0)
+        # prior (1 - 1/N) + (1/N) (part of the prior that the data leave free + rise): all terms positive
+        centroids = [(mean * u).sum(-1) for u in forms.weights]
+        free = forms.centroid_rest + (r * forms.contrast**2).sum(-1)
+        rise = (centroids[1] - centroids[0]) ** 2 / g
+        result["centroid_distance_sq"] = forms.prior_centroid * (1.0 - 1.0 / n) + (free + rise) / n
+        radii = []
+        for s, (u, c) in enumerate(zip(forms.weights, centroids, strict=True)):
+            free = forms.radius_rest[s] + (r * forms.radius[s]).sum(-1)
+            rise = ((mean - c[:, None]) ** 2 * u).sum(-1) / g
+            radii.append(forms.prior_radius[s] * (1.0 - 1.0 / n) + (free + rise) / n)
+        result["gyration_radius_sq"] = np.stack(radii, axis=-1)
     else:
         result["centroid_distance_sq"] = np.full_like(g, forms.prior_centroid)
-        result["gyration_radius_sq"] = np.repeat(np.maximum(forms.prior_radius, 0.0)[None], len(g), axis=0)
+        result["gyration_radius_sq"] = np.repeat(forms.prior_radius[None], len(g), axis=0)
     return result
 
 

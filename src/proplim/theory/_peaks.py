@@ -62,7 +62,7 @@ def class_distance(spectrum: Spectrum, forms: list[InputForms | None], points: P
         # d ln Q / d ln T and d ln theta / d ln T; their difference is one
         log_q = (tr.sum(-1) / n - 2.0 * (energy * r).sum(-1) / (n * t_)) / curvature
         log_theta = -(q + energy.sum(-1) / (n * t_)) / curvature
-        splits = [_along_temperature(spectrum, f, t, tr, q / l1, n, log_q, log_theta) for f in forms]
+        splits = [_along_temperature(spectrum, f, r, t, q / l1, n, log_q, log_theta) for f in forms]
         return {name: np.stack([s[name] for s in splits], axis=-1) for name in ClassDistance._fields}
 
     values = in_blocks(block, *points, solution.order_parameter, solution.curvature)
@@ -73,8 +73,8 @@ def class_distance(spectrum: Spectrum, forms: list[InputForms | None], points: P
 def _along_temperature(
     spectrum: Spectrum,
     forms: InputForms | None,
+    r: np.ndarray,
     t: np.ndarray,
-    tr: np.ndarray,
     g: np.ndarray,
     n: np.ndarray,
     log_q: np.ndarray,
@@ -84,11 +84,11 @@ def _along_temperature(
         return dict.fromkeys(ClassDistance._fields, np.full_like(g, np.nan))
     product = forms.contrast * spectrum.labels / np.sqrt(spectrum.eigenvalues)
     square = forms.contrast**2
-    m, dm = (t * product).sum(-1), (tr * product).sum(-1)
-    fall, dfall = (t * square).sum(-1), (tr * square).sum(-1)
+    m, dm = (t * product).sum(-1), (t * r * product).sum(-1)
+    free, dfall = forms.centroid_rest + (r * square).sum(-1), (t * r * square).sum(-1)
     terms = np.stack([-(m**2) / g * log_q, log_theta * 2.0 * m * dm / g, -log_theta * dfall]) / n
     return {
-        "value": forms.prior_centroid + (m**2 / g - fall) / n,
+        "value": forms.prior_centroid * (1.0 - 1.0 / n) + (free + m**2 / g) / n,
         "slope": terms[0] + terms[1] + terms[2],
         "magnitude": np.abs(terms[0]) + np.abs(terms[1]) + np.abs(terms[2]),
     }
