@@ -1,0 +1,199 @@
+"""Figures of panels: one a (P, N) pair, shared axes, a legend above, the parameters stated below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from proplim.cube.variables import VARIABLES
+from proplim.figures._slices import Cubes, Curve
+from proplim.figures._style import SAMPLING_COLOR, Look, Style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_COLUMNS = 4
+MAX_ROWS = 4
+DEFAULT_WIDTH = 7.0
+
+
+def symbol(name: str) -> str:
+    """LaTeX symbol of a variable, in math mode."""
+    return f"${VARIABLES[name].symbol}$"
+
+
+def number(value: object) -> str:
+    """A parameter value as it is read: 1, 0.5, 1e-05."""
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def pages(values: Sequence, size: int) -> list[list]:
+    """Cut an axis into figure pages of at most `size` panels, as even as possible."""
+    if not len(values):
+        return []
+    count = math.ceil(len(values) / size)
+    return [list(part) for part in np.array_split(np.asarray(values, dtype=object), count)]
+
+
+def panel_title(n_train: object, width: object) -> str:
+    """P, N and alpha = P/N of a panel."""
+    alpha = float(n_train) / float(width)  # type: ignore[arg-type]
+    return rf"$P={number(n_train)},\ N={number(width)},\ \alpha={alpha:.3g}$"
+
+
+def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str) -> str:
+    """The line below a figure that states what it shows."""
+    parts = [str(point[d]) for d in ("dataset", "activation") if d in point]
+    features = _n_features(cubes, point)
+    if features:
+        parts.append(f"$N_0={features}$")
+    latex_of = {"n_train": "P", "width": "N", "lambda0": r"\lambda_0", "lambda1": r"\lambda_1"}
+    for dim, latex in latex_of.items():
+        if dim in point:
+            parts.append(f"${latex}={number(point[dim])}$")
+    seeds = _seed_count(cubes)
+    parts.append(f"{seeds} training-set draw" + ("s (mean, spread: s.d.)" if seeds > 1 else ""))
+    return "   ·   ".join([*parts, *[m for m in more if m]])
+
+
+def _n_features(cubes: Cubes, point: Mapping[str, object]) -> int:
+    for cube in cubes.values():
+        if "n_features" in cube.coords or "n_features" in cube:
+            values = cube["n_features"]
+            if "dataset" in values.dims and point.get("dataset") in values["dataset"].values:
+                values = values.sel(dataset=point["dataset"])
+            largest = float(np.nanmax(np.asarray(values.values, dtype=float)))
+            return int(largest) if math.isfinite(largest) else 0
+    return 0
+
+
+def _seed_count(cubes: Cubes) -> int:
+    return max((int(c.sizes.get("seed", 1)) for c in cubes.values()), default=1)
+
+
+def panel_figure(
+    rows: int, columns: int, style: Style, *, sharex: bool | str = True, sharey: bool | str = True
+) -> tuple[Figure, np.ndarray]:
+    """An empty figure and its (rows, columns) axes, sized for print."""
+    from matplotlib.figure import Figure
+
+    width = style.width or DEFAULT_WIDTH * {1: 0.62, 2: 0.86}.get(columns, 1.0)
+    panel_width = width / columns
+    height = style.height or 0.95 + rows * min(0.85 * panel_width, 2.3)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
+    return figure, axes
+
+
+def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int | None = None) -> Figure:
+    """Put one legend above and the parameters below, and leave them room."""
+    import matplotlib as mpl
+
+    entries: dict[str, object] = {}
+    for ax in axes.flat:
+        handles, labels = ax.get_legend_handles_labels()
+        for handle, label in zip(handles, labels, strict=True):
+            entries.setdefault(label, handle)
+    width = float(figure.get_size_inches()[0])
+    size = 0.8 * mpl.rcParams["font.size"]
+    figure.supxlabel("\n".join(_wrapped(footer, width, size)), fontsize=size, color="0.35")
+    if entries:
+        columns = legend_columns or max(1, min(len(entries), int(width / 1.45)))
+        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns)
+    return figure
+
+
+def _wrapped(text: str, width: float, size: float) -> list[str]:
+    """Break the parameter line between its items where it would be wider than the figure."""
+    limit = width * 72 / (0.5 * size)
+    lines: list[str] = []
+    for item in text.split("   ·   "):
+        joined = f"{lines[-1]}   ·   {item}" if lines else item
+        if lines and _printed_length(joined) <= limit:
+            lines[-1] = joined
+        else:
+            lines.append(item)
+    return lines
+
+
+def _printed_length(text: str) -> int:
+    return len(text.replace("$", "").replace("\\lambda_", "l").replace("\\", ""))
+
+
+def label_bottom(axes: np.ndarray, text: str) -> None:
+    """Label the horizontal axis under every column."""
+    for ax in axes[-1]:
+        ax.set_xlabel(text)
+
+
+def draw_line(ax: Axes, curve: Curve, look: Look, label: str | None, *, linestyle: str | None = None) -> None:
+    """A theory curve: line, band for the spread over draws, hollow where it did not converge."""
+    y = np.where(curve.solid, curve.y, np.nan)
+    few = int(np.isfinite(y).sum()) < 3
+    style = linestyle or look.linestyle
+    ax.plot(
+        curve.x, y, color=look.color, linestyle=style, marker="D" if few else "", markersize=3.5, label=label
+    )
+    if np.any(curve.spread > 0):
+        ax.fill_between(
+            curve.x, y - curve.spread, y + curve.spread, color=look.color, alpha=0.18, linewidth=0
+        )
+    hollow = ~curve.solid
+    if hollow.any():
+        ax.plot(
+            curve.x[hollow],
+            curve.y[hollow],
+            linestyle="",
+            marker="o",
+            mfc="none",
+            mec=look.color,
+            markersize=3,
+        )
+
+
+def draw_points(
+    ax: Axes, curve: Curve, label: str | None, *, color: str = SAMPLING_COLOR, marker: str = "o"
+) -> None:
+    """Sampled points with error bars, hollow where sampling did not meet its targets."""
+    for solid in (True, False):
+        chosen = curve.solid == solid
+        if not chosen.any():
+            continue
+        ax.errorbar(
+            curve.x[chosen],
+            curve.y[chosen],
+            yerr=curve.spread[chosen],
+            linestyle="",
+            marker=marker,
+            color=color,
+            mfc=color if solid else "white",
+            markersize=3.8,
+            elinewidth=0.9,
+            zorder=4,
+            label=label if solid else (f"{label}, not converged" if label else None),
+        )
+
+
+def log_axis(ax: Axes, values: Sequence[np.ndarray], axis: str = "x") -> None:
+    """Logarithmic axis with one labelled tick a decade (every second or third on a long or narrow axis)."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    getattr(ax, f"set_{axis}scale")("log")
+    finite = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in values if len(v)] or [np.array([1.0])])
+    if not finite.size:
+        return
+    low, high = float(finite.min()), float(finite.max())
+    margin = (high / low) ** 0.03 if high > low else 3.0
+    getattr(ax, f"set_{axis}lim")(low / margin, high * margin)
+    which = getattr(ax, f"{axis}axis")
+    decades = math.log10(high / low) if high > low else 1.0
+    if decades >= 2:
+        step = max(1, math.ceil(decades / 5))
+        which.set_major_locator(LogLocator(base=10.0**step))
+        subs = (1.0,) if step > 1 else (2.0, 5.0)
+        which.set_minor_locator(LogLocator(base=10.0, subs=subs, numticks=99))
+        which.set_minor_formatter(NullFormatter())

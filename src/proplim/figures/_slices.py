@@ -1,0 +1,172 @@
+"""What a figure plots: slices of cubes averaged over training-set draws, with spread and convergence."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from proplim.query import peak_temperature
+
+Cubes = Mapping[str, xr.Dataset]
+Point = dict[str, object]
+
+FILE_DIMS = ("dataset", "activation", "lambda0", "lambda1")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of one line or one set of markers.
+
+    Parameters
+    ----------
+    x, y : (n,) arrays
+        Finite and ordered in x.
+    spread : (n,) array
+        Standard error of the Monte-Carlo mean (one draw of the training set) or standard deviation over
+        draws (several); 0 for a deterministic line.
+    solid : (n,) bool array
+        False where a contributing point did not converge or is missing: drawn hollow.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    spread: np.ndarray
+    solid: np.ndarray
+
+
+def values_of(cubes: Cubes, dim: str) -> list:
+    """Values of a grid axis over all cubes that have it, in order: numbers ascending, names as first met."""
+    found: dict[Hashable, None] = {}
+    for cube in cubes.values():
+        if dim in cube.coords:
+            found.update(dict.fromkeys(np.atleast_1d(cube[dim].values).tolist()))
+    values = list(found)
+    return values if any(isinstance(v, str) for v in values) else sorted(values)
+
+
+def matches(cube: xr.Dataset | xr.DataArray, dim: str, value: object) -> np.ndarray:
+    """Positions along `dim` that hold `value`; floats to a relative 1e-9, as after a trip through text."""
+    have = np.atleast_1d(cube[dim].values)
+    if isinstance(value, str) or have.dtype.kind not in "fiu":
+        return np.flatnonzero(have == value)
+    return np.flatnonzero(np.isclose(have.astype(float), float(value), rtol=1e-9, atol=0.0))  # type: ignore[arg-type]
+
+
+def at(cube: xr.Dataset | None, point: Mapping[str, object]) -> xr.Dataset | None:
+    """The slice of a cube at one point of some of its axes; None where the cube has no such point.
+
+    Axes of `point` that the cube does not have at all (temperature in dynamics) are ignored.
+    """
+    if cube is None:
+        return None
+    for dim, value in point.items():
+        if dim not in cube.dims:
+            continue
+        where = matches(cube, dim, value)
+        if where.size == 0:
+            return None
+        cube = cube.isel({dim: int(where[0])})
+    return cube
+
+
+def points(cubes: Cubes, dims: Sequence[str] = FILE_DIMS) -> Iterator[Point]:
+    """Every combination of values of `dims`, each a figure file of its own."""
+    axes = [values_of(cubes, d) for d in dims]
+    for combination in itertools.product(*axes):
+        yield dict(zip(dims, combination, strict=True))
+
+
+def has_data(cube: xr.Dataset | None, names: Sequence[str]) -> bool:
+    """Whether any of these variables has a finite number here."""
+    return cube is not None and any(n in cube and bool(np.isfinite(cube[n]).any()) for n in names)
+
+
+def filled(cubes: Cubes, point: Point, dim: str, names: Sequence[str]) -> list:
+    """Values of `dim` for which some cube holds data at `point`."""
+    return [
+        v
+        for v in values_of(cubes, dim)
+        if any(has_data(at(c, {**point, dim: v}), names) for c in cubes.values())
+    ]
+
+
+def shared_seeds(cubes: Cubes) -> dict[str, xr.Dataset]:
+    """The cubes restricted to the training-set draws that all of them have.
+
+    An average over different draws in theory and in sampling would differ for that reason alone. Cubes
+    without a draw in common are returned as they are.
+    """
+    with_seeds = [set(np.atleast_1d(c["seed"].values).tolist()) for c in cubes.values() if "seed" in c.dims]
+    common = sorted(set.intersection(*with_seeds)) if with_seeds else []
+    if not common:
+        return dict(cubes)
+    return {k: c.sel(seed=common) if "seed" in c.dims else c for k, c in cubes.items()}
+
+
+def _convergence(cube: xr.Dataset, like: xr.DataArray) -> xr.DataArray:
+    if "converged" not in cube:
+        return xr.ones_like(like, dtype=bool)
+    flag = cube["converged"]
+    if "statistic" in flag.dims:
+        flag = flag.sel(statistic="mean")
+    extra = [d for d in flag.dims if d not in like.dims]
+    return ((flag > 0).all(extra) if extra else flag > 0).broadcast_like(like)
+
+
+def _averaged(
+    mean: xr.DataArray, error: xr.DataArray | None, solid: xr.DataArray, over: Sequence[str], axis: str
+) -> Curve:
+    """Average over `over`; spread is the standard deviation over it, or `error` where there is one member."""
+    over = [d for d in over if d in mean.dims]
+    finite = np.isfinite(mean)
+    count = finite.sum(over)
+    y = mean.mean(over, skipna=True) if over else mean
+    deviation = np.sqrt(((mean - y) ** 2).sum(over) / np.maximum(count - 1, 1)) if over else xr.zeros_like(y)
+    single = xr.zeros_like(y) if error is None else (error.mean(over, skipna=True) if over else error)
+    spread = xr.where(count > 1, deviation, single.fillna(0.0)) if over else single.fillna(0.0)
+    ok = (solid & finite).all(over) if over else solid & finite
+    x = np.asarray(y[axis].values, dtype=float)
+    keep = np.isfinite(np.asarray(y.values, dtype=float)) & np.isfinite(x)
+    order = np.argsort(x[keep], kind="stable")
+    return Curve(*(np.asarray(v)[keep][order] for v in (x, y.values, spread.values, ok.values)))
+
+
+def theory_curve(
+    cube: xr.Dataset, name: str, approximation: str, axis: str = "temperature", **at_: object
+) -> Curve:
+    """A theory variable along `axis`, averaged over draws; `cube` has only `axis` and seed left."""
+    ds = cube.sel(approximation=approximation)
+    values = ds[name].sel({k: v for k, v in at_.items() if k in ds[name].dims})
+    return _averaged(values, None, _convergence(ds, values), ["seed"], axis)
+
+
+def sampling_curve(cube: xr.Dataset, name: str, axis: str = "temperature", **at_: object) -> Curve:
+    """Sampled means along `axis` with Monte-Carlo standard errors, averaged over draws."""
+    values = cube[name].sel({k: v for k, v in at_.items() if k in cube[name].dims})
+    mean, error = values.sel(statistic="mean", drop=True), values.sel(statistic="mcse", drop=True)
+    return _averaged(mean, error, _convergence(cube, mean), ["seed"], axis)
+
+
+def dynamics_curve(cube: xr.Dataset, name: str, optimizer: str, **at_: object) -> Curve:
+    """An observable against time, averaged over replicas and draws; diverged replicas are left out."""
+    ds = cube.sel(optimizer=optimizer)
+    values = ds[name].sel({k: v for k, v in at_.items() if k in ds[name].dims})
+    good = values.where(_convergence(ds, values))
+    return _averaged(good, None, np.isfinite(good), ["replica", "seed"], "time")
+
+
+def mean_peak(cube: xr.Dataset, approximation: str, split: str) -> tuple[float, float]:
+    """(T*, D(T*)) of the draw-averaged class distance; NaN where it is monotone."""
+    d = cube["centroid_distance_sq"].sel(approximation=approximation, split=split)
+    d = d.mean("seed", skipna=True) if "seed" in d.dims else d
+    peak = peak_temperature(d)
+    stored = cube.get("peak_temperature")
+    if stored is not None and stored.sizes.get("seed", 1) == 1:  # found by optimisation, better than the grid
+        position = float(stored.sel(approximation=approximation, split=split).squeeze())
+        if np.isfinite(position) and np.isfinite(peak["position"]):
+            return position, float(peak["height"])
+    return float(peak["position"]), float(peak["height"])

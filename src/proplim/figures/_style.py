@@ -1,0 +1,107 @@
+"""How figures look: the style file, and one colour, line and marker for each approximation everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from proplim.errors import InvalidInput
+
+STYLE_FILE = Path(__file__).with_name("proplim.mplstyle")
+FORMATS = ("png", "pdf", "svg", "eps")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, line style and name in legends of a theory or an optimizer."""
+
+    color: str
+    linestyle: str
+    title: str
+
+
+APPROXIMATION_LOOKS: dict[str, Look] = {
+    "infinite_width": Look("#666666", "--", "infinite width"),
+    "proportional": Look("#0072B2", "-", "proportional"),
+    "cavity": Look("#D55E00", "-.", "cavity"),
+    "exact": Look("#009E73", ":", "exact (linear)"),
+}
+SAMPLING_COLOR = "#000000"
+OPTIMIZER_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LABEL_LINES = {-1: "--", 1: "-"}
+LABEL_MARKERS = {-1: "s", 1: "o"}
+LABEL_NAMES = {-1: "$y=-1$", 1: "$y=+1$"}
+
+
+def approximation_look(name: str) -> Look:
+    """Look of a theory approximation; one without an entry gets the last free colour of the palette."""
+    return APPROXIMATION_LOOKS.get(name, Look("#CC79A7", "-", name.replace("_", " ")))
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a user may choose about figures.
+
+    Parameters
+    ----------
+    style : str or None
+        A Matplotlib style sheet (path or name) applied on top of proplim's own.
+    width, height : float or None
+        Size of a whole figure in inches; by default 7 (the text width of a page) and what the rows need.
+    font_size : float or None
+        Base font size in points.
+    dpi : int or None
+        Resolution of raster formats.
+    """
+
+    style: str | None = None
+    width: float | None = None
+    height: float | None = None
+    font_size: float | None = None
+    dpi: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height", "font_size", "dpi"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e5:
+                raise InvalidInput(f"figures.{name}", value, "a positive number")
+
+
+@contextmanager
+def applied(style: Style) -> Iterator[None]:
+    """Matplotlib's settings for the duration of one figure; the caller's own settings come back afterwards.
+
+    Raises
+    ------
+    InvalidInput
+        If the user's style sheet cannot be read.
+    """
+    import matplotlib as mpl
+    import matplotlib.style
+
+    sheets = [str(STYLE_FILE), *([style.style] if style.style else [])]
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for sheet in sheets:
+            try:
+                matplotlib.style.use(sheet)
+            except OSError:
+                raise InvalidInput(
+                    "figures.style", sheet, "a style file, or a name of matplotlib.style.available"
+                ) from None
+        if style.font_size:
+            _scale_fonts(style.font_size / mpl.rcParams["font.size"])
+        if style.dpi:
+            mpl.rcParams["savefig.dpi"] = style.dpi
+        yield
+
+
+def _scale_fonts(factor: float) -> None:
+    import matplotlib as mpl
+
+    keys = [k for k in mpl.rcParams if k.endswith(("fontsize", "labelsize", "titlesize"))]
+    for key in [*keys, "font.size"]:
+        if isinstance(mpl.rcParams[key], int | float):
+            mpl.rcParams[key] = mpl.rcParams[key] * factor
