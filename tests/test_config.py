@@ -281,3 +281,9 @@ def test_the_schema_describes_every_section():
     sampling = schema["$defs"]["SamplingSection"]["properties"]
     assert sampling["chains"]["description"]
     assert sampling["target_ess"]["default"] == 400.0
+
+
+def test_the_reference_page_is_that_of_the_schema():
+    from proplim.config._reference import reference_page
+
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference_page()

@@ -145,3 +145,23 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_netcdf(cube, path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["cube.nc"]
+
+
+def test_a_variable_without_temperature_has_no_such_axis():
+    point = {d: AXES[d][0] for d in AXES if d not in ("width", "temperature")}
+    result = block(point, width=AXES["width"], temperature=AXES["temperature"])
+    peaks = np.arange(2 * 3 * 2.0).reshape(2, 3, 2)
+    result["peak_temperature"] = (("approximation", "width", "split"), peaks)
+    cube = assemble_cube("theory", AXES, OWN, [point_table([(point, result)], "theory")])
+    assert cube.peak_temperature.dims == (*(d for d in AXES if d != "temperature"), "approximation", "split")
+    here = cube.peak_temperature.sel(**point).transpose("approximation", "width", "split")
+    np.testing.assert_array_equal(here.values, peaks)
+    assert int(np.isfinite(cube.peak_temperature).sum()) == peaks.size
+
+
+def test_the_reference_page_is_that_of_the_code():
+    from pathlib import Path
+
+    from proplim.cube._reference import reference_page
+
+    assert (Path(__file__).resolve().parents[1] / "docs" / "cubes.md").read_text() == reference_page()

@@ -89,16 +89,19 @@ def assemble_cube(
         Every variable of the stage over the full grid; a point that no table holds is NaN with converged = 0.
     """
     dims = grid_dims(stage)
-    shape = tuple(len(axes[d]) for d in dims)
     indexers = {d: {_key(d, v): i for i, v in enumerate(axes[d])} for d in dims}
     arrays: dict[str, np.ndarray] = {}
+    own_dims: dict[str, tuple[str, ...]] = {}
     rest_dims: dict[str, tuple[str, ...]] = {}
     attributes: dict[str, dict] = {}
     coords = {**{d: list(axes[d]) for d in dims}, **own_coords, "split": ["train", "test"], "label": [-1, 1]}
 
     def allocate(name: str, rest: tuple[str, ...]) -> None:
-        rest_dims[name] = rest
-        arrays[name] = np.full(shape + tuple(len(coords[d]) for d in rest), np.nan)
+        without = VARIABLES[name].without if name in VARIABLES else ()
+        own_dims[name] = tuple(d for d in dims if d not in without)
+        rest_dims[name] = tuple(d for d in rest if d not in without)
+        sizes = [len(coords[d]) for d in (*own_dims[name], *rest_dims[name])]
+        arrays[name] = np.full(sizes, np.nan)
 
     for table in tables:
         table = read_netcdf(table) if isinstance(table, Path) else table
@@ -125,7 +128,9 @@ def assemble_cube(
             target = arrays[name]
             picks = [own.get(d, np.arange(len(coords[d]))) for d in rest_dims[name]]
             offset = len(rest_dims[name])
-            grid_index = tuple(w.reshape(-1, *(1,) * offset) for w in where)
+            grid_index = tuple(
+                w.reshape(-1, *(1,) * offset) for d, w in zip(dims, where, strict=True) if d in own_dims[name]
+            )
             rest_index = tuple(
                 np.asarray(p).reshape(1, *(-1 if k == j else 1 for k in range(offset))) for j, p in enumerate(picks)
             )
@@ -135,7 +140,7 @@ def assemble_cube(
             statistics = () if (stage, variable.name) == ("sampling", "converged") else tuple(own_coords)
             allocate(variable.name, (*statistics, *variable.dims))
     arrays["converged"] = np.nan_to_num(arrays["converged"], nan=0.0)
-    cube = xr.Dataset({n: ((*dims, *rest_dims[n]), a) for n, a in arrays.items()}, coords=coords)
+    cube = xr.Dataset({n: ((*own_dims[n], *rest_dims[n]), a) for n, a in arrays.items()}, coords=coords)
     return _describe(cube, attributes)
 
 

@@ -1,0 +1,93 @@
+"""The configuration reference, written from the schema itself so that it cannot fall behind.
+
+``python -m proplim.config._reference > docs/configuration.md`` writes the page.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proplim.config._load import json_schema
+
+_HEAD = """# Configuration reference
+
+Written from the schema by `python -m proplim.config._reference`; do not edit by hand.
+
+A configuration is one YAML file that stands alone: a key that is left out takes the default given here, never
+that of another file. `proplim check my.yaml` says everything that is wrong with it, one line each.
+
+An axis of a grid is a list of values, `{logspace: [lo, hi, n]}` or `{linspace: [lo, hi, n]}`. Spaced values are
+rounded to twelve significant digits, so that the 0.1 of a logspace is the 0.1 of a list. Relative paths start at
+the working directory, or else at the folder of the configuration.
+"""
+
+_SECTIONS = (
+    ("Top level", None),
+    ("`datasets`: digits (bundled)", "DigitsConfig"),
+    ("`datasets`: mnist", "MnistConfig"),
+    ("`datasets`: fashion_mnist", "FashionMnistConfig"),
+    ("`datasets`: cifar10", "Cifar10Config"),
+    ("`datasets`: gaussian", "GaussianConfig"),
+    ("`datasets`: teacher", "TeacherConfig"),
+    ("`datasets`: file", "FileConfig"),
+    ("`grid`", "Grid"),
+    ("`theory`", "TheorySection"),
+    ("`sampling`", "SamplingSection"),
+    ("`dynamics`", "DynamicsSection"),
+    ("`figures`", "FiguresSection"),
+)
+
+
+def reference_page() -> str:
+    """The page as Markdown."""
+    schema = json_schema()
+    parts = [_HEAD]
+    for title, name in _SECTIONS:
+        section = schema if name is None else schema["$defs"][name]
+        parts.append(f"## {title}\n")
+        if name is not None and section.get("description"):
+            parts.append(section["description"] + "\n")
+        parts.append("| key | default | allowed | meaning |\n|---|---|---|---|")
+        required = section.get("required", [])
+        for key, field in section["properties"].items():
+            default = "required" if key in required else _default(field)
+            meaning = field.get("description", "").replace("|", "\\|").replace("\n", " ")
+            parts.append(f"| `{key}` | {default} | {_allowed(field, schema)} | {meaning} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _default(field: dict[str, Any]) -> str:
+    if "const" in field:
+        return "required"
+    if "default" not in field or field["default"] is None:
+        return "none"
+    value = field["default"]
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{v}`" for v in field["enum"])
+    if "$ref" in field:
+        return f"see `{field['$ref'].rsplit('/', 1)[-1]}`"
+    if "anyOf" in field:
+        return " or ".join(_allowed(f, schema) for f in field["anyOf"] if f.get("type") != "null")
+    if field.get("type") == "array":
+        if "prefixItems" in field:
+            return "pair of " + _allowed(field["prefixItems"][0], schema)
+        items = field.get("items", {})
+        return "data sets, see below" if "discriminator" in items else "list of " + _allowed(items, schema)
+    bounds = [
+        f"{sign} {field[key]:g}"
+        for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
+        if key in field
+    ]
+    kind = {"boolean": "true or false", "string": "text"}.get(field.get("type", ""), field.get("type", "any"))
+    return " ".join([kind, ", ".join(bounds)]).strip()
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")
