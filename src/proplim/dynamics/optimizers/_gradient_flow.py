@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from proplim.activations import Activation
 from proplim.dynamics._network import Parameters, Problem, Start, descent_direction, origin
 from proplim.dynamics.optimizers._base import Optimizer
 
@@ -35,7 +36,7 @@ class GradientFlow(Optimizer):
     def trajectory(
         self, problem: Problem, start: Start, times: np.ndarray, learning_rate: float, seed: int
     ) -> Iterator[Parameters]:
-        path = _integrate(self, problem, start, jnp.asarray(times))
+        path = _integrate(problem, start, jnp.asarray(times), self.tolerance, self.activation)
         for k in range(len(times)):
             yield Parameters(path.hidden[k], path.readout[k])
 
@@ -44,10 +45,12 @@ class GradientFlow(Optimizer):
         return 0.0
 
 
-@partial(jax.jit, static_argnums=0)
-def _integrate(flow: GradientFlow, problem: Problem, start: Start, times: jax.Array) -> Parameters:
+@partial(jax.jit, static_argnames="activation")
+def _integrate(
+    problem: Problem, start: Start, times: jax.Array, tolerance: float, activation: Activation
+) -> Parameters:
     def field(_: Any, parameters: Any, __: Any) -> Parameters:
-        return descent_direction(problem, start, parameters, flow.activation)
+        return descent_direction(problem, start, parameters, activation)
 
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),
@@ -57,7 +60,7 @@ def _integrate(flow: GradientFlow, problem: Problem, start: Start, times: jax.Ar
         dt0=None,
         y0=origin(problem, start),
         saveat=diffrax.SaveAt(ts=times),
-        stepsize_controller=diffrax.PIDController(rtol=flow.tolerance, atol=0.01 * flow.tolerance),
+        stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=0.01 * tolerance),
         max_steps=None,
         throw=False,
     )
