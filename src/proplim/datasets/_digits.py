@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 
 N_FEATURES = 64
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Return all images as rows, shape (1797, 64), and their digit, shape (1797,)."""
-    from sklearn.datasets import load_digits as load
+    """Return all images as rows, shape (1797, 64), and their digit, shape (1797,).
 
-    images, digits = load(return_X_y=True)
-    return images.astype(np.float64), digits.astype(int)
+    Notes
+    -----
+    The table is read from where scikit-learn keeps it: importing ``sklearn.datasets`` for it would take most
+    of the time of ``proplim theory``. A scikit-learn that keeps it elsewhere is asked by import.
+    """
+    table = _bundled_table()
+    if table is None:
+        from sklearn.datasets import load_digits as load
+
+        images, digits = load(return_X_y=True)
+        return images.astype(np.float64), digits.astype(int)
+    values = np.loadtxt(table, delimiter=",")
+    return values[:, :-1], values[:, -1].astype(int)
+
+
+def _bundled_table() -> Path | None:
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    return path if path.is_file() else None
