@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -165,3 +166,22 @@ def test_the_reference_page_is_that_of_the_code():
     from proplim.cube._reference import reference_page
 
     assert (Path(__file__).resolve().parents[1] / "docs" / "cubes.md").read_text() == reference_page()
+
+
+def test_reasons_reach_the_cube():
+    good, bad = ({d: AXES[d][0] for d in AXES if d != "temperature"} | {"seed": s} for s in (0, 3))
+    failed = xr.Dataset(
+        {"converged": ("temperature", np.zeros(3))},
+        coords={"temperature": AXES["temperature"]},
+        attrs={"reason": "LinAlgError: singular"},
+    )
+    table = point_table([(good, block(good, temperature=AXES["temperature"])), (bad, failed)], "theory")
+    cube = assemble_cube("theory", AXES, OWN, [table])
+    meanings = json.loads(cube.reason.attrs["meanings"])
+    assert {meanings[int(r)] for r in cube.reason.sel(**good)} == {"fine"}
+    assert {meanings[int(r)] for r in cube.reason.sel(**bad)} == {"LinAlgError: singular"}
+    assert (cube.converged.sel(**bad) == 0).all()
+    assert np.isnan(cube.centroid_distance_sq.sel(**bad)).all()
+    assert not np.isnan(cube.centroid_distance_sq.sel(**good)).any()
+    elsewhere = cube.reason.sel(dataset="b").values
+    assert {meanings[int(r)] for r in elsewhere.ravel()} == {"not computed"}

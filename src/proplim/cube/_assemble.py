@@ -18,6 +18,9 @@ from proplim.cube._files import read_netcdf
 from proplim.cube.variables import GRID_DIMS, VARIABLES, variables_of
 
 _CODED = ("dataset", "activation")
+_MISSING = "not computed"
+_SHORT = "fell short of its convergence criteria"
+_MEANINGS = ("fine", _MISSING, _SHORT)
 
 
 def grid_dims(stage: str) -> tuple[str, ...]:
@@ -32,7 +35,8 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     ----------
     blocks : sequence of (point, result)
         `point` gives the grid coordinates that `result` does not have as dimensions (scalars); `result` has
-        any of the other grid dimensions, and the stage's own.
+        any of the other grid dimensions, and the stage's own. Its attribute `reason`, if it has one, says why
+        its points fell short.
     stage : str
 
     Returns
@@ -42,6 +46,7 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     """
     dims = grid_dims(stage)
     tables = []
+    reasons: list[str] = []
     codes: dict[str, list[str]] = {name: [] for name in _CODED}
     for point, result in blocks:
         result = result.drop_vars([d for d in dims if d in result.coords and d not in result.dims])
@@ -64,8 +69,12 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
             stacked[name] = (("point",), values.reshape(int(np.prod(shape))))
         own = {d: result[d] for d in result.dims if d not in dims and d in result.coords}
         tables.append(xr.Dataset(stacked, coords=own))
-    table = tables[0] if len(tables) == 1 else xr.concat(tables, "point", data_vars="minimal", coords="minimal")
-    return table.assign_attrs({f"{name}_codes": json.dumps(codes[name]) for name in _CODED})
+        reasons += [str(result.attrs.get("reason", ""))] * int(np.prod(shape))
+    # A block that failed has `converged` alone; what it lacks is NaN.
+    table = tables[0] if len(tables) == 1 else xr.concat(tables, "point", join="outer", coords="minimal")
+    failed = {str(i): reason for i, reason in enumerate(reasons) if reason}
+    codes_as_text = {f"{name}_codes": json.dumps(codes[name]) for name in _CODED}
+    return xr.Dataset(table.data_vars, table.coords, attrs={**codes_as_text, "reasons": json.dumps(failed)})
 
 
 def assemble_cube(
@@ -103,11 +112,14 @@ def assemble_cube(
         sizes = [len(coords[d]) for d in (*own_dims[name], *rest_dims[name])]
         arrays[name] = np.full(sizes, np.nan)
 
+    meanings = list(_MEANINGS)
+    reason = np.full([len(axes[d]) for d in dims], _MEANINGS.index(_MISSING), dtype=np.int16)
     for table in tables:
         table = read_netcdf(table) if isinstance(table, Path) else table
         index = _point_index(table, dims, indexers)
         wanted = np.all(np.stack(index) >= 0, axis=0)
         where = tuple(i[wanted] for i in index)
+        reason[where] = _reason_codes(table, meanings)[wanted]
         own = {d: _positions(coords[d], table[d].values) for d in coords if d in table.dims}
         for name, values in table.data_vars.items():
             name = str(name)
@@ -140,8 +152,22 @@ def assemble_cube(
             statistics = () if (stage, variable.name) == ("sampling", "converged") else tuple(own_coords)
             allocate(variable.name, (*statistics, *variable.dims))
     arrays["converged"] = np.nan_to_num(arrays["converged"], nan=0.0)
+    fell_short = arrays["converged"].min(axis=tuple(range(len(dims), arrays["converged"].ndim))) < 1
+    reason[fell_short & (reason == 0)] = _MEANINGS.index(_SHORT)
     cube = xr.Dataset({n: ((*own_dims[n], *rest_dims[n]), a) for n, a in arrays.items()}, coords=coords)
-    return _describe(cube, attributes)
+    what = {"long_name": "why a grid point fell short, an index into `meanings`", "meanings": json.dumps(meanings)}
+    cube["reason"] = (dims, reason)
+    return _describe(cube, {**attributes, "reason": what})
+
+
+def _reason_codes(table: xr.Dataset, meanings: list[str]) -> np.ndarray:
+    """Codes into `meanings` (extended by what is new) of the points of a table; 0 where nothing is said."""
+    codes = np.zeros(table.sizes["point"], dtype=np.int16)
+    for index, text in json.loads(table.attrs.get("reasons", "{}")).items():
+        if text not in meanings:
+            meanings.append(text)
+        codes[int(index)] = meanings.index(text)
+    return codes
 
 
 def _point_index(table: xr.Dataset, dims: Sequence[str], indexers: Mapping[str, Mapping]) -> list[np.ndarray]:

@@ -22,7 +22,8 @@ A study leaves `theory.nc`, `sampling.nc` and `dynamics.nc` under `results/<stud
 - variables have `split` (train, test) and `label` (-1, +1) where the table says so.
 
 The same name means the same quantity in all three. A grid point that failed or is missing is NaN with
-`converged` = 0. Global attributes hold the full configuration, versions, git revision and creation time.
+`converged` = 0, and the integer variable `reason` (on the grid alone) says why, as an index into the list in its
+attribute `meanings`. Global attributes hold the full configuration, versions, git revision and creation time.
 """
 
 

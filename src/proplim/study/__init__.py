@@ -1,5 +1,6 @@
 """A study: from a configuration to jobs, from jobs to cubes."""
 
+from proplim.study._packing import Block
 from proplim.study._plan import NUMERICS, Draw, Job, Plan
 from proplim.study._run import (
     collect_cube,
@@ -13,6 +14,7 @@ from proplim.study._workflow import open_study, restore_plan, write_report
 
 __all__ = [
     "NUMERICS",
+    "Block",
     "Draw",
     "Job",
     "Plan",

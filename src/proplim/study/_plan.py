@@ -1,27 +1,32 @@
 """The plan of a study: which files it is made of and which grid points go into which job.
 
-A job's name holds a hash of everything that its numbers depend on and nothing else. So a finished job is
-found again whenever the same points are asked for, and a change of figures or of other axes leaves it alone.
+A job is a list of blocks of grid points. Its name holds a hash of everything that its numbers depend on. Jobs that
+are finished keep their name and points as long as one of their points is asked for, whatever has been appended to
+the grid since (the ledger remembers them); points that are in no such job are packed into new ones.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from proplim.config import StudyConfig
-from proplim.datasets import resolve_path
 from proplim.seeds import content_hash
+from proplim.study import _cost
+from proplim.study._ledger import Ledger, read_ledger, write_ledger
+from proplim.study._packing import Block, Coverage, pack
 
 NUMERICS = {"datasets": 1, "theory": 1, "sampling": 1, "dynamics": 1}
 """Raised by one when a stage's numbers change on purpose, so that results of older code are not reused."""
 
-TEMPERATURES_PER_SAMPLING_JOB = 4
-NETWORKS_PER_DYNAMICS_JOB = 4
+POINTS_PER_JOB = 100_000
+"""Bound on the points of a job beside the user's own, so that a job's result stays below a few hundred MB."""
+
+_KERNEL = ("dataset", "n_train", "seed", "activation", "lambda0")
 
 
 @dataclass(frozen=True)
@@ -42,26 +47,17 @@ class Job:
     ----------
     stage, name : str
         The result file is ``results/<study>/<stage>/<name>.nc``.
-    draw : Draw
-    point : mapping
-        Grid coordinates common to all points of the job.
-    axes : mapping
-        Grid coordinates that vary, full product.
+    blocks : tuple of Block
     """
 
     stage: str
     name: str
-    draw: Draw
-    point: Mapping[str, Any]
-    axes: Mapping[str, list]
+    blocks: tuple[Block, ...]
 
     @property
     def n_points(self) -> int:
         """Number of grid points."""
-        n = 1
-        for values in self.axes.values():
-            n *= len(values)
-        return n
+        return sum(block.n_points for block in self.blocks)
 
 
 class Plan:
@@ -72,24 +68,92 @@ class Plan:
     config : StudyConfig
     folders : sequence of Path
         Where relative paths of the configuration start, first match wins.
+    as_started : bool
+        Take the jobs as the ledger has them (inside a run) instead of planning what is still to do.
     """
 
-    def __init__(self, config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> None:
+    def __init__(self, config: StudyConfig, folders: Sequence[Path] = (Path(),), *, as_started: bool = False) -> None:
         self.config = config
         self.folders = list(folders)
         self.root = f"results/{config.study}"
+        self.as_started = as_started
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return read_ledger(self.ledger_file)
+
+    @property
+    def ledger_file(self) -> Path:
+        """Where the jobs of the study are noted."""
+        return Path(self.root) / "jobs.json"
+
+    def save(self) -> None:
+        """Write the ledger: all jobs of this plan, and finished ones of earlier plans."""
+        jobs: dict[str, dict[str, list[Block]]] = {}
+        for stage, members in self._ledger.jobs.items():
+            finished = self._finished(stage)
+            jobs[stage] = {name: blocks for name, blocks in members.items() if name in finished}
+        for stage, planned in self.jobs.items():
+            jobs.setdefault(stage, {}).update({name: list(job.blocks) for name, job in planned.items()})
+        current = {stage: list(planned) for stage, planned in self.jobs.items()}
+        write_ledger(Ledger(self._granularity(), jobs, current, self.batches), self.ledger_file)
 
     @cached_property
     def jobs(self) -> dict[str, dict[str, Job]]:
         """Stage -> job name -> job, for every enabled stage."""
-        makers = {"theory": self._theory_jobs, "sampling": self._sampling_jobs, "dynamics": self._dynamics_jobs}
-        return {stage: {job.name: job for job in makers[stage]()} for stage in self.config.stages()}
+        if self.as_started and all(stage in self._ledger.current for stage in self.config.stages()):
+            known = self._ledger
+            return {
+                stage: {name: Job(stage, name, tuple(known.jobs[stage][name])) for name in known.current[stage]}
+                for stage in self.config.stages()
+            }
+        return {stage: self._plan_stage(stage) for stage in self.config.stages()}
+
+    def job(self, stage: str, name: str) -> Job:
+        """One job by its name, checked against the configuration.
+
+        Raises
+        ------
+        RuntimeError
+            If the configuration was changed after the job was planned.
+        """
+        job = self.jobs[stage][name]
+        for block in job.blocks:
+            if block.kernel != self._kernel_hash(stage, block.point):
+                raise RuntimeError(
+                    f"the configuration has changed since the run was started: {stage} {name} no longer belongs to it; "
+                    "start again"
+                )
+        return job
 
     @cached_property
-    def draws(self) -> dict[tuple[str, str], Draw]:
-        """(data set name, file stem) -> draw, for every prepared data set that a job needs."""
-        found = {job.draw for jobs in self.jobs.values() for job in jobs.values()}
-        return {(d.dataset, Path(d.file).stem): d for d in sorted(found, key=lambda d: d.file)}
+    def draws(self) -> dict[str, Draw]:
+        """File -> draw, for every prepared data set that a job needs."""
+        found = {
+            (b.point["dataset"], b.point["n_train"], b.point["seed"])
+            for jobs in self.jobs.values()
+            for job in jobs.values()
+            for b in job.blocks
+        }
+        draws = [self.draw(*key) for key in sorted(found)]
+        return {draw.file: draw for draw in draws}
+
+    @cached_property
+    def batches(self) -> list[list[str]]:
+        """Files of data sets that do not exist yet and are prepared together, two or more at a time."""
+        if self.as_started:
+            return self._ledger.batches
+        batches = []
+        size = max(1, int(self._seconds / _cost.PREPARE_SECONDS))
+        missing = (d for d in self.draws.values() if not Path(d.file).exists())
+        for _, group in itertools.groupby(missing, key=lambda d: d.dataset):
+            files = [draw.file for draw in group]
+            batches += [files[i : i + size] for i in range(0, len(files), size)]
+        return [batch for batch in batches if len(batch) > 1]
+
+    def inputs(self, stage: str, name: str) -> list[str]:
+        """Prepared data sets that a job reads, in the order of its blocks."""
+        return list(dict.fromkeys(self.draw_of(block).file for block in self.jobs[stage][name].blocks))
 
     def result(self, job: Job) -> str:
         """Path of a job's result."""
@@ -99,21 +163,39 @@ class Plan:
         """Paths of the results of all jobs of a stage."""
         return [self.result(job) for job in self.jobs[stage].values()]
 
-    def source_files(self, draw: Draw) -> list[str]:
-        """A user's data file that a draw is taken from, or nothing."""
-        config = self.config.dataset(draw.dataset)
-        return [str(resolve_path(config.path, self.folders))] if config.source == "file" else []
+    def source_files(self, files: Iterable[str]) -> list[str]:
+        """A user's data files that prepared data sets are taken from."""
+        from proplim.datasets import resolve_path
+
+        configs = [self.config.dataset(name) for name in sorted({self.draws[file].dataset for file in files})]
+        return [str(resolve_path(c.path, self.folders)) for c in configs if c.source == "file"]
 
     def memory_mb(self, stage: str, name: str) -> int:
-        """Memory that a job needs, from the size of its arrays, with the libraries' own share."""
-        draw = self.jobs[stage][name].draw
-        return 1500 + int(60 * 8e-6 * draw.n_train**2)
+        """Memory to ask for: what a job needs by measurement (docs/scaling.md), with a margin."""
+        job = self.jobs[stage][name]
+        return _cost.memory_mb(stage, [(self._size(b), b) for b in job.blocks], self._settings(stage))
+
+    def seconds(self, stage: str, name: str) -> float:
+        """Expected run time of a job on one core (docs/scaling.md)."""
+        job = self.jobs[stage][name]
+        once, each = self._costs(stage)
+        return _cost.START_SECONDS[stage] + sum(
+            once(b) + sum(each(b, w) for w in b.axes["width"]) * (b.n_points // len(b.axes["width"])) for b in job.blocks
+        )
 
     def runtime_minutes(self, stage: str, name: str) -> int:
-        """Generous bound on a job's run time."""
-        job = self.jobs[stage][name]
-        per_point = {"theory": 0.001, "sampling": 10.0, "dynamics": 10.0}[stage]
-        return 10 + int(per_point * job.n_points * max(1.0, job.draw.n_train / 200) ** 2)
+        """Run time to ask for: the expected one, with a margin for slower machines and slower mixing."""
+        margin = _cost.RUNTIME_MARGIN[stage]
+        return 5 + int(margin * self.seconds(stage, name) / self.threads(stage) ** 0.5 / 60)
+
+    def largest(self, stage: str, attribute: str) -> int:
+        """The most that any job of a stage asks for; all tasks of a job array share one request."""
+        ask = getattr(self, attribute)
+        return max((ask(stage, name) for name in self.jobs[stage]), default=0)
+
+    def threads(self, stage: str) -> int:
+        """Cores of a job."""
+        return self.config.jobs.threads if stage == "sampling" else 1
 
     def cubes(self) -> list[str]:
         """Paths of the cubes."""
@@ -132,56 +214,122 @@ class Plan:
             "time": settings.times.tolist(),
         }
 
-    def _kernels(self, stage: str) -> Iterator[tuple[Draw, dict[str, Any], dict[str, list]]]:
-        """Every kernel of a stage: its data, its coordinates, and the axes that share it."""
-        axes = self.config.axes(stage)
-        names = ("dataset", "n_train", "seed", "activation", "lambda0")
-        for values in itertools.product(*(axes[n] for n in names)):
-            point = dict(zip(names, values, strict=True))
-            draw = self._draw(point["dataset"], point["n_train"], point["seed"])
-            yield draw, point, {n: axes[n] for n in ("width", "temperature", "lambda1") if n in axes}
-
-    def _draw(self, dataset: str, n_train: int, seed: int) -> Draw:
+    def draw(self, dataset: str, n_train: int, seed: int) -> Draw:
+        """The prepared data set of that name, size and seed."""
         stem = f"P{n_train}-seed{seed}-{self._data_hash(dataset, n_train, seed)}"
         return Draw(dataset, n_train, seed, f"{self.root}/datasets/{dataset}/{stem}.nc")
 
+    def draw_of(self, block: Block) -> Draw:
+        """The prepared data set of a block."""
+        return self.draw(block.point["dataset"], block.point["n_train"], block.point["seed"])
+
+    def _kernels(self, stage: str) -> Iterator[Block]:
+        """Every kernel of a stage with all its points."""
+        axes = self.config.axes(stage)
+        inner = {n: axes[n] for n in ("width", "temperature", "lambda1") if n in axes}
+        for values in itertools.product(*(axes[n] for n in _KERNEL)):
+            point = dict(zip(_KERNEL, values, strict=True))
+            yield Block(self._kernel_hash(stage, point), point, inner)
+
+    def _kernel_hash(self, stage: str, point: Mapping[str, Any]) -> str:
+        """Hash of what the numbers of a kernel depend on beside width, temperature and lambda1."""
+        key = (stage, *(point[name] for name in _KERNEL))
+        if key not in self._hashes:
+            data = self._data_hash(point["dataset"], point["n_train"], point["seed"])
+            what = [NUMERICS[stage], data, point["activation"], point["lambda0"], self._settings_digest(stage)]
+            self._hashes[key] = content_hash(what)
+        return self._hashes[key]
+
+    @cached_property
+    def _hashes(self) -> dict[tuple, str]:
+        return {}
+
     def _data_hash(self, dataset: str, n_train: int, seed: int) -> str:
-        what = self.config.dataset(dataset).model_dump(mode="json", exclude={"name"})
-        return content_hash([NUMERICS["datasets"], what, n_train, seed])
+        key = ("data", dataset, n_train, seed)
+        if key not in self._hashes:
+            if dataset not in self._hashes:
+                what = self.config.dataset(dataset).model_dump(mode="json", exclude={"name"})
+                self._hashes[dataset] = what
+            self._hashes[key] = content_hash([NUMERICS["datasets"], self._hashes[dataset], n_train, seed])
+        return self._hashes[key]
 
-    def _job(self, stage: str, draw: Draw, point: dict, axes: dict, settings: Any) -> Job:
-        data = self._data_hash(draw.dataset, draw.n_train, draw.seed)
-        kernel = {k: v for k, v in point.items() if k != "dataset"}
-        digest = content_hash([NUMERICS[stage], data, kernel, axes, settings])
-        label = f"{point['activation']}-P{draw.n_train}-seed{draw.seed}"
-        return Job(stage, f"{draw.dataset}/{label}-{digest}", draw, point, axes)
+    def _settings(self, stage: str) -> Any:
+        if stage == "theory":
+            return list(self.config.theory.approximations)
+        return getattr(self.config, stage).settings
 
-    def _theory_jobs(self) -> Iterator[Job]:
-        for draw, point, axes in self._kernels("theory"):
-            yield self._job("theory", draw, point, axes, list(self.config.theory.approximations))
+    def _settings_digest(self, stage: str) -> str:
+        key = ("settings", stage)
+        if key not in self._hashes:
+            settings = self._settings(stage)
+            self._hashes[key] = content_hash(settings if stage == "theory" else asdict(settings), 32)
+        return self._hashes[key]
 
-    def _sampling_jobs(self) -> Iterator[Job]:
-        settings = _settings_hash(self.config.sampling.settings)
-        for draw, point, axes in self._kernels("sampling"):
-            for width, lambda1 in itertools.product(axes["width"], axes["lambda1"]):
-                for temperatures in batched(axes["temperature"], TEMPERATURES_PER_SAMPLING_JOB):
-                    chunk = {"width": [width], "temperature": temperatures, "lambda1": [lambda1]}
-                    yield self._job("sampling", draw, point, chunk, settings)
+    def _granularity(self) -> dict[str, Any]:
+        return {**self.config.jobs.model_dump(mode="json"), "costs": _cost.VERSION}
 
-    def _dynamics_jobs(self) -> Iterator[Job]:
-        settings = _settings_hash(self.config.dynamics.settings)
-        for draw, point, axes in self._kernels("dynamics"):
-            for widths in batched(axes["width"], NETWORKS_PER_DYNAMICS_JOB):
-                yield self._job("dynamics", draw, point, {"width": widths, "lambda1": axes["lambda1"]}, settings)
+    @property
+    def _seconds(self) -> float:
+        return self.config.jobs.seconds_per_job
 
+    def _finished(self, stage: str) -> set[str]:
+        """Names of the jobs whose results are on disk; results appear whole or not at all."""
+        folder = Path(self.root) / stage
+        names = {f"{file.parent.name}/{file.stem}" for file in folder.glob("*/*.nc")}
+        return {name for name in names if not name.split("/")[1].startswith(".")}
 
-def batched(values: list, size: int) -> Iterator[list]:
-    """Consecutive runs of at most `size` values."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
+    def _plan_stage(self, stage: str) -> dict[str, Job]:
+        coverages = {(b.kernel, b.point["dataset"]): Coverage(b) for b in self._kernels(stage)}
+        kept = self._keep(stage, coverages)
+        once, each = self._costs(stage)
+        most = min(POINTS_PER_JOB, self.config.jobs.points_per_job or POINTS_PER_JOB)
+        jobs = {job.name: job for job in kept}
+        for _, group in itertools.groupby(coverages.values(), key=lambda c: c.wanted.point["dataset"]):
+            packed = pack(
+                list(group),
+                kernel_seconds=once,
+                point_seconds=each,
+                seconds=self._seconds,
+                most_points=most,
+                whole_temperatures=stage == "theory",
+            )
+            for blocks in packed:
+                job = self._job(stage, blocks)
+                jobs[job.name] = job
+        return jobs
 
+    def _keep(self, stage: str, coverages: Mapping[tuple[str, str], Coverage]) -> Iterator[Job]:
+        """Jobs of the ledger that go on: finished ones of use, and ones under way that are cut as they would be now."""
+        finished = self._finished(stage)
+        known = self._ledger.jobs.get(stage, {})
+        started = self._ledger.current.get(stage, []) if self._ledger.granularity == self._granularity() else []
+        names = [n for n in known if n in finished] + [n for n in started if n not in finished]
+        for name in names:
+            blocks = known[name]
+            members = [(coverages.get((b.kernel, b.point["dataset"])), b) for b in blocks]
+            new = sum(coverage.count(b) for coverage, b in members if coverage)
+            if new and (name in finished or new == sum(b.n_points for b in blocks)):
+                for coverage, block in members:
+                    if coverage:
+                        coverage.take(block)
+                yield Job(stage, name, tuple(blocks))
 
-def _settings_hash(settings: Any) -> dict[str, Any]:
-    from dataclasses import asdict
+    def _job(self, stage: str, blocks: Sequence[Block]) -> Job:
+        digest = content_hash([[b.kernel, b.point["dataset"], b.axes] for b in blocks])
+        common = [
+            f"{prefix}{blocks[0].point[name]}"
+            for prefix, name in (("", "activation"), ("P", "n_train"), ("seed", "seed"))
+            if len({b.point[name] for b in blocks}) == 1
+        ]
+        return Job(stage, f"{blocks[0].point['dataset']}/{'-'.join([*common, digest])}", tuple(blocks))
 
-    return {k: v for k, v in sorted(asdict(settings).items())}
+    def _size(self, block: Block) -> _cost.Size:
+        config = self.config.dataset(block.point["dataset"])
+        return _cost.size_of(config, block.point["n_train"])
+
+    def _costs(self, stage: str) -> tuple[Any, Any]:
+        settings = self._settings(stage)
+        return (
+            lambda block: _cost.kernel_seconds(stage, self._size(block)),
+            lambda block, width: _cost.point_seconds(stage, self._size(block), width, settings),
+        )

@@ -10,8 +10,9 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import xarray as xr
 from proplim.config import resolved_yaml
 from proplim.cube import DamagedFile, assemble_cube, grid_dims, point_table, provenance, read_netcdf, write_netcdf
 from proplim.datasets import Dataset, prepare_dataset
+from proplim.errors import ProplimError
 from proplim.seeds import canonical_json, content_hash
+from proplim.study._packing import Block
 from proplim.study._plan import NUMERICS, Draw, Job, Plan
 
 FORMAT_NAMES = ("x_train", "y_train", "x_test", "y_test")
@@ -60,25 +63,37 @@ def load_draw(path: str | Path) -> Dataset:
     return Dataset(*(stored[name].values for name in FORMAT_NAMES), identity=str(stored.attrs["identity"]))
 
 
-def run_job(plan: Plan, job: Job, dataset_file: str | Path, path: str | Path, threads: int = 1) -> None:
+def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
     """Compute all points of a job and write their table to `path`."""
     started = time.perf_counter()
-    dataset = load_draw(dataset_file)
     compute = {"theory": _theory, "sampling": _sampling, "dynamics": _dynamics}[job.stage]
-    blocks = compute(plan, job, dataset, threads)
-    table = point_table(blocks, job.stage)
+    say = _Progress(job)
+    results: list[tuple[Mapping[str, Any], xr.Dataset]] = []
+    seconds = []
+    for file, blocks in itertools.groupby(job.blocks, key=lambda b: plan.draw_of(b).file):
+        dataset = load_draw(file)
+        for block in blocks:
+            begun = time.perf_counter()
+            results += compute(plan, block, dataset, threads, say)
+            seconds.append(round(time.perf_counter() - begun, 4))
+    table = point_table(results, job.stage)
     table.attrs.update(
         title=f"{job.stage} of {job.n_points} grid points",
-        data_identity=dataset.identity,
         wall_time_seconds=round(time.perf_counter() - started, 3),
+        block_seconds=json.dumps(seconds),
         **provenance(),
     )
     write_netcdf(table, path)
 
 
 def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str | Path) -> None:
-    """Put the results of all jobs of a stage into its cube."""
-    cube = assemble_cube(stage, plan.config.axes(stage), plan.own_coords(stage), map(Path, tables))
+    """Put the results of all jobs of a stage into its cube.
+
+    A result that was damaged on the disk since it was computed is computed again.
+    """
+    jobs = {plan.result(job): job for job in plan.jobs[stage].values()}
+    whole = (_whole_table(plan, jobs[str(path)], Path(path)) for path in tables)
+    cube = assemble_cube(stage, plan.config.axes(stage), plan.own_coords(stage), whole)
     cube.attrs = {
         "title": f"{_TITLES[stage]}, study {plan.config.study}",
         "study": plan.config.study,
@@ -88,6 +103,15 @@ def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str
     write_netcdf(cube, path)
 
 
+def _whole_table(plan: Plan, job: Job, path: Path) -> xr.Dataset:
+    try:
+        return read_netcdf(path)
+    except (DamagedFile, FileNotFoundError) as error:
+        _say(f"{error}: computing it again")
+        run_job(plan, job, job.draw.file, path)
+        return read_netcdf(path)
+
+
 _TITLES = {
     "theory": "Theory of feature learning in one-hidden-layer networks",
     "sampling": "Posterior sampling of finite one-hidden-layer networks",
@@ -95,48 +119,62 @@ _TITLES = {
 }
 
 
-def _theory(plan: Plan, job: Job, dataset: Dataset, threads: int) -> list[tuple[Mapping[str, Any], xr.Dataset]]:
+class _Progress:
+    """Says on standard error how far a job is."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.done, self.started = job, 0, time.perf_counter()
+
+    def __call__(self, what: str, points: int = 1) -> None:
+        self.done += points
+        left = (time.perf_counter() - self.started) / self.done * (self.job.n_points - self.done)
+        _say(f"{self.job.stage}: {self.done} of {self.job.n_points} points done ({what}), about {left:.0f} s left")
+
+
+Results = list[tuple[Mapping[str, Any], xr.Dataset]]
+
+
+def _theory(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
     from proplim.theory import solve_grid
 
     result = solve_grid(
         dataset,
-        job.point["activation"],
-        temperature=job.axes["temperature"],
-        width=job.axes["width"],
-        lambda0=job.point["lambda0"],
-        lambda1=job.axes["lambda1"],
+        block.point["activation"],
+        temperature=block.axes["temperature"],
+        width=block.axes["width"],
+        lambda0=block.point["lambda0"],
+        lambda1=block.axes["lambda1"],
         approximations=plan.config.theory.approximations,
     )
-    return [(job.point, result)]
+    return [(block.point, result)]
 
 
-def _dynamics(plan: Plan, job: Job, dataset: Dataset, threads: int) -> list[tuple[Mapping[str, Any], xr.Dataset]]:
+def _dynamics(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
     from proplim.dynamics import train
 
-    blocks = []
-    for width, lambda1 in itertools.product(job.axes["width"], job.axes["lambda1"]):
+    results: Results = []
+    for width, lambda1 in itertools.product(block.axes["width"], block.axes["lambda1"]):
         result = train(
             dataset,
-            job.point["activation"],
+            block.point["activation"],
             width=width,
-            lambda0=job.point["lambda0"],
+            lambda0=block.point["lambda0"],
             lambda1=lambda1,
             settings=plan.config.dynamics.settings,
         )
-        blocks.append(({**job.point, "width": width, "lambda1": lambda1}, result))
-        _say(f"dynamics: {len(blocks)} of {job.n_points} networks done (N = {width}, lambda1 = {lambda1:g})")
-    return blocks
+        results.append(({**block.point, "width": width, "lambda1": lambda1}, result))
+        say(f"N = {width}, lambda1 = {lambda1:g}")
+    return results
 
 
-def _sampling(plan: Plan, job: Job, dataset: Dataset, threads: int) -> list[tuple[Mapping[str, Any], xr.Dataset]]:
+def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
     from proplim.sampling import sample_posterior
 
     settings = plan.config.sampling.settings
-    blocks = []
-    started = time.perf_counter()
-    for width, temperature, lambda1 in itertools.product(*(job.axes[n] for n in ("width", "temperature", "lambda1"))):
-        point = {**job.point, "width": width, "temperature": temperature, "lambda1": lambda1}
-        draws_file = draws_path(plan, job, point, dataset)
+    results: Results = []
+    for width, lambda1, temperature in itertools.product(*(block.axes[n] for n in ("width", "lambda1", "temperature"))):
+        point = {**block.point, "width": width, "temperature": temperature, "lambda1": lambda1}
+        draws_file = draws_path(plan, point, dataset)
         summary = _finished(draws_file)
         if summary is None:
             sample = sample_posterior(
@@ -151,16 +189,12 @@ def _sampling(plan: Plan, job: Job, dataset: Dataset, threads: int) -> list[tupl
             )
             summary = sample.summary
             _keep(draws_file, point, sample.draws, summary, settings)
-        blocks.append((point, summary))
-        left = (time.perf_counter() - started) / len(blocks) * (job.n_points - len(blocks))
-        _say(
-            f"sampling: {len(blocks)} of {job.n_points} points done (N = {width}, T = {temperature:g}, "
-            f"converged {int(summary['converged'])}), about {left:.0f} s left"
-        )
-    return blocks
+        results.append((point, summary))
+        say(f"N = {width}, T = {temperature:g}, converged {int(summary['converged'])}")
+    return results
 
 
-def draws_path(plan: Plan, job: Job, point: Mapping[str, Any], dataset: Dataset) -> Path:
+def draws_path(plan: Plan, point: Mapping[str, Any], dataset: Dataset) -> Path:
     """File that keeps the draws of one sampled point."""
     settings = asdict(plan.config.sampling.settings)
     what = {k: v for k, v in point.items() if k != "dataset"}
@@ -209,7 +243,7 @@ def print_convergence(stage: str, path: str | Path) -> None:
 
 
 def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:
-    """How many points of a cube fell short, and which, for the end of a run.
+    """How many points of a cube fell short, which and why, for the end of a run.
 
     Returns
     -------
@@ -220,10 +254,12 @@ def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:
     converged = cube["converged"]
     worst = converged.min([d for d in converged.dims if d not in dims])
     short = np.argwhere(worst.values < 1)
-    described = [
-        ", ".join(f"{d} = {worst[d].values[i]}" for d, i in zip(worst.dims, index, strict=True) if worst.sizes[d] > 1)
-        for index in short[:10]
-    ]
+    meanings = json.loads(cube["reason"].attrs["meanings"])
+    described = []
+    for index in short[:10]:
+        here = dict(zip(worst.dims, index, strict=True))
+        where = ", ".join(f"{d} = {worst[d].values[i]}" for d, i in here.items() if worst.sizes[d] > 1)
+        described.append(f"{where}: {meanings[int(cube['reason'].isel(here))]}")
     return {"points": int(worst.size), "converged": int(worst.size - len(short)), "short": described}
 
 

@@ -25,27 +25,34 @@ def open_study(config: dict[str, Any], files: Sequence[str | Path], *, check: bo
     files : sequence of path
         Configuration files that were read.
     check : bool
-        Whether data files are looked into as well.
+        Whether this process starts the run: it looks into the data files and plans what is to do. Others
+        (a job on a cluster) take the jobs as they were planned.
 
     Raises
     ------
     ConfigErrors
         With one line for each problem.
     """
-    for file in files:
-        read_yaml(Path(file))  # finds what Snakemake's own reader passes over, keys given twice
     folders = [Path.cwd(), *(Path(file).resolve().parent for file in files)]
     config.setdefault(_FOLDERS, [str(folder) for folder in dict.fromkeys(folders)])
-    plan = restore_plan(config)
-    if check:
-        check_data(plan.config, folders=plan.folders)
+    if not check:
+        return restore_plan(config)
+    for file in files:
+        read_yaml(Path(file))  # finds what Snakemake's own reader passes over, keys given twice
+    plan = _plan(config, as_started=False)
+    check_data(plan.config, folders=plan.folders)
     return plan
 
 
 def restore_plan(config: Mapping[str, Any]) -> Plan:
-    """Plan of a configuration that :func:`open_study` has judged."""
+    """Plan of a configuration that :func:`open_study` has judged, with the jobs of the run that goes on."""
+    return _plan(config, as_started=True)
+
+
+def _plan(config: Mapping[str, Any], *, as_started: bool) -> Plan:
     folders = [Path(folder) for folder in config.get(_FOLDERS, ["."])]
-    return Plan(parse_config({k: v for k, v in config.items() if k != _FOLDERS}, folders=folders), folders)
+    content = {k: v for k, v in config.items() if k != _FOLDERS}
+    return Plan(parse_config(content, folders=folders), folders, as_started=as_started)
 
 
 def write_report(plan: Plan, workflow: Any) -> None:
