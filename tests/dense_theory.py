@@ -1,4 +1,4 @@
-"""docs/theory.md, section 3, written out with matrices in 50-digit arithmetic: slow, plain, and independent of src/."""
+"""docs/theory.md, section 3, as matrices in 50-digit arithmetic: slow, plain, and independent of src/."""
 
 from __future__ import annotations
 
@@ -42,11 +42,16 @@ class DenseTheory:
         self.kt = _kernel(activation, self.xt, self.x, *args)
         self.ktt = _kernel(activation, self.xt, self.xt, *args)
         slopes = [
-            mp.mpf(1) if activation == "linear" else 2 / mp.sqrt(mp.pi * (1 + 2 * _dot(r, r) / (self.l0 * self.n0)))
+            mp.mpf(1)
+            if activation == "linear"
+            else 2 / mp.sqrt(mp.pi * (1 + 2 * _dot(r, r) / (self.l0 * self.n0)))
             for r in self.x
         ]
         self.b = mp.matrix(
-            [[s * r[a] / (self.l0 * mp.sqrt(self.n0)) for r, s in zip(self.x, slopes, strict=True)] for a in range(self.n0)]
+            [
+                [s * r[a] / (self.l0 * mp.sqrt(self.n0)) for r, s in zip(self.x, slopes, strict=True)]
+                for a in range(self.n0)
+            ]
         )
 
     def sigma(self, g, t):
@@ -69,7 +74,9 @@ class DenseTheory:
         """The stationary point next to `guess`."""
         t, n, l1 = mp.mpf(t), mp.mpf(n), mp.mpf(l1)
         u = mp.log(mp.mpf(guess))
-        root = mp.findroot(lambda v: self.slope(v, t, n, l1), (u - mp.mpf("1e-7"), u + mp.mpf("1e-7")), tol=mp.mpf("1e-60"))
+        root = mp.findroot(
+            lambda v: self.slope(v, t, n, l1), (u - mp.mpf("1e-7"), u + mp.mpf("1e-7")), tol=mp.mpf("1e-60")
+        )
         return mp.exp(root)
 
     def observables(self, q, t, n, l1):
@@ -92,7 +99,10 @@ class DenseTheory:
         if norm > 0:
             u = ba / norm
             out["signal_variance"] = 1 / self.l0 + g / n * (u.T * self.b * m * self.b.T * u)[0]
-        for split, k, ktt, labels in (("train", self.k, self.k, self.y), ("test", self.kt, self.ktt, self.yt)):
+        for split, k, ktt, labels in (
+            ("train", self.k, self.k, self.y),
+            ("test", self.kt, self.ktt, self.yt),
+        ):
             mean = g * k * a
             cov = g * ktt - g * g * k * inverse * k.T
             size = len(labels)
@@ -100,7 +110,9 @@ class DenseTheory:
             var = self._trace(cov) / size
             shifted = ktt + g / n * k * m * k.T
             u = [
-                mp.matrix([mp.mpf(1) / sum(z * s > 0 for z in labels) if v * s > 0 else mp.mpf(0) for v in labels])
+                mp.matrix(
+                    [mp.mpf(1) / sum(z * s > 0 for z in labels) if v * s > 0 else mp.mpf(0) for v in labels]
+                )
                 for s in (-1, 1)
             ]
             d = u[1] - u[0]
@@ -123,7 +135,7 @@ class DenseTheory:
 
 
 def worst_deviation(point, expected):
-    """Largest relative deviation of one point of a theory cube from :meth:`DenseTheory.observables`, and where."""
+    """Largest relative deviation of a point of a theory cube from `DenseTheory.observables`, and where."""
     worst = (0.0, "")
     for name, value in expected.items():
         if isinstance(value, dict):
