@@ -8,12 +8,13 @@ is reversible, so the Metropolis test at the end leaves the posterior invariant 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from proplim.activations import Activation
 from proplim.sampling._observables import observables
 from proplim.sampling._random import Key, normal, uniform
-from proplim.sampling._target import Problem, feature_gradient, gradient, log_likelihood
+from proplim.sampling._target import Problem, gradient, likelihood
 
 Array = Any
 
@@ -37,6 +38,8 @@ class State(NamedTuple):
         Dual averaging: running mean of the acceptance error, of log_step, and the anchor.
     trajectory : scalar uint32
         Trajectories so far, the counter of the random numbers.
+    record : dict
+        Observables at Z; empty during warm-up.
     """
 
     hidden: Array
@@ -45,6 +48,7 @@ class State(NamedTuple):
     log_step: Array
     adaptation: Array
     trajectory: Array
+    record: dict[str, Array]
 
 
 class Info(NamedTuple):
@@ -69,7 +73,7 @@ def initial_state(problem: Problem, activation: Activation, key: Key, width: int
 
     shape = (problem.inputs_train.shape[1], width)
     hidden = normal(key, shape, jnp.uint32(0)).astype(jnp.float64)
-    value = log_likelihood(problem, activation, hidden)[1].log_likelihood
+    value = likelihood(problem, activation, hidden)[2].log_likelihood
     log_step = jnp.log(jnp.float64(0.05))
     anchor = jnp.log(jnp.float64(0.5))
     return State(
@@ -79,11 +83,18 @@ def initial_state(problem: Problem, activation: Activation, key: Key, width: int
         log_step,
         jnp.stack([jnp.zeros(()), log_step, anchor]),
         jnp.uint32(1),
+        {},
     )
 
 
 def propose(
-    problem: Problem, activation: Activation, state: State, momentum: Array, step: Array, count: Array, dtype: Any
+    problem: Problem,
+    activation: Activation,
+    state: State,
+    momentum: Array,
+    step: Array,
+    count: Array,
+    dtype: Any,
 ) -> tuple[Array, Array, Array]:
     """Follow `count` steps; returns position, momentum and gradient at the end."""
     import jax
@@ -102,9 +113,14 @@ def propose(
 
 
 def trajectory(
-    problem: Problem, activation: Activation, rule: Rule, key: Key, state: State, dtype: Any
+    problem: Problem, activation: Activation, rule: Rule, key: Key, state: State, dtype: Any, measured: bool
 ) -> tuple[State, Info]:
-    """One trajectory with fresh momentum and a Metropolis test on the float64 energy."""
+    """One trajectory with fresh momentum and a Metropolis test on the float64 energy.
+
+    The factorisation behind the energy of the end point also gives its observables (if `measured`); a rejected
+    trajectory keeps the record of where the chain stays.
+    """
+    import jax
     import jax.numpy as jnp
 
     stream = state.trajectory * jnp.uint32(_STREAMS)
@@ -112,22 +128,25 @@ def trajectory(
     random = uniform(key, 2, stream + jnp.uint32(1))
     length = rule.path_length * (1.0 + rule.jitter * (2.0 * random[0] - 1.0))
     count = jnp.clip(jnp.ceil(length * jnp.exp(-state.log_step)), 1, 1000).astype(jnp.int32)
-    step = length / count
-    position, end_momentum, slope = propose(problem, activation, state, momentum, step, count, dtype)
-    value = log_likelihood(problem, activation, position)[1].log_likelihood
+    position, end_momentum, slope = propose(
+        problem, activation, state, momentum, length / count, count, dtype
+    )
+    preactivation, features, factor = likelihood(problem, activation, position)
+    record = {}
+    if measured:
+        stream = stream + jnp.uint32(2)
+        record = observables(problem, activation, position, preactivation, features, factor, key, stream)
     energy_error = (
         state.log_likelihood
-        - value
+        - factor.log_likelihood
         + 0.5 * (_square(position) + _square(end_momentum) - _square(state.hidden) - _square(momentum))
     )
     acceptance = jnp.nan_to_num(jnp.exp(-jnp.maximum(energy_error, 0.0)))
-    accept = random[1] < acceptance
-    state = state._replace(
-        hidden=jnp.where(accept, position, state.hidden),
-        log_likelihood=jnp.where(accept, value, state.log_likelihood),
-        gradient=jnp.where(accept, slope, state.gradient),
-        trajectory=state.trajectory + jnp.uint32(1),
+    proposal = state._replace(
+        hidden=position, log_likelihood=factor.log_likelihood, gradient=slope, record=record
     )
+    state = jax.tree.map(partial(jnp.where, random[1] < acceptance), proposal, state)
+    state = state._replace(trajectory=state.trajectory + jnp.uint32(1))
     return state, Info(acceptance, count, ~(energy_error < 1000.0))
 
 
@@ -146,14 +165,22 @@ def adapt(rule: Rule, state: State, info: Info, step_index: Array) -> State:
 
 
 def warm_up(
-    problem: Problem, rule: Rule, key: Key, first: Array, *, activation: Activation, width: int, count: int, dtype: Any
+    problem: Problem,
+    rule: Rule,
+    key: Key,
+    first: Array,
+    *,
+    activation: Activation,
+    width: int,
+    count: int,
+    dtype: Any,
 ) -> tuple[State, Array]:
     """Start from the prior, adapt for `count` trajectories; returns the state and the number of gradients."""
     import jax
     import jax.numpy as jnp
 
     def body(state: State, index: Array) -> tuple[State, Array]:
-        state, info = trajectory(problem, activation, rule, key, state, dtype)
+        state, info = trajectory(problem, activation, rule, key, state, dtype, measured=False)
         return adapt(rule, state, info, index), info.gradients
 
     start = initial_state(problem, activation, key, width, dtype)
@@ -169,18 +196,15 @@ def sample(
     import jax.numpy as jnp
 
     def body(state: State, _: None) -> tuple[State, tuple[dict[str, Array], Info]]:
-        state, info = trajectory(problem, activation, rule, key, state, dtype)
-        features, factor = log_likelihood(problem, activation, state.hidden)
-        preactivation = problem.inputs_train @ state.hidden
-        slope = feature_gradient(features, factor, problem.readout_scale)
-        work = (preactivation * slope * activation.jax_derivative(preactivation)).sum()
-        stream = state.trajectory * jnp.uint32(_STREAMS) + jnp.uint32(2)
-        return state, (
-            observables(problem, activation, state.hidden, features, factor, work, key, stream),
-            info,
-        )
+        state, info = trajectory(problem, activation, rule, key, state, dtype, measured=True)
+        return state, (state.record, info)
 
-    return jax.lax.scan(body, state, None, length=count)
+    stream = state.trajectory * jnp.uint32(_STREAMS) - jnp.uint32(1)
+    record = observables(
+        problem, activation, state.hidden, *likelihood(problem, activation, state.hidden), key, stream
+    )
+    state, results = jax.lax.scan(body, state._replace(record=record), None, length=count)
+    return state._replace(record={}), results
 
 
 def _square(values: Array) -> Array:

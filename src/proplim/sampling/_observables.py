@@ -15,7 +15,7 @@ from typing import Any
 from proplim.activations import Activation
 from proplim.geometry import centroid_distance_sq_of_features, gyration_radius_sq_of_features
 from proplim.sampling._random import Key, normal
-from proplim.sampling._target import Factor, Problem, _solve
+from proplim.sampling._target import Factor, Problem, feature_gradient, solve_lower
 
 Array = Any
 
@@ -24,9 +24,9 @@ def observables(
     problem: Problem,
     activation: Activation,
     hidden: Array,
+    preactivation: Array,
     features: Array,
     factor: Factor,
-    work: Array,
     key: Key,
     stream: Array,
 ) -> dict[str, Array]:
@@ -35,9 +35,10 @@ def observables(
     Parameters
     ----------
     hidden : (r, N) array
-    features : (P, N) array
-    work : scalar
-        Z . dl/dZ, whose posterior mean is that of |Z|^2 - r N (equipartition).
+    preactivation, features : (P, N) arrays
+        A Z and Phi.
+    factor : Factor
+        Of S at Z.
     key, stream
         Random numbers of the test preactivations.
 
@@ -58,6 +59,9 @@ def observables(
     noise = temperature * fixed / count  # mean over inputs of var[f | w] = T - T^2 (S^-1)_mumu
     test = _test_observables(problem, activation, hidden, features, factor, key, stream)
     norm = (hidden * hidden).sum()
+    # Z . dl/dZ has the posterior mean of |Z|^2 - r N (integration by parts) and a far smaller variance
+    slope = feature_gradient(features, factor, c) * activation.jax_derivative(preactivation)
+    work = (preactivation * slope).sum()
     return {
         "readout_variance": (readout @ readout + (width - fixed) / lambda1) / width,
         "hidden_trace_shift": work / (width * problem.lambda0),
@@ -101,7 +105,7 @@ def _test_observables(
         explained = ((factor.root.astype(single) @ test_features.T) ** 2).sum(0)
         variance = c * ((test_features**2).sum(1) - c * explained)
     else:
-        half = _solve(factor.cholesky.astype(single), test_features.T)
+        half = solve_lower(factor.cholesky.astype(single), test_features.T)
         variance = c * problem.temperature * (half**2).sum(0)
     weights = problem.weights_test.astype(single)
     return {

@@ -141,7 +141,9 @@ def sample_temperatures(
     settings = settings or SamplingSettings()
     activation = get_activation(activation)
     _validate(width, temperatures, lambda0, lambda1, threads)
-    return _sample_each(dataset, activation, width, temperatures, lambda0, lambda1, settings, threads, progress)
+    return _sample_each(
+        dataset, activation, width, temperatures, lambda0, lambda1, settings, threads, progress
+    )
 
 
 def _sample_each(
@@ -165,7 +167,16 @@ def _sample_each(
         # LAPACK's own threads would compete with the chains' and may change the order of sums
         with threadpool_limits(1):
             yield _sample_point(
-                dataset, activation, whitened, width, float(temperature), lambda0, lambda1, settings, threads, report
+                dataset,
+                activation,
+                whitened,
+                width,
+                float(temperature),
+                lambda0,
+                lambda1,
+                settings,
+                threads,
+                report,
             )
 
 
@@ -185,7 +196,8 @@ def _sample_point(
     seeds = [
         derive_seed(
             "sampling",
-            {"dataset": dataset.identity, "activation": activation.name, "chain": c, "seed": settings.seed} | point,
+            {"dataset": dataset.identity, "activation": activation.name, "chain": c, "seed": settings.seed}
+            | point,
         )
         for c in range(settings.chains)
     ]
@@ -228,7 +240,9 @@ def _run_chains(
     draws: list[Draws] = []
     infos: list[tuple[np.ndarray, ...]] = []
     with ThreadPoolExecutor(min(threads, settings.chains)) as pool:
-        started = list(pool.map(lambda key: jax.block_until_ready(warm(problem, rule, key, jnp.float64(0))), keys))
+        started = list(
+            pool.map(lambda key: jax.block_until_ready(warm(problem, rule, key, jnp.float64(0))), keys)
+        )
         # one step size for all chains, so that a chain with an unlucky adaptation does not lag behind
         log_step = jnp.float64(np.median([float(state.log_step) for state, _ in started]))
         states = [state._replace(log_step=log_step) for state, _ in started]
@@ -242,7 +256,9 @@ def _run_chains(
         while True:
             results = list(pool.map(advance, zip(keys, states, strict=True)))
             states = [result[0] for result in results]
-            draws.append({name: np.stack([np.asarray(r[1][0][name]) for r in results]) for name in results[0][1][0]})
+            draws.append(
+                {name: np.stack([np.asarray(r[1][0][name]) for r in results]) for name in results[0][1][0]}
+            )
             infos.append(tuple(np.stack([np.asarray(r[1][1][i]) for r in results]) for i in range(3)))
             done += BLOCK
             if done < min(check, settings.max_draws):
@@ -252,7 +268,9 @@ def _run_chains(
             observed = add_functionals(merged, np.asarray(problem.y_train), np.asarray(problem.y_test))
             table = {name: statistics(value) for name, value in observed.items()}
             ess, rhat = _worst(table)
-            shortfall = max(settings.target_ess / ess if ess > 0 else np.inf, (rhat - 1) / (settings.max_rhat - 1))
+            shortfall = max(
+                settings.target_ess / ess if ess > 0 else np.inf, (rhat - 1) / (settings.max_rhat - 1)
+            )
             converged = ess >= settings.target_ess and rhat < settings.max_rhat
             report(done, ess, rhat, min(1.0, 1.0 / shortfall) if shortfall > 0 else 1.0)
             if converged or done >= settings.max_draws:
@@ -325,8 +343,16 @@ def _package(outcome: _Outcome, settings: SamplingSettings) -> PosteriorSample:
         attributes = {"long_name": variable.long_name, "units": variable.units}
         summary[variable.name] = (("statistic", *variable.dims), outcome.table[variable.name], attributes)
         if settings.keep_draws:
-            draws[variable.name] = (("chain", "draw", *variable.dims), outcome.draws[variable.name], attributes)
-    summary["converged"] = ((), float(outcome.converged), {"long_name": "1 where converged, else 0", "units": "1"})
+            draws[variable.name] = (
+                ("chain", "draw", *variable.dims),
+                outcome.draws[variable.name],
+                attributes,
+            )
+    summary["converged"] = (
+        (),
+        float(outcome.converged),
+        {"long_name": "1 where converged, else 0", "units": "1"},
+    )
     if settings.keep_draws:
         defect = outcome.draws["equipartition_defect"]
         draws["equipartition_defect"] = (
@@ -374,7 +400,9 @@ def _report(
     progress(Progress(temperature, index, total, draws, ess, rhat, left))
 
 
-def _validate(width: int, temperatures: Sequence[float], lambda0: float, lambda1: float, threads: int) -> None:
+def _validate(
+    width: int, temperatures: Sequence[float], lambda0: float, lambda1: float, threads: int
+) -> None:
     for key, value in (("width", width), ("threads", threads)):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise InvalidInput(key, value, "an integer >= 1")

@@ -69,14 +69,21 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         for name, minimum in (("chains", 2), ("warmup", 20), ("min_draws", 20), ("seed", 0)):
-            _require(name, getattr(self, name), _is_integer(getattr(self, name), minimum), f"an integer >= {minimum}")
+            _require(
+                name,
+                getattr(self, name),
+                _is_integer(getattr(self, name), minimum),
+                f"an integer >= {minimum}",
+            )
         _require(
             "max_draws",
             self.max_draws,
             _is_integer(self.max_draws, self.min_draws),
             f"an integer >= min_draws = {self.min_draws}",
         )
-        _require("target_ess", self.target_ess, _is_number(self.target_ess) and self.target_ess > 0, "a number > 0")
+        _require(
+            "target_ess", self.target_ess, _is_number(self.target_ess) and self.target_ess > 0, "a number > 0"
+        )
         _require("max_rhat", self.max_rhat, _is_number(self.max_rhat) and self.max_rhat > 1, "a number > 1")
         _require(
             "target_acceptance",
@@ -85,7 +92,10 @@ class SamplingSettings:
             "a number from 0.1 to below 1",
         )
         _require(
-            "path_length", self.path_length, _is_number(self.path_length) and 0 < self.path_length < 100, "0 to 100"
+            "path_length",
+            self.path_length,
+            _is_number(self.path_length) and 0 < self.path_length < 100,
+            "0 to 100",
         )
         _require("jitter", self.jitter, _is_number(self.jitter) and 0 <= self.jitter < 1, "0 to below 1")
         _require(

@@ -161,9 +161,9 @@ def _factorise_inputs(features: Array, y: Array, temperature: Array, c: Array) -
 
     count = features.shape[0]
     chol = _cholesky(c * (features @ features.T) + temperature * jnp.eye(count, dtype=features.dtype))
-    root = _solve(chol, features)
-    z = _solve(chol, y[:, None])
-    residual = _solve(chol, z, transpose=True)[:, 0]
+    root = solve_lower(chol, features)
+    z = solve_lower(chol, y[:, None])
+    residual = solve_lower(chol, z, transpose=True)[:, 0]
     value = -jnp.log(jnp.diagonal(chol)).sum() - 0.5 * (z * z).sum()
     return Factor(value, residual, root, chol)
 
@@ -173,29 +173,33 @@ def _factorise_units(features: Array, y: Array, temperature: Array, c: Array) ->
 
     count, width = features.shape
     chol = _cholesky(c * (features.T @ features) + temperature * jnp.eye(width, dtype=features.dtype))
-    root = _solve(chol, features.T)
-    z = _solve(chol, (features.T @ y)[:, None])
-    mean = _solve(chol, z, transpose=True)[:, 0]
+    root = solve_lower(chol, features.T)
+    z = solve_lower(chol, (features.T @ y)[:, None])
+    mean = solve_lower(chol, z, transpose=True)[:, 0]
     residual = (y - c * (features @ mean)) / temperature
     # y^T S^-1 y = y . a has no cancellation beyond the one in a itself
     value = (
-        -0.5 * (count - width) * jnp.log(temperature) - jnp.log(jnp.diagonal(chol)).sum() - 0.5 * (y @ residual)
+        -0.5 * (count - width) * jnp.log(temperature)
+        - jnp.log(jnp.diagonal(chol)).sum()
+        - 0.5 * (y @ residual)
     )
     return Factor(value, residual, root, chol)
 
 
 def feature_gradient(features: Array, factor: Factor, readout_scale: Array) -> Array:
     """dl/dPhi = c (a (a^T Phi) - S^-1 Phi), shape (P, N)."""
-    solved = _solve(factor.cholesky, factor.root, transpose=True)
+    solved = solve_lower(factor.cholesky, factor.root, transpose=True)
     if features.shape[0] > features.shape[1]:
         solved = solved.T
     return readout_scale * (factor.residual[:, None] * (factor.residual @ features)[None, :] - solved)
 
 
-def log_likelihood(problem: Problem, activation: Activation, hidden: Array) -> tuple[Array, Factor]:
-    """Features Phi and the factorisation of S at Z, in float64."""
-    features = activation.jax_function(problem.inputs_train @ hidden)
-    return features, factorise(features, problem.y_train, problem.temperature, problem.readout_scale)
+def likelihood(problem: Problem, activation: Activation, hidden: Array) -> tuple[Array, Array, Factor]:
+    """Preactivations A Z, features Phi and the factorisation of S, in float64."""
+    preactivation = problem.inputs_train @ hidden
+    features = activation.jax_function(preactivation)
+    factor = factorise(features, problem.y_train, problem.temperature, problem.readout_scale)
+    return preactivation, features, factor
 
 
 def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> Array:
@@ -215,7 +219,10 @@ def _cholesky(matrix: Array) -> Array:
     return jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
 
 
-def _solve(chol: Array, right: Array, transpose: bool = False) -> Array:
+def solve_lower(chol: Array, right: Array, transpose: bool = False) -> Array:
+    """L^-1 right, or L^-T right."""
     import jax
 
-    return jax.lax.linalg.triangular_solve(chol, right, left_side=True, lower=True, transpose_a=transpose)
+    return jax.lax.linalg.triangular_solve(
+        chol, right, left_side=True, lower=True, transpose_a=transpose
+    )
