@@ -28,6 +28,7 @@ except ConfigErrors as error:
 report: "workflow/report/study.rst"
 
 
+include: "workflow/rules/jobs.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/theory.smk"
 include: "workflow/rules/sampling.smk"
@@ -45,6 +46,10 @@ rule study:
     input:
         plan.cubes(),
         branch(plan.config.figures.enabled, then=f"{plan.root}/figures"),
+
+
+onstart:
+    plan.save()
 
 
 onsuccess:

@@ -82,7 +82,9 @@ def start(folder: Path) -> dict[str, str]:
     (folder / "slurm.conf").write_text(text)
     environment = {"SLURM_CONF": str(folder / "slurm.conf")}
     for name in ("slurmctld", "slurmd"):
-        pids[name] = _daemon([name, "-D", "-f", str(folder / "slurm.conf")], folder / f"{name}.out", environment)
+        pids[name] = _daemon(
+            [name, "-D", "-f", str(folder / "slurm.conf")], folder / f"{name}.out", environment
+        )
         _write(folder, pids)
     _wait(lambda: "idle" in _ask(environment, "sinfo", "-h", "-o", "%T"), "the node is not idle", folder)
     return environment
@@ -105,7 +107,11 @@ def _start_munge(folder: Path) -> int:
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
     command = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket"]
-    command += [f"--pid-file={folder}/munge.pid", f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed"]
+    command += [
+        f"--pid-file={folder}/munge.pid",
+        f"--log-file={folder}/munge.log",
+        f"--seed-file={folder}/munge.seed",
+    ]
     pid = _daemon(command, folder / "munged.out", {})
     _wait((folder / "munge.socket").exists, "munged has no socket", folder)
     return pid
@@ -115,13 +121,20 @@ def _daemon(command: list[str], log: Path, environment: dict[str, str]) -> int:
     variables = {**os.environ, **environment, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     with open(log, "wb") as stream:
         process = subprocess.Popen(
-            command, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, env=variables, start_new_session=True
+            command,
+            stdout=stream,
+            stderr=stream,
+            stdin=subprocess.DEVNULL,
+            env=variables,
+            start_new_session=True,
         )
     return process.pid
 
 
 def _ask(environment: dict[str, str], *command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
     return done.stdout
 
 

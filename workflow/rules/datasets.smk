@@ -1,18 +1,37 @@
-def source_files(wildcards):
-    """A user's data file, so that a changed file is noticed."""
-    return plan.source_files(plan.draws[wildcards.dataset, wildcards.draw])
-
-
 rule prepare_dataset:
     input:
-        source_files,
+        lambda w: plan.source_files([f"{plan.root}/datasets/{w.dataset}/{w.draw}.nc"]),
     output:
         f"{plan.root}/datasets/{{dataset}}/{{draw}}.nc",
     message:
         "Preparing data set {wildcards.dataset}, {wildcards.draw}"
     threads: 1
+    retries: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=lambda w, attempt: 10 * attempt,
     script:
         "../scripts/prepare_dataset.py"
+
+
+# Draws of one data set that are still to be made share a job: reading the source costs more than drawing from it.
+for number, files in enumerate(plan.batches):
+
+    rule:
+        name:
+            f"prepare_datasets_{number}"
+        input:
+            plan.source_files(files),
+        output:
+            files,
+        message:
+            f"Preparing {len(files)} draws of data set {plan.draws[files[0]].dataset}"
+        threads: 1
+        retries: 1
+        resources:
+            mem_mb=lambda w, attempt: 2000 * attempt,
+            runtime=lambda w, attempt: 30 * attempt,
+        script:
+            "../scripts/prepare_dataset.py"
+
+    workflow.ruleorder(f"prepare_datasets_{number}", "prepare_dataset")

@@ -1,21 +1,16 @@
-def dynamics_dataset(wildcards):
-    """The prepared data set of a job."""
-    return plan.jobs["dynamics"][f"{wildcards.dataset}/{wildcards.job}"].draw.file
-
-
 rule train_dynamics:
     input:
-        dynamics_dataset,
+        lambda w: plan.inputs("dynamics", f"{w.dataset}/{w.job}"),
     output:
         f"{plan.root}/dynamics/{{dataset}}/{{job}}.nc",
     message:
         "Training networks: {wildcards.dataset}, {wildcards.job}"
     benchmark:
         f"{plan.root}/benchmarks/dynamics/{{dataset}}/{{job}}.tsv"
-    threads: 1
-    retries: 1
+    threads: plan.threads("dynamics")
+    retries: 2
     resources:
-        mem_mb=lambda w, attempt: attempt * plan.memory_mb("dynamics", f"{w.dataset}/{w.job}"),
-        runtime=lambda w, attempt: attempt * plan.runtime_minutes("dynamics", f"{w.dataset}/{w.job}"),
+        mem_mb=job_memory("dynamics"),
+        runtime=job_runtime("dynamics"),
     script:
         "../scripts/train_dynamics.py"

@@ -1,7 +1,8 @@
-"""Draw and standardise one training and one test set of a data set."""
+"""Draw and standardise training and test sets of a data set, one for each output file."""
 
 from proplim.study import prepare_draw, restore_plan
 
 if __name__ == "__main__":
     plan = restore_plan(snakemake.config)
-    prepare_draw(plan, plan.draws[snakemake.wildcards.dataset, snakemake.wildcards.draw], snakemake.output[0])
+    for file in snakemake.output:
+        prepare_draw(plan, plan.draws[file], file)

@@ -1,8 +1,8 @@
-"""Training networks for the grid points of one job: prepared data set in, table of points out."""
+"""Train networks for the grid points of one job: prepared data sets in, table of points out."""
 
 from proplim.study import restore_plan, run_job
 
 if __name__ == "__main__":
     plan = restore_plan(snakemake.config)
-    job = plan.jobs["dynamics"][f"{snakemake.wildcards.dataset}/{snakemake.wildcards.job}"]
-    run_job(plan, job, snakemake.input[0], snakemake.output[0], threads=snakemake.threads)
+    job = plan.job("dynamics", f"{snakemake.wildcards.dataset}/{snakemake.wildcards.job}")
+    run_job(plan, job, snakemake.output[0], threads=snakemake.threads)

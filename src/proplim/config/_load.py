@@ -176,7 +176,7 @@ def _known_keys(model: type[BaseModel]) -> dict[str, list[str]]:
     from proplim.config import _datasets
 
     keys = {"": list(model.model_fields), "datasets.source": list(SOURCES)}
-    for name in ("grid", "theory", "sampling", "dynamics", "figures"):
+    for name in ("grid", "theory", "sampling", "dynamics", "figures", "jobs"):
         section = model.model_fields[name].annotation
         keys[name] = list(section.model_fields)  # type: ignore[union-attr]
     keys["sampling.grid"] = keys["dynamics.grid"] = keys["grid"]

@@ -50,6 +50,21 @@ class FiguresSection(_Section):
     )
 
 
+class JobsSection(_Section):
+    """How much work goes into a job; results do not depend on it."""
+
+    seconds_per_job: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)] = Field(
+        default=60.0,
+        description="expected seconds of work, on one core, put into a job; more for clusters (1800), where queues wait",
+    )
+    points_per_job: Annotated[int, BeforeValidator(_no_bool), Field(ge=1)] | None = Field(
+        default=None, description="most grid points in a job; left out: as many as seconds_per_job allows"
+    )
+    threads: Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1024)] = Field(
+        default=1, description="cores of a sampling job, which runs its chains side by side"
+    )
+
+
 class _StageSection(_Section):
     """A stage with settings of its own, on the grid with some axes replaced."""
 
@@ -143,6 +158,7 @@ class _StudyBase(_Section):
     grid: Grid = Field(description="axes of the parameter grid")
     theory: TheorySection = Field(default_factory=TheorySection)
     figures: FiguresSection = Field(default_factory=FiguresSection)
+    jobs: JobsSection = Field(default_factory=JobsSection)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> _StudyBase:

@@ -72,7 +72,9 @@ class Plan:
         Take the jobs as the ledger has them (inside a run) instead of planning what is still to do.
     """
 
-    def __init__(self, config: StudyConfig, folders: Sequence[Path] = (Path(),), *, as_started: bool = False) -> None:
+    def __init__(
+        self, config: StudyConfig, folders: Sequence[Path] = (Path(),), *, as_started: bool = False
+    ) -> None:
         self.config = config
         self.folders = list(folders)
         self.root = f"results/{config.study}"
@@ -104,7 +106,9 @@ class Plan:
         if self.as_started and all(stage in self._ledger.current for stage in self.config.stages()):
             known = self._ledger
             return {
-                stage: {name: Job(stage, name, tuple(known.jobs[stage][name])) for name in known.current[stage]}
+                stage: {
+                    name: Job(stage, name, tuple(known.jobs[stage][name])) for name in known.current[stage]
+                }
                 for stage in self.config.stages()
             }
         return {stage: self._plan_stage(stage) for stage in self.config.stages()}
@@ -180,7 +184,8 @@ class Plan:
         job = self.jobs[stage][name]
         once, each = self._costs(stage)
         return _cost.START_SECONDS[stage] + sum(
-            once(b) + sum(each(b, w) for w in b.axes["width"]) * (b.n_points // len(b.axes["width"])) for b in job.blocks
+            once(b) + sum(each(b, w) for w in b.axes["width"]) * (b.n_points // len(b.axes["width"]))
+            for b in job.blocks
         )
 
     def runtime_minutes(self, stage: str, name: str) -> int:
@@ -236,7 +241,13 @@ class Plan:
         key = (stage, *(point[name] for name in _KERNEL))
         if key not in self._hashes:
             data = self._data_hash(point["dataset"], point["n_train"], point["seed"])
-            what = [NUMERICS[stage], data, point["activation"], point["lambda0"], self._settings_digest(stage)]
+            what = [
+                NUMERICS[stage],
+                data,
+                point["activation"],
+                point["lambda0"],
+                self._settings_digest(stage),
+            ]
             self._hashes[key] = content_hash(what)
         return self._hashes[key]
 
@@ -302,7 +313,9 @@ class Plan:
         """Jobs of the ledger that go on: finished ones of use, and ones under way that are cut as they would be now."""
         finished = self._finished(stage)
         known = self._ledger.jobs.get(stage, {})
-        started = self._ledger.current.get(stage, []) if self._ledger.granularity == self._granularity() else []
+        started = (
+            self._ledger.current.get(stage, []) if self._ledger.granularity == self._granularity() else []
+        )
         names = [n for n in known if n in finished] + [n for n in started if n not in finished]
         for name in names:
             blocks = known[name]

@@ -20,7 +20,15 @@ import numpy as np
 import xarray as xr
 
 from proplim.config import resolved_yaml
-from proplim.cube import DamagedFile, assemble_cube, grid_dims, point_table, provenance, read_netcdf, write_netcdf
+from proplim.cube import (
+    DamagedFile,
+    assemble_cube,
+    grid_dims,
+    point_table,
+    provenance,
+    read_netcdf,
+    write_netcdf,
+)
 from proplim.datasets import Dataset, prepare_dataset
 from proplim.errors import ProplimError
 from proplim.seeds import canonical_json, content_hash
@@ -36,7 +44,11 @@ def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     dataset = prepare_dataset(config, draw.n_train, draw.seed, folders=plan.folders)
     stored = xr.Dataset(
         {
-            "x_train": (("train", "feature"), dataset.x_train, {"long_name": "training inputs", "units": "1"}),
+            "x_train": (
+                ("train", "feature"),
+                dataset.x_train,
+                {"long_name": "training inputs", "units": "1"},
+            ),
             "y_train": (("train",), dataset.y_train, {"long_name": "training labels", "units": "1"}),
             "x_test": (("test", "feature"), dataset.x_test, {"long_name": "test inputs", "units": "1"}),
             "y_test": (("test",), dataset.y_test, {"long_name": "test labels", "units": "1"}),
@@ -128,7 +140,9 @@ class _Progress:
     def __call__(self, what: str, points: int = 1) -> None:
         self.done += points
         left = (time.perf_counter() - self.started) / self.done * (self.job.n_points - self.done)
-        _say(f"{self.job.stage}: {self.done} of {self.job.n_points} points done ({what}), about {left:.0f} s left")
+        _say(
+            f"{self.job.stage}: {self.done} of {self.job.n_points} points done ({what}), about {left:.0f} s left"
+        )
 
 
 Results = list[tuple[Mapping[str, Any], xr.Dataset]]
@@ -172,7 +186,9 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
 
     settings = plan.config.sampling.settings
     results: Results = []
-    for width, lambda1, temperature in itertools.product(*(block.axes[n] for n in ("width", "lambda1", "temperature"))):
+    for width, lambda1, temperature in itertools.product(
+        *(block.axes[n] for n in ("width", "lambda1", "temperature"))
+    ):
         point = {**block.point, "width": width, "temperature": temperature, "lambda1": lambda1}
         draws_file = draws_path(plan, point, dataset)
         summary = _finished(draws_file)
@@ -199,9 +215,7 @@ def draws_path(plan: Plan, point: Mapping[str, Any], dataset: Dataset) -> Path:
     settings = asdict(plan.config.sampling.settings)
     what = {k: v for k, v in point.items() if k != "dataset"}
     digest = content_hash([NUMERICS["sampling"], dataset.identity, what, settings])
-    label = (
-        f"{point['activation']}-P{point['n_train']}-N{point['width']}-T{point['temperature']:g}-seed{point['seed']}"
-    )
+    label = f"{point['activation']}-P{point['n_train']}-N{point['width']}-T{point['temperature']:g}-seed{point['seed']}"
     return Path(plan.root) / "draws" / point["dataset"] / f"{label}-{digest}.nc"
 
 
@@ -217,7 +231,9 @@ def _finished(path: Path) -> xr.Dataset | None:
         return None
 
 
-def _keep(path: Path, point: Mapping[str, Any], draws: xr.Dataset, summary: xr.Dataset, settings: Any) -> None:
+def _keep(
+    path: Path, point: Mapping[str, Any], draws: xr.Dataset, summary: xr.Dataset, settings: Any
+) -> None:
     text = json.dumps(summary.to_dict())
     kept = draws.assign_attrs(
         {

@@ -1,0 +1,192 @@
+"""How grid points are put into jobs: what is in no job yet, cut into pieces of work of about equal cost.
+
+Nothing here knows what a point computes; a point's value never depends on the job it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Block:
+    """Grid points of one kernel: the full product of `axes`.
+
+    Parameters
+    ----------
+    kernel : str
+        Hash of everything that the numbers depend on beside the axes: data, activation, lambda0, settings.
+    point : mapping
+        Coordinates common to all points: dataset, n_train, seed, activation, lambda0.
+    axes : mapping
+        Coordinates that vary: width, temperature (not in dynamics), lambda1.
+    """
+
+    kernel: str
+    point: Mapping[str, Any]
+    axes: Mapping[str, list] = field(default_factory=dict)
+
+    @property
+    def n_points(self) -> int:
+        """Number of grid points."""
+        return int(np.prod([len(values) for values in self.axes.values()], dtype=np.int64))
+
+
+class Coverage:
+    """Which points of a kernel are in no job yet.
+
+    Parameters
+    ----------
+    wanted : Block
+        All points of the kernel in the study.
+
+    Attributes
+    ----------
+    open : bool array, one axis for each of ``wanted.axes``
+    """
+
+    def __init__(self, wanted: Block) -> None:
+        self.wanted = wanted
+        self.open = np.ones([len(values) for values in wanted.axes.values()], dtype=bool)
+        self._index = [{v: i for i, v in enumerate(values)} for values in wanted.axes.values()]
+
+    def count(self, block: Block) -> int:
+        """Number of points of `block` that are wanted and in no job yet."""
+        where = self._where(block)
+        return int(self.open[where].sum()) if where is not None else 0
+
+    def take(self, block: Block) -> None:
+        """Note that the points of `block` are in a job."""
+        where = self._where(block)
+        if where is not None:
+            self.open[where] = False
+
+    def _where(self, block: Block) -> tuple[np.ndarray, ...] | None:
+        picks = [
+            [index[v] for v in block.axes[name] if v in index]
+            for name, index in zip(self.wanted.axes, self._index, strict=True)
+        ]
+        return np.ix_(*picks) if all(picks) else None
+
+
+def pack(
+    coverages: Sequence[Coverage],
+    *,
+    kernel_seconds: Callable[[Block], float],
+    point_seconds: Callable[[Block, int], float],
+    seconds: float,
+    most_points: int,
+    whole_temperatures: bool,
+) -> list[list[Block]]:
+    """Distribute the points that are in no job over jobs of about equal cost.
+
+    Parameters
+    ----------
+    coverages : sequence of Coverage
+        In the order in which they are to be computed; neighbours share jobs.
+    kernel_seconds : callable
+        Cost of a kernel in a job, once, from its block.
+    point_seconds : callable
+        Cost of a point, from its block and width.
+    seconds : float
+        Cost aimed at for one job. One atom (a point, or a row of temperatures) is never split.
+    most_points : int
+        No job has more points.
+    whole_temperatures : bool
+        Whether all temperatures of a width and lambda1 stay together.
+
+    Returns
+    -------
+    list of list of Block
+        One list for each job.
+    """
+    costs = [(kernel_seconds(c.wanted), _width_costs(c.wanted, point_seconds)) for c in coverages]
+    total = sum(
+        once + float(np.sum(_per_width(c.open) * per_width))
+        for c, (once, per_width) in zip(coverages, costs, strict=True)
+        if c.open.any()
+    )
+    target = total / max(1, round(total / seconds))
+    jobs: list[list[Block]] = []
+    members: dict[int, list[tuple[int, ...]]] = {}
+    spent, points = 0.0, 0
+
+    def close() -> None:
+        nonlocal spent, points
+        if members:
+            jobs.append([b for k, cells in members.items() for b in products(coverages[k].wanted, cells)])
+        members.clear()
+        spent, points = 0.0, 0
+
+    for k, coverage in enumerate(coverages):
+        once, per_width = costs[k]
+        for cells in _atoms(coverage, most_points, whole_temperatures):
+            cost = len(cells) * per_width[cells[0][0]]
+            extra = cost + (0.0 if k in members else once)
+            if members and (points + len(cells) > most_points or spent + extra / 2 > target):
+                close()
+                extra = cost + once
+            members.setdefault(k, []).extend(cells)
+            spent, points = spent + extra, points + len(cells)
+    close()
+    return jobs
+
+
+def _width_costs(block: Block, point_seconds: Callable[[Block, int], float]) -> np.ndarray:
+    return np.array([point_seconds(block, width) for width in block.axes["width"]])
+
+
+def _per_width(open_points: np.ndarray) -> np.ndarray:
+    return open_points.reshape(len(open_points), -1).sum(axis=1)
+
+
+def _atoms(coverage: Coverage, most_points: int, whole_temperatures: bool) -> Iterator[list[tuple[int, ...]]]:
+    """Index tuples of open points that stay together; temperature runs fastest, so that neighbours share a width."""
+    mask = coverage.open
+    if mask.ndim == 2:  # no temperature
+        for cell in np.argwhere(mask):
+            yield [tuple(cell.tolist())]
+        return
+    for width, last in np.argwhere(mask.any(axis=1)).tolist():
+        row = [(width, t, last) for t in np.flatnonzero(mask[width, :, last]).tolist()]
+        size = most_points if whole_temperatures else 1
+        for start in range(0, len(row), size):
+            yield row[start : start + size]
+
+
+def products(wanted: Block, cells: Sequence[tuple[int, ...]]) -> list[Block]:
+    """Put index tuples together to as few products of axes as is easily seen."""
+    names, values = list(wanted.axes), list(wanted.axes.values())
+    used = [sorted({cell[d] for cell in cells}) for d in range(len(names))]
+    lookup = [{index: i for i, index in enumerate(u)} for u in used]
+    mask = np.zeros([len(u) for u in used], dtype=bool)
+    mask[
+        tuple(
+            np.array(
+                [[lk[i] for i in column] for lk, column in zip(lookup, zip(*cells, strict=True), strict=True)]
+            )
+        )
+    ] = True
+    blocks = []
+    for picks in _products(mask):
+        axes = {n: [v[u[i]] for i in p] for n, v, u, p in zip(names, values, used, picks, strict=True)}
+        blocks.append(Block(wanted.kernel, wanted.point, axes))
+    return blocks
+
+
+def _products(mask: np.ndarray) -> Iterator[list[list[int]]]:
+    """Index lists along each axis whose products make up `mask`: equal slabs along the first axis are joined."""
+    if mask.ndim == 1:
+        yield [np.flatnonzero(mask).tolist()]
+        return
+    groups: dict[bytes, list[int]] = {}
+    for i, slab in enumerate(mask):
+        if slab.any():
+            groups.setdefault(slab.tobytes(), []).append(i)
+    for same in groups.values():
+        for rest in _products(mask[same[0]]):
+            yield [same, *rest]

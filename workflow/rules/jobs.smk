@@ -1,0 +1,19 @@
+# What a job asks a scheduler for: expected memory and run time (src/proplim/study/_cost.py), more at every retry.
+# The tasks of a SLURM job array share one request, that of the largest.
+
+
+def asks(attribute, stage):
+    def ask(wildcards, attempt):
+        if getattr(workflow.executor_settings, "array_jobs", None):
+            return attempt * plan.largest(stage, attribute)
+        return attempt * getattr(plan, attribute)(stage, f"{wildcards.dataset}/{wildcards.job}")
+
+    return ask
+
+
+def job_memory(stage):
+    return asks("memory_mb", stage)
+
+
+def job_runtime(stage):
+    return asks("runtime_minutes", stage)
