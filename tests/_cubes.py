@@ -1,4 +1,4 @@
-"""Cubes of invented but plausible numbers, with the dimensions of real ones, for tests of what reads cubes."""
+"""Cubes of invented but plausible numbers with the dimensions of real ones, for tests of what reads cubes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ATTRIBUTES = {
     "study": "invented",
     "proplim_version": "0",
     "git_revision": "unknown",
-    "configuration": "study: invented\n",
+    "configuration": "study: invented\ndatasets:\n- {name: digits-3v8, source: digits, classes: [3, 8]}\n",
 }
 
 
@@ -99,7 +99,7 @@ def _finish(ds: xr.Dataset, stage: str, extra: Sequence[str], coords: dict[str, 
         ds[v.name].attrs = {"long_name": VARIABLES[v.name].long_name, "units": v.units}
     ds = ds[[v.name for v in variables_of(stage)]]
     ds.attrs = dict(ATTRIBUTES)
-    return ds.assign_coords(n_features=("dataset", [64] * len(coords["dataset"])))
+    return ds
 
 
 def theory_cube(

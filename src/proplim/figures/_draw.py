@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from proplim.errors import InvalidInput
+from proplim.figures._heatmap import heat_map
+from proplim.figures._parity import parity
 from proplim.figures._slices import Cubes
 from proplim.figures._style import FORMATS, Style, applied
 from proplim.figures._temperature import (
@@ -34,11 +36,15 @@ FIGURES: dict[str, Callable[[Cubes, Style], Drawings]] = {
     "weights": weights,
     "signal_variance": signal_variance,
     "test_error": test_error,
+    "heat_map": heat_map,
+    "parity": parity,
     "training": training,
 }
 """Every figure by name: a function of (cubes, style) that yields pairs (what names the file, figure)."""
 
 NEEDS = {
+    "heat_map": ("theory",),
+    "parity": ("theory", "sampling"),
     "training": ("dynamics",),
 }
 """Cubes without which a figure cannot be drawn; by default theory or sampling, either will do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +14,15 @@ from proplim.figures._slices import Cubes, Curve
 from proplim.figures._style import SAMPLING_COLOR, Look, Style
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_COLUMNS = 4
 MAX_ROWS = 4
 DEFAULT_WIDTH = 7.0
+IMAGE_FEATURES = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10": 3072}
+"""N0 of the collections whose configuration does not state it."""
 
 
 def symbol(name: str) -> str:
@@ -62,13 +66,24 @@ def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str) -> st
 
 def _n_features(cubes: Cubes, point: Mapping[str, object]) -> int:
     for cube in cubes.values():
-        if "n_features" in cube.coords or "n_features" in cube:
-            values = cube["n_features"]
-            if "dataset" in values.dims and point.get("dataset") in values["dataset"].values:
-                values = values.sel(dataset=point["dataset"])
-            largest = float(np.nanmax(np.asarray(values.values, dtype=float)))
-            return int(largest) if math.isfinite(largest) else 0
+        for entry in _configured_datasets(cube):
+            if entry.get("name") == point.get("dataset"):
+                return int(entry.get("n_features") or IMAGE_FEATURES.get(entry.get("source", ""), 0))
     return 0
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> list[dict]:
+    import yaml
+
+    content = yaml.safe_load(text)
+    found = content.get("datasets") if isinstance(content, dict) else None
+    return [entry for entry in found or [] if isinstance(entry, dict)]
+
+
+def _configured_datasets(cube: xr.Dataset) -> list[dict]:
+    """The data sets of the configuration that a cube carries."""
+    return _parsed(str(cube.attrs.get("configuration", "")))
 
 
 def _seed_count(cubes: Cubes) -> int:

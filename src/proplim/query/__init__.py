@@ -1,8 +1,29 @@
 """Answers from cubes: selection, comparison with sampling, and the common questions about D(T).
 
-Importing this package registers the xarray accessor ``.proplim`` (:class:`proplim.query.ProplimAccessor`).
+Importing this package registers the xarray accessor ``.proplim`` (:class:`ProplimAccessor`).
 """
 
+from proplim.query._accessor import ProplimAccessor
+from proplim.query._compare import describe_point, differences, shared_variables, summarise, worst_points
+from proplim.query._helpers import prior_distance, ratio_to_prior, relative_distance
 from proplim.query._peak import parabola_peak, peak_temperature
+from proplim.query._select import open_cube, parse_selection, pick_variables, select, to_table
 
-__all__ = ["parabola_peak", "peak_temperature"]
+__all__ = [
+    "ProplimAccessor",
+    "describe_point",
+    "differences",
+    "open_cube",
+    "parabola_peak",
+    "parse_selection",
+    "peak_temperature",
+    "pick_variables",
+    "prior_distance",
+    "ratio_to_prior",
+    "relative_distance",
+    "select",
+    "shared_variables",
+    "summarise",
+    "to_table",
+    "worst_points",
+]

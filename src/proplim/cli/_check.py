@@ -1,0 +1,37 @@
+"""proplim check: is a configuration good to run?"""
+
+# ruff: noqa: B008  (typer reads options from defaults)
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+EXAMPLES = "Example: proplim check my.yaml"
+
+
+def check(
+    configuration: Path = typer.Argument(..., help="Configuration of a study, a YAML file.", metavar="FILE"),
+    data: bool = typer.Option(True, help="Also open the data sets and count their inputs."),
+) -> None:
+    """Validate a configuration.
+
+    All problems at once, a line each: key, value, what is allowed."""
+    from proplim.config import ConfigErrors, load_config
+
+    try:
+        config = load_config(configuration, data=data)
+    except ConfigErrors as error:
+        for line in error.problems:
+            print(line.replace("\n", " "), file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(f"{configuration}: ok")
+    for stage in config.stages():
+        axes = config.axes(stage)
+        points = 1
+        for values in axes.values():
+            points *= len(values)
+        sizes = " x ".join(f"{len(v)} {k}" for k, v in axes.items() if len(v) > 1)
+        print(f"  {stage:9s} {points} grid points" + (f" = {sizes}" if sizes else ""))

@@ -1,0 +1,27 @@
+"""proplim explore: a page for looking through a study."""
+
+# ruff: noqa: B008  (typer reads options from defaults)
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+EXAMPLES = "Example: proplim explore results/digits"
+
+
+def explore(
+    study: Path = typer.Argument(..., help="Folder with cubes, as in results/<study>."),
+    output: Path = typer.Option(
+        None, "--output", "-o", help="File to write; <study>/explore.html by default."
+    ),
+) -> None:
+    """Write a page to look through a study.
+
+    explore.html works in any browser, without a network."""
+    from proplim.cli._output import cubes_of
+    from proplim.explore import write_explorer
+
+    path = write_explorer(cubes_of(study), output or study / "explore.html")
+    print(path)

@@ -1,0 +1,74 @@
+"""proplim figures: redraw figures from cubes."""
+
+# ruff: noqa: B008  (typer reads options from defaults)
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+EXAMPLES = """\b
+Examples:
+  proplim figures results/digits
+  proplim figures results/digits --only class_distance --format pdf --width 3.4 --font-size 8 --output paper/
+  proplim figures results/digits --only parity --select dataset=digits-3v8 --dpi 600
+"""
+
+
+def figures(
+    study: Path = typer.Argument(..., help="Folder with cubes, as in results/<study>."),
+    output: Path = typer.Option(None, "--output", "-o", help="Where to write; <study>/figures by default."),
+    only: list[str] = typer.Option(
+        [], "--only", help="Figure to draw; may be repeated. All by default; see --list."
+    ),
+    select: list[str] = typer.Option(
+        [], "--select", help="Draw only this part: axis=value, a,b,c or low:high."
+    ),
+    form: list[str] = typer.Option(["png", "pdf"], "--format", help="png, pdf, svg, eps; may be repeated."),
+    width: float = typer.Option(None, help="Width in inches."),
+    height: float = typer.Option(None, help="Height in inches."),
+    font_size: float = typer.Option(None, help="Font size in points."),
+    dpi: int = typer.Option(None, help="Resolution of png."),
+    style: str = typer.Option(None, help="Matplotlib style file or name, on top of proplim's own."),
+    listing: bool = typer.Option(False, "--list", help="Show the figures there are and stop."),
+) -> None:
+    """Redraw figures from cubes; nothing is computed again."""
+    from proplim.figures import FIGURES, draw_figures
+
+    if listing:
+        for name, function in FIGURES.items():
+            print(f"{name:16s} {(function.__doc__ or '').strip().splitlines()[0]}")
+        return
+    from proplim.cli._output import cubes_of
+    from proplim.query import parse_selection
+
+    cubes = cubes_of(study)
+    if select:
+        cubes = {k: _part(c, parse_selection(select)) for k, c in cubes.items()}
+    names = [n for word in only for n in word.split(",") if n] or None
+    written = draw_figures(
+        cubes,
+        output or study / "figures",
+        formats=list(dict.fromkeys(f for word in form for f in word.split(",") if f)),
+        names=names,
+        style=style,
+        width=width,
+        height=height,
+        font_size=font_size,
+        dpi=dpi,
+    )
+    for path in written:
+        print(path)
+
+
+def _part(cube: xr.Dataset, selection: dict[str, Any]) -> xr.Dataset:
+    """A cube cut to a selection, axes kept; an axis that this cube does not have is no restriction on it."""
+    from proplim.query import select
+
+    keep = {k: v if isinstance(v, tuple | list) else [v] for k, v in selection.items() if k in cube.dims}
+    return select(cube, keep)

@@ -1,0 +1,106 @@
+"""How results reach standard output: aligned text, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proplim.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+def number(value: Any, digits: int = 6) -> str:
+    """A number as read in a table; words as they are."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else f"{value:.{digits}g}"
+    return str(value)
+
+
+def plain(value: Any) -> Any:
+    """A value for JSON: NumPy scalars unpacked, NaN and infinities as null."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], digits: int = 6) -> None:
+    """Columns padded to their widest entry; numbers to the right, words to the left."""
+    cells = [[number(v, digits) for v in row] for row in rows]
+    widths = [max([len(c), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
+    numeric = [
+        bool(rows) and all(isinstance(plain(row[i]), int | float | None) for row in rows)
+        for i in range(len(columns))
+    ]
+
+    def line(words: Sequence[str]) -> str:
+        padded = [
+            w.rjust(n) if right else w.ljust(n) for w, n, right in zip(words, widths, numeric, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    print(line(columns))
+    for row in cells:
+        print(line(row))
+
+
+def print_frame(frame: pd.DataFrame, form: str, *, limit: int = 0, digits: int = 6) -> None:
+    """A table as text (at most `limit` rows, 0 for all), CSV or JSON."""
+    if form == "csv":
+        frame.to_csv(sys.stdout, index=False)
+        return
+    if form == "json":
+        print(
+            json.dumps([{k: plain(v) for k, v in row.items()} for row in frame.to_dict("records")], indent=1)
+        )
+        return
+    shown = frame if not limit else frame.head(limit)
+    rows = [[plain_or_nan(v) for v in row] for row in shown.itertuples(index=False, name=None)]
+    print_table([str(c) for c in frame.columns], rows, digits)
+    if len(shown) < len(frame):
+        print(
+            f"… {len(frame) - len(shown)} more rows: --limit 0 prints all, --csv writes them", file=sys.stderr
+        )
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries that JSON can hold."""
+    return [{str(k): plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def plain_or_nan(value: Any) -> Any:
+    """NumPy scalars unpacked."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def one_form(csv: bool, as_json: bool) -> str:
+    """The output form that the flags ask for."""
+    if csv and as_json:
+        raise InvalidInput("--csv --json", "both", "one of the two")
+    return "csv" if csv else "json" if as_json else "text"
+
+
+def cubes_of(study: Path) -> dict[str, xr.Dataset]:
+    """The cubes of a study's folder (results/<study>), by stage.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such folder or no cube in it.
+    """
+    from proplim.cube.variables import STAGES
+    from proplim.query import open_cube
+
+    if not study.is_dir():
+        raise InvalidInput("study", str(study), "a folder with cubes, as in results/<study>")
+    found = {stage: open_cube(study / f"{stage}.nc") for stage in STAGES if (study / f"{stage}.nc").is_file()}
+    if not found:
+        raise InvalidInput("study", str(study), "a folder with theory.nc, sampling.nc or dynamics.nc")
+    return found

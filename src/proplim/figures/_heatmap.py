@@ -1,0 +1,120 @@
+"""Heat maps over (T, alpha) of the relative class distance, with the line of T*(alpha)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from proplim.figures._panels import (
+    MAX_COLUMNS,
+    finish,
+    label_bottom,
+    log_axis,
+    number,
+    pages,
+    panel_figure,
+    parameters_text,
+)
+from proplim.figures._slices import Cubes, Point, at, filled, points
+from proplim.figures._style import Style, approximation_look
+from proplim.figures._temperature import Drawings
+from proplim.query import peak_temperature, ratio_to_prior
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAME = "centroid_distance_sq"
+SPLIT = "train"
+
+
+def heat_map(cubes: Cubes, style: Style) -> Drawings:
+    """D/D_prior - 1 over (T, alpha), one row a theory: alpha runs over P at fixed N, or over N at fixed P."""
+    theory = cubes.get("theory")
+    if theory is None or theory.sizes.get("temperature", 1) < 2:
+        return
+    names = [a for a in theory["approximation"].values.tolist() if a != "infinite_width"]
+    if not names or len(names) == theory.sizes["approximation"]:
+        return  # without infinite width there is no prior to compare with
+    only = {"theory": theory}
+    for point in points(only):
+        here = at(theory, point)
+        sizes = {d: filled(only, point, d, [NAME]) for d in ("n_train", "width")}
+        along = "n_train" if len(sizes["n_train"]) >= len(sizes["width"]) else "width"
+        if len(sizes[along]) < 2:
+            continue
+        fixed = "width" if along == "n_train" else "n_train"
+        columns = pages(sizes[fixed], MAX_COLUMNS)
+        for page, values in enumerate(columns, start=1):
+            key = {**point, "page": page} if len(columns) > 1 else point
+            assert here is not None
+            yield key, _page(here, names, along, sizes[along], fixed, values, point, style)
+
+
+def _page(
+    theory: xr.Dataset,
+    names: Sequence[str],
+    along: str,
+    values: Sequence,
+    fixed: str,
+    fixed_values: Sequence,
+    point: Point,
+    style: Style,
+) -> Figure:
+    excess = 100 * (ratio_to_prior(theory) - 1).sel(split=SPLIT)
+    if "seed" in excess.dims:
+        excess = excess.mean("seed", skipna=True)
+    excess = excess.sel(approximation=list(names), **{along: list(values), fixed: list(fixed_values)})
+    lowest, highest = min(0.0, float(excess.min())), float(excess.max())
+    figure, axes = panel_figure(len(names), len(fixed_values), style, sharey="col")
+    mesh = None
+    for i, name in enumerate(names):
+        for j, value in enumerate(fixed_values):
+            ax = axes[i, j]
+            panel = excess.sel(approximation=name, **{fixed: value})
+            mesh = _paint(ax, panel, along, float(value), lowest, highest)
+            symbol = "N" if fixed == "width" else "P"
+            ax.set_title(f"{approximation_look(name).title}, ${symbol}={number(value)}$")
+            if j == 0:
+                ax.set_ylabel(r"load $\alpha=P/N$")
+    label_bottom(axes, "temperature $T$")
+    bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25)
+    bar.set_label(r"$D/D_\mathrm{prior}-1$ (%)")
+    return finish(figure, axes, parameters_text({"theory": theory}, point, "training inputs"))
+
+
+def _paint(
+    ax: Axes, panel: xr.DataArray, along: str, fixed_value: float, lowest: float, highest: float
+) -> object:
+    panel = panel.sortby("temperature")
+    sizes = panel[along].values.astype(float)
+    alpha = sizes / fixed_value if along == "n_train" else fixed_value / sizes
+    order = np.argsort(alpha)
+    temperature, alpha = panel["temperature"].values, alpha[order]
+    z = panel.transpose(along, "temperature").values[order]
+    mesh = ax.pcolormesh(
+        _edges(temperature), _edges(alpha), z, vmin=lowest, vmax=max(highest, lowest + 1e-9), rasterized=True
+    )
+    if np.isfinite(z).all() and min(z.shape) >= 2 and z.max() > z.min():
+        lines = ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
+        ax.clabel(lines, fmt="%g", fontsize=6)
+    peaks = peak_temperature(panel)["position"].transpose(along).values[order]
+    shown = np.isfinite(peaks)
+    ax.plot(peaks[shown], alpha[shown], color="#D55E00", marker="o", markersize=3, label=r"$T^*(\alpha)$")
+    log_axis(ax, [_edges(temperature)])
+    log_axis(ax, [_edges(alpha)], "y")
+    ax.set_xlim(*_edges(temperature)[[0, -1]])
+    ax.set_ylim(*_edges(alpha)[[0, -1]])
+    ax.set_yticks(alpha, [f"{a:.3g}" for a in alpha]) if len(alpha) <= 8 else None
+    ax.minorticks_off()
+    return mesh
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Borders of cells around positive values, half-way in the logarithm."""
+    log = np.log(values)
+    middle = 0.5 * (log[1:] + log[:-1])
+    return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))

@@ -1,0 +1,126 @@
+"""Sampling against theories, point by point, with z-scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from proplim.cube.variables import VARIABLES
+from proplim.figures._panels import finish, panel_figure, parameters_text
+from proplim.figures._slices import Cubes, Point, at, points
+from proplim.figures._style import Style, approximation_look
+from proplim.figures._temperature import Drawings, equilibrium
+from proplim.query import differences
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHOWN = (
+    ("centroid_distance_sq", "$D$"),
+    ("gyration_radius_sq", "$R_s^2$"),
+    ("readout_variance", f"${VARIABLES['readout_variance'].symbol}$"),
+    ("readout_signal_covariance", f"${VARIABLES['readout_signal_covariance'].symbol}$"),
+    ("mse", r"$\langle (y-f)^2\rangle$"),
+)
+MARKERS = ("o", "s", "D", "^", "v")
+Z_LINEAR = 4.0  # z-scores beyond this are drawn on a logarithmic scale
+
+
+def parity(cubes: Cubes, style: Style) -> Drawings:
+    """Sampled against theoretical values of every observable, and z = (theory - sampling)/mcse below."""
+    both = equilibrium(cubes)
+    if len(both) < 2:
+        return
+    for point in points({"sampling": both["sampling"]}):
+        theory, sampling = at(both["theory"], point), at(both["sampling"], point)
+        if theory is None or sampling is None:
+            continue
+        shown = [(n, s) for n, s in SHOWN if n in theory and n in sampling]
+        compared = differences(sampling, theory, [n for n, _ in shown], all_points=True)
+        good = differences(sampling, theory, [n for n, _ in shown])
+        if not any(bool(np.isfinite(compared[f"{n}_z"]).any()) for n, _ in shown):
+            continue
+        yield point, _page(both, compared, good, shown, point, style)
+
+
+def _page(
+    both: Cubes, compared: xr.Dataset, good: xr.Dataset, shown: Sequence, point: Point, style: Style
+) -> Figure:
+    figure, axes = panel_figure(2, len(shown), style, sharex="col", sharey="none")
+    names = compared["approximation"].values.tolist()
+    for j, (name, symbol) in enumerate(shown):
+        top, bottom = axes[0, j], axes[1, j]
+        for k, approximation in enumerate(names):
+            _scatter(top, bottom, compared, good, name, approximation, MARKERS[k % len(MARKERS)])
+        low, high = _limits(compared, name)
+        top.plot([low, high], [low, high], color="0.6", linewidth=0.8, zorder=0)
+        top.set_xlim(low, high)
+        top.set_ylim(low, high)
+        top.set_title(symbol)
+        bottom.axhspan(-2, 2, color="0.9", zorder=0, linewidth=0)
+        bottom.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        bottom.set_yscale("symlog", linthresh=Z_LINEAR, linscale=1.0)
+        _z_ticks(bottom, compared[f"{name}_z"].values)
+        bottom.set_xlabel("theory")
+        top.locator_params(nbins=4)
+    axes[0, 0].set_ylabel("sampling")
+    axes[1, 0].set_ylabel(r"$z=(\mathrm{theory}-\mathrm{sampling})/\mathrm{s.e.}$")
+    figure.align_ylabels(axes[:, 0])
+    more = "training and test inputs, grey band: two standard errors"
+    return finish(figure, axes, parameters_text(both, point, more))
+
+
+def _scatter(
+    top: Axes,
+    bottom: Axes,
+    compared: xr.Dataset,
+    good: xr.Dataset,
+    name: str,
+    approximation: str,
+    marker: str,
+) -> None:
+    part, kept = compared.sel(approximation=approximation), good.sel(approximation=approximation)
+    x = part[f"{name}_theory"]
+    y, error, z, solid = (
+        v.broadcast_like(x).transpose(*x.dims).values.ravel()
+        for v in (
+            part[f"{name}_sampling"],
+            part[f"{name}_mcse"],
+            part[f"{name}_z"],
+            np.isfinite(kept[f"{name}_z"]),
+        )
+    )
+    values = x.values.ravel()
+    look = approximation_look(approximation)
+    for converged in (True, False):
+        use = np.isfinite(z) & (solid == converged)
+        if not use.any():
+            continue
+        face = look.color if converged else "none"
+        draw = {"linestyle": "", "marker": marker, "color": look.color, "mfc": face, "markersize": 2.8}
+        label = look.title if converged else f"{look.title}, not converged"
+        top.errorbar(values[use], y[use], yerr=error[use], elinewidth=0.6, capsize=0, label=label, **draw)
+        bottom.plot(values[use], z[use], **draw)
+
+
+def _limits(compared: xr.Dataset, name: str) -> tuple[float, float]:
+    both = np.concatenate([compared[f"{name}_{k}"].values.ravel() for k in ("theory", "sampling")])
+    low, high = float(np.nanmin(both)), float(np.nanmax(both))
+    margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _z_ticks(ax: Axes, z: np.ndarray) -> None:
+    """Ticks at round z-scores on both sides, few enough to read."""
+    largest = float(np.nanmax(np.abs(z))) if np.isfinite(z).any() else 1.0
+    reach = max(Z_LINEAR, largest)
+    ax.set_ylim(-1.5 * reach, 1.5 * reach)
+    decades = [10.0**k for k in range(1, int(np.floor(np.log10(reach))) + 1)]
+    sides = [2.0, *decades[:: max(1, len(decades) // 2)]]
+    ticks = [-v for v in reversed(sides)] + [0.0] + sides
+    ax.set_yticks(ticks, [f"{t:g}".replace("-", "−") for t in ticks])
+    ax.minorticks_off()

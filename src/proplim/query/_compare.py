@@ -1,0 +1,193 @@
+"""Sampling against theory: how far they are apart, in standard errors and relatively."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from proplim.cube.variables import GRID_DIMS
+from proplim.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def shared_variables(sampling: xr.Dataset, theory: xr.Dataset) -> list[str]:
+    """Variables with a sampled mean and standard error that the theory has as well."""
+    return [
+        str(n)
+        for n in sampling.data_vars
+        if n in theory.data_vars and n != "converged" and "statistic" in sampling[n].dims
+    ]
+
+
+def theory_at_sampled(theory: xr.Dataset, sampling: xr.Dataset) -> xr.Dataset:
+    """The theory at the grid points of the sampling cube, with that cube's coordinates.
+
+    Coordinates agree to a relative 1e-9. A point that the theory lacks is NaN.
+    """
+    for dim in GRID_DIMS:
+        if dim in theory.dims and dim in sampling.dims:
+            wanted = sampling[dim].values
+            if wanted.dtype.kind in "fiu":
+                theory = _reindexed(theory, dim, wanted)
+            else:
+                theory = theory.reindex({dim: wanted})
+    return theory
+
+
+def _reindexed(theory: xr.Dataset, dim: str, wanted: np.ndarray) -> xr.Dataset:
+    have = theory[dim].values.astype(float)
+    near = np.argmin(np.abs(have[None, :] - wanted.astype(float)[:, None]), axis=1)
+    there = np.isclose(have[near], wanted.astype(float), rtol=1e-9, atol=0.0)
+    picked = theory.isel({dim: near}).assign_coords({dim: wanted})
+    return picked if there.all() else picked.where(xr.DataArray(there, dims=dim, coords={dim: wanted}))
+
+
+def differences(
+    sampling: xr.Dataset,
+    theory: xr.Dataset,
+    variables: Sequence[str] | None = None,
+    *,
+    all_points: bool = False,
+) -> xr.Dataset:
+    """Theory minus sampling at every sampled point.
+
+    Parameters
+    ----------
+    sampling, theory : xarray.Dataset
+        Cubes. `theory` keeps its ``approximation`` axis in the result.
+    variables : sequence of str, optional
+        By default all that both have.
+    all_points : bool
+        Keep points that did not converge; otherwise they are NaN.
+
+    Returns
+    -------
+    xarray.Dataset
+        For each variable ``<name>``, over the sampled grid, ``<name>_theory``, ``<name>_sampling``,
+        ``<name>_mcse``, ``<name>_z`` = (theory - sampling)/mcse and ``<name>_relative`` = (theory -
+        sampling)/|sampling|.
+
+    Raises
+    ------
+    InvalidInput
+        If a cube is not what it should be, or a variable is not in both.
+    """
+    if "approximation" not in theory.dims and "approximation" not in theory.coords:
+        raise InvalidInput("theory", _title(theory), "a theory cube (with an axis approximation)")
+    if "statistic" not in sampling.dims:
+        raise InvalidInput("sampling", _title(sampling), "a sampling cube (with an axis statistic)")
+    both = shared_variables(sampling, theory)
+    chosen = both if variables is None else list(variables)
+    for name in chosen:
+        if name not in both:
+            raise InvalidInput("variable", name, f"sampled and in the theory: {', '.join(both)}")
+    theory = theory_at_sampled(theory[[*chosen, "converged"]], sampling)
+    good = _converged(sampling) & (theory["converged"] > 0)
+    out: dict[str, xr.DataArray] = {}
+    for name in chosen:
+        mean = sampling[name].sel(statistic="mean", drop=True)
+        error = sampling[name].sel(statistic="mcse", drop=True)
+        value = theory[name]
+        if not all_points:
+            value = value.where(good)
+        distance = value - mean
+        out[f"{name}_theory"] = value
+        out[f"{name}_sampling"] = mean
+        out[f"{name}_mcse"] = error
+        out[f"{name}_z"] = distance / error.where(error > 0)
+        out[f"{name}_relative"] = distance / abs(mean).where(mean != 0)
+    return xr.Dataset(out)
+
+
+def _converged(sampling: xr.Dataset) -> xr.DataArray:
+    if "converged" not in sampling:
+        return xr.ones_like(next(iter(sampling.data_vars.values())).isel(statistic=0, drop=True), dtype=bool)
+    flag = sampling["converged"]
+    return (flag.sel(statistic="mean", drop=True) if "statistic" in flag.dims else flag) > 0
+
+
+def _title(cube: xr.Dataset) -> str:
+    return str(cube.attrs.get("title", "a data set without a title"))
+
+
+def summarise(compared: xr.Dataset) -> pd.DataFrame:
+    """One row for each approximation and variable: how far theory is from sampling over all points.
+
+    Columns: approximation, variable, points, rms_z, max_abs_z, median_relative, max_relative (absolute)
+    and worst, the grid point of the largest |z|.
+    """
+    import pandas as pd
+
+    rows = []
+    names = [str(n)[:-2] for n in compared.data_vars if str(n).endswith("_z")]
+    for approximation in np.atleast_1d(compared["approximation"].values).tolist():
+        part = compared.sel(approximation=approximation) if "approximation" in compared.dims else compared
+        for name in names:
+            z, relative = part[f"{name}_z"], abs(part[f"{name}_relative"]).values
+            flat = abs(z).values
+            count = int(np.isfinite(flat).sum())
+            row = {"approximation": approximation, "variable": name, "points": count}
+            if count:
+                finite = relative[np.isfinite(relative)]
+                row |= {
+                    "rms_z": float(np.sqrt(np.nanmean(flat**2))),
+                    "max_abs_z": float(np.nanmax(flat)),
+                    "median_relative": float(np.median(finite)) if finite.size else np.nan,
+                    "max_relative": float(finite.max()) if finite.size else np.nan,
+                    "worst": describe_point(z, np.unravel_index(int(np.nanargmax(flat)), flat.shape)),
+                }
+            rows.append(row)
+    columns = [
+        "approximation",
+        "variable",
+        "points",
+        "rms_z",
+        "max_abs_z",
+        "median_relative",
+        "max_relative",
+        "worst",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def worst_points(compared: xr.Dataset, count: int = 10) -> pd.DataFrame:
+    """The points of largest |z|: approximation, variable, z, relative, theory, sampling, mcse, point."""
+    import pandas as pd
+
+    rows: list[dict] = []
+    for name in [str(n)[:-2] for n in compared.data_vars if str(n).endswith("_z")]:
+        z = compared[f"{name}_z"]
+        flat = np.abs(z.values).ravel()
+        finite = np.flatnonzero(np.isfinite(flat))
+        for position in finite[np.argsort(-flat[finite], kind="stable")[:count]]:
+            index = dict(zip(z.dims, np.unravel_index(int(position), z.shape), strict=True))
+            here = compared.isel(index)
+            row = {"approximation": str(here["approximation"].values), "variable": name}
+            row |= {
+                k: float(
+                    here[f"{name}_{k}"].isel(
+                        {d: i for d, i in index.items() if d in here[f"{name}_{k}"].dims}
+                    )
+                )
+                for k in ("z", "relative", "theory", "sampling", "mcse")
+            }
+            rows.append({**row, "point": describe_point(z, tuple(index.values()))})
+    columns = ["approximation", "variable", "z", "relative", "theory", "sampling", "mcse", "point"]
+    table = pd.DataFrame(rows, columns=columns)
+    order = table["z"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].head(count).reset_index(drop=True)
+
+
+def describe_point(values: xr.DataArray, index: Sequence[int]) -> str:
+    """`n_train=60 width=120 temperature=0.1`, of the axes with several values: a selection for query."""
+    words = []
+    for dim, i in zip(values.dims, index, strict=True):
+        if dim != "approximation" and values.sizes[dim] > 1:
+            value = values[dim].values[i]
+            words.append(f"{dim}={value:g}" if isinstance(value, np.floating) else f"{dim}={value}")
+    return " ".join(words)

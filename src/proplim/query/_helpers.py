@@ -1,0 +1,69 @@
+"""The common questions about a cube, as functions."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from proplim.errors import InvalidInput
+
+DISTANCE, RADIUS = "centroid_distance_sq", "gyration_radius_sq"
+
+
+def means(values: xr.DataArray) -> xr.DataArray:
+    """Sampled means of a variable of a sampling cube; a variable of another cube as it is."""
+    return values.sel(statistic="mean", drop=True) if "statistic" in values.dims else values
+
+
+def prior_distance(theory: xr.Dataset) -> xr.DataArray:
+    """D of the prior: the infinite-width value, which is the prior's own at every temperature and width.
+
+    <(1/N) sum_i sigma sigma'> over the prior is K for every N, and infinite width keeps K' = K (theory.md,
+    section 3).
+
+    Raises
+    ------
+    InvalidInput
+        If the cube has no ``infinite_width``.
+    """
+    names = theory["approximation"].values.tolist() if "approximation" in theory.coords else []
+    if "infinite_width" not in (names if isinstance(names, list) else [names]):
+        raise InvalidInput(
+            "theory", names, "a theory cube with the approximation infinite_width, which is the prior's D"
+        )
+    if isinstance(names, str):
+        return theory[DISTANCE].drop_vars("approximation")
+    return theory[DISTANCE].sel(approximation="infinite_width", drop=True)
+
+
+def ratio_to_prior(cube: xr.Dataset, theory: xr.Dataset | None = None) -> xr.DataArray:
+    """Class distance over its value in the prior, D/D_prior.
+
+    Parameters
+    ----------
+    cube : xarray.Dataset
+        Theory, sampling or dynamics cube; of sampling the means are used.
+    theory : xarray.Dataset, optional
+        Theory cube that holds infinite_width; `cube` itself by default.
+
+    Raises
+    ------
+    InvalidInput
+        If no infinite-width theory is at hand.
+    """
+    from proplim.query._compare import theory_at_sampled
+
+    prior = prior_distance(cube if theory is None else theory)
+    if theory is not None:
+        prior = theory_at_sampled(prior.to_dataset(name=DISTANCE), cube)[DISTANCE]
+    if "temperature" in prior.dims and "temperature" not in cube.dims:
+        prior = prior.mean("temperature", skipna=True)  # the same at every temperature, up to missing points
+    ratio = means(cube[DISTANCE]) / prior
+    ratio.attrs = {"long_name": "class distance over its value in the prior", "units": "1"}
+    return ratio.rename("ratio_to_prior")
+
+
+def relative_distance(cube: xr.Dataset) -> xr.DataArray:
+    """Class distance in units of the class sizes, D/(R_+^2 + R_-^2); of sampling, the ratio of the means."""
+    ratio = means(cube[DISTANCE]) / means(cube[RADIUS]).sum("label", skipna=False)
+    ratio.attrs = {"long_name": "class distance over the sum of squared gyration radii", "units": "1"}
+    return ratio.rename("relative_distance")

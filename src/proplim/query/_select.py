@@ -1,0 +1,216 @@
+"""Selections from a cube: `name=value` in words, nearest or exact, to slices and tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from proplim.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METHODS = ("nearest", "exact")
+RELATIVE_TOLERANCE = 1e-9
+
+
+def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Open a cube lazily.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such file, or it is not a netCDF file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InvalidInput("cube", str(path), "a netCDF file that exists, as in results/<study>/theory.nc")
+    try:
+        return xr.open_dataset(file, engine="netcdf4")
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidInput("cube", str(path), f"a readable netCDF file ({reason})") from None
+
+
+def parse_selection(words: Iterable[str]) -> dict[str, Any]:
+    """Read selections as they are typed.
+
+    Parameters
+    ----------
+    words : iterable of str
+        ``axis=value``, ``axis=a,b,c`` (several values) or ``axis=low:high`` (a range, either end may be left
+        out). Values stay text; :func:`select` reads them as the axis demands.
+
+    Returns
+    -------
+    dict
+        axis -> text, list of text, or (low, high).
+
+    Raises
+    ------
+    InvalidInput
+        If a word is not of that form, or an axis is named twice.
+    """
+    selection: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        name, value = name.strip(), value.strip()
+        if not (equals and name and value):
+            raise InvalidInput("selection", word, "write axis=value, axis=value,value or axis=low:high")
+        if name in selection:
+            raise InvalidInput("selection", word, f"{name} is selected twice; write {name}=value,value")
+        if ":" in value:
+            low, _, high = value.partition(":")
+            selection[name] = (low.strip() or None, high.strip() or None)
+        else:
+            several = [v.strip() for v in value.split(",") if v.strip()]
+            selection[name] = several if "," in value else value
+    return selection
+
+
+def select(cube: xr.Dataset, selection: Mapping[str, Any], *, method: str = "nearest") -> xr.Dataset:
+    """Slice a cube by values of its axes.
+
+    Parameters
+    ----------
+    cube : xarray.Dataset
+    selection : mapping
+        axis -> value (the axis goes), list of values (it stays) or (low, high), a closed range with None
+        for an open end. Text is read as the axis demands.
+    method : {"nearest", "exact"}
+        For numbers: the nearest value of the axis, or an error where none agrees to a relative 1e-9.
+        Names are always exact.
+
+    Raises
+    ------
+    InvalidInput
+        For an axis that the cube does not have, a value that cannot be read, or (exact) one not on the axis.
+    """
+    if method not in METHODS:
+        raise InvalidInput("method", method, f"choose from {', '.join(METHODS)}")
+    for dim, wanted in selection.items():
+        if dim not in cube.dims:
+            if dim in cube.coords and cube[dim].ndim == 0:
+                positions([wanted], cube[dim].values[None], dim, "exact")  # already one value: it must agree
+                continue
+            raise InvalidInput("selection", dim, f"axes of this cube: {', '.join(map(str, cube.dims))}")
+        have = cube[dim].values
+        if isinstance(wanted, tuple):
+            cube = cube.isel({dim: _inside(have, *wanted, dim)})
+        elif isinstance(wanted, list | np.ndarray):
+            cube = cube.isel({dim: positions(wanted, have, dim, method)})
+        else:
+            cube = cube.isel({dim: positions([wanted], have, dim, method)[0]})
+    return cube
+
+
+def positions(wanted: Sequence[Any], have: np.ndarray, dim: str, method: str) -> list[int]:
+    """Position along an axis of each wanted value."""
+    if have.dtype.kind not in "fiu":
+        names = [str(v) for v in have]
+        for value in wanted:
+            if str(value) not in names:
+                raise InvalidInput(dim, value, f"choose from {_listed(names)}")
+        return [names.index(str(value)) for value in wanted]
+    found = []
+    axis = have.astype(float)
+    for value in wanted:
+        number = _number(value, dim)
+        # On an axis of positive values that spans decades, near means near in ratio.
+        span = np.log(axis) if (axis > 0).all() and number > 0 else axis
+        target = np.log(number) if (axis > 0).all() and number > 0 else number
+        nearest = int(np.argmin(np.abs(span - target)))
+        if method == "exact" and not np.isclose(axis[nearest], number, rtol=RELATIVE_TOLERANCE, atol=0.0):
+            raise InvalidInput(dim, _plain(number), f"choose from {_listed([f'{v:g}' for v in axis])}")
+        found.append(nearest)
+    return found
+
+
+def _inside(have: np.ndarray, low: Any, high: Any, dim: str) -> np.ndarray:
+    if have.dtype.kind not in "fiu":
+        raise InvalidInput(dim, f"{low or ''}:{high or ''}", "a range needs an axis of numbers")
+    axis = have.astype(float)
+    lowest = -np.inf if low is None else _number(low, dim)
+    highest = np.inf if high is None else _number(high, dim)
+    slack = RELATIVE_TOLERANCE
+    chosen = np.flatnonzero((axis >= lowest - slack * abs(lowest)) & (axis <= highest + slack * abs(highest)))
+    if not chosen.size:
+        raise InvalidInput(
+            dim, f"{low or ''}:{high or ''}", f"the axis runs from {axis.min():g} to {axis.max():g}"
+        )
+    return chosen
+
+
+def _number(value: Any, dim: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InvalidInput(dim, value, "a number") from None
+    if not np.isfinite(number):
+        raise InvalidInput(dim, value, "a finite number")
+    return number
+
+
+def _plain(number: float) -> float | int:
+    return int(number) if number.is_integer() else number
+
+
+def _listed(names: Sequence[str], limit: int = 12) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown}, … ({len(names)} values)"
+
+
+def pick_variables(cube: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """The named variables of a cube; all of them where no name is given.
+
+    Raises
+    ------
+    InvalidInput
+        For a name that the cube does not have, with the nearest that it has.
+    """
+    import difflib
+
+    for name in names:
+        if name not in cube.data_vars:
+            near = difflib.get_close_matches(name, [str(v) for v in cube.data_vars], n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InvalidInput("variable", name, f"{hint}this cube has {', '.join(map(str, cube.data_vars))}")
+    return cube[list(names)] if names else cube
+
+
+def to_table(cube: xr.Dataset) -> pd.DataFrame:
+    """A slice of a cube as a table: a row for each point, a column for each axis and each variable.
+
+    Axes of a variable that others lack (split, label) are rows as well; what has no such axis is repeated.
+    """
+    import pandas as pd
+
+    dims = [d for d in _axis_order(cube) if d in cube.dims]
+    if not dims:
+        row = {str(c): cube[c].item() for c in _scalar_coords(cube)}
+        return pd.DataFrame([{**row, **{str(n): v.item() for n, v in cube.data_vars.items()}}])
+    table = cube.drop_vars([c for c in cube.coords if c not in cube.dims and cube[c].ndim > 0])
+    frame = table.to_dataframe(dim_order=dims).reset_index()
+    scalars = _scalar_coords(cube)
+    return frame[[*scalars, *dims, *(str(v) for v in cube.data_vars)]]
+
+
+def _scalar_coords(cube: xr.Dataset) -> list[str]:
+    scalars = [str(c) for c in cube.coords if cube[c].ndim == 0]
+    return sorted(scalars, key=lambda c: (_ORDER.index(c) if c in _ORDER else len(_ORDER), c))
+
+
+_ORDER = (
+    "dataset", "activation", "n_train", "width", "temperature", "lambda0", "lambda1", "seed",
+    "approximation", "statistic", "optimizer", "replica", "time", "split", "label",
+)  # fmt: skip
+
+
+def _axis_order(cube: xr.Dataset) -> list[str]:
+    names = [str(d) for d in cube.dims]
+    return sorted(names, key=lambda d: (_ORDER.index(d) if d in _ORDER else len(_ORDER), d))
