@@ -5,6 +5,8 @@ rule collect_cube:
         f"{plan.root}/{{stage}}.nc",
     wildcard_constraints:
         stage="theory|sampling|dynamics",
+    params:
+        grid=lambda w: plan.grid_hash(w.stage),
     message:
         "Collecting the {wildcards.stage} cube"
     threads: 1

@@ -219,6 +219,10 @@ class Plan:
             "time": settings.times.tolist(),
         }
 
+    def grid_hash(self, stage: str) -> str:
+        """Hash of the coordinates of a stage's cube and of what its points depend on."""
+        return content_hash([self.config.axes(stage), self.own_coords(stage), self._settings_digest(stage)])
+
     def draw(self, dataset: str, n_train: int, seed: int) -> Draw:
         """The prepared data set of that name, size and seed."""
         stem = f"P{n_train}-seed{seed}-{self._data_hash(dataset, n_train, seed)}"
