@@ -74,7 +74,7 @@ def test_every_variable_against_brute_force(n_features, t, n, lambda1):
 
 
 def test_free_energy_is_the_evidence():
-    """exp(-N (F - 1/2)) is the evidence without (2 pi)^(-P/2): N(y; 0, T + s C) averaged over the prior of s."""
+    """exp(-N (F - 1/2)), less (2 pi)^(-P/2), is the evidence: N(y; 0, T + s C) averaged over the prior."""
     dataset, t, n, l1 = gaussian_dataset(4, 3, seed=2), 0.3, 6, 1.5
     grid = solve_grid(
         dataset, "linear", temperature=t, width=n, lambda1=l1, approximations=["exact"]
