@@ -109,7 +109,7 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable(
             "inversion_time",
-            "time of the maximum of the centroid distance (NaN where it does not turn)",
+            "time of the first maximum of the centroid distance (NaN where it does not turn)",
             r"t^*",
             _SPLIT,
             stages=("dynamics",),
@@ -117,7 +117,7 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable(
             "inversion_mse",
-            "training error at the maximum of the centroid distance",
+            "training error at the first maximum of the centroid distance",
             r"\epsilon^*",
             _SPLIT,
             stages=("dynamics",),
@@ -125,7 +125,7 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable(
             "inversion_height",
-            "squared distance of the class centroids at its maximum in time",
+            "squared distance of the class centroids at its first maximum in time",
             r"D(t^*)",
             _SPLIT,
             stages=("dynamics",),

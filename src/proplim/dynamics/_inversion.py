@@ -5,12 +5,40 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-MIN_TURN = 1e-3
-"""Share of its height by which D has to rise before the maximum, and fall after it, to count as turning."""
+MIN_TURN = 0.01
+"""Share of its height by which D has to rise before a maximum, and to fall after it, to count as turning."""
+
+
+def find_turn(distance: np.ndarray) -> tuple[int, int] | None:
+    """Where D stops rising for the first time, and where the fall that follows ends.
+
+    Parameters
+    ----------
+    distance : (T,) array
+        D in the order of time.
+
+    Returns
+    -------
+    (int, int) or None
+        Index of the first maximum that D rose to, and then fell from, by at least `MIN_TURN` of its height,
+        and index of the smallest D between it and the next time D is as large. None if D does not turn, or
+        is not finite.
+    """
+    if not np.isfinite(distance).all():
+        return None
+    top, lowest = 0, np.minimum.accumulate(distance)
+    for k in range(1, len(distance)):
+        if distance[k] > distance[top]:
+            top = k
+        elif min(distance[top] - distance[k], distance[top] - lowest[top]) >= MIN_TURN * distance[top]:
+            above = np.flatnonzero(distance[k:] >= distance[top])
+            end = k + int(above[0]) if above.size else len(distance)
+            return top, top + int(np.argmin(distance[top:end]))
+    return None
 
 
 def find_inversion(time: np.ndarray, distance: np.ndarray, mse: np.ndarray) -> tuple[float, float, float]:
-    """Time, training error and height of the maximum of D(t).
+    """Time, training error and height of the first maximum of D(t).
 
     Parameters
     ----------
@@ -24,31 +52,24 @@ def find_inversion(time: np.ndarray, distance: np.ndarray, mse: np.ndarray) -> t
     Returns
     -------
     tuple of float
-        (t*, mse(t*), D(t*)); all NaN where D is monotone, not finite, or turns by less than `MIN_TURN`.
+        (t*, mse(t*), D(t*)); all NaN where D does not turn, see :func:`find_turn`.
 
     Notes
     -----
-    The maximum is that of the cubic spline of D in ln t; the error is interpolated monotonely in
-    (ln t, ln mse).
+    The maximum is that of the cubic spline of D in ln t next to the largest recorded value; the error is
+    interpolated monotonely in (ln t, ln mse).
     """
-    none = (np.nan, np.nan, np.nan)
-    if len(time) < 4 or not (np.isfinite(distance).all() and np.isfinite(mse).all()):
-        return none
-    top = int(np.argmax(distance))
-    turn = MIN_TURN * distance[top]
-    if distance[top] - distance[:top].min(initial=np.inf) < turn or top == 0:
-        return none
-    if distance[top] - distance[top:].min() < turn:
-        return none
-    log_time = np.log(time)
+    turn = find_turn(distance)
+    if turn is None or not np.isfinite(mse).all():
+        return np.nan, np.nan, np.nan
+    log_time, top = np.log(time), turn[0]
     spline = CubicSpline(log_time, distance)
-    # The spline has its maximum within one interval of the largest sample.
     inside = spline.derivative().roots(extrapolate=False)
     near = inside[(inside >= log_time[top - 1]) & (inside <= log_time[top + 1])]
     candidates = np.append(near, log_time[top])
     best = float(candidates[np.argmax(spline(candidates))])
-    floor = np.finfo(float).tiny
-    error = np.exp(PchipInterpolator(log_time, np.log(np.maximum(mse, floor)))(best))
+    smallest = np.finfo(float).tiny
+    error = np.exp(PchipInterpolator(log_time, np.log(np.maximum(mse, smallest)))(best))
     return float(np.exp(best)), float(error), float(spline(best))
 
 

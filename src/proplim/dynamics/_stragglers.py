@@ -39,7 +39,7 @@ _LONG_NAMES = {
     "drive_rise": "part of the rise of D that the input's gradient causes",
     "drive_fall": "part of the fall of D that the input's gradient causes",
     "inversion_margin": "margin y f of a training input at the maximum of D",
-    "inversion_time": "recorded time of the largest D on the training inputs (NaN where D does not turn)",
+    "inversion_time": "recorded time of the first maximum of D, training inputs (NaN where it does not turn)",
 }
 
 
@@ -68,14 +68,14 @@ def stragglers(
 
         margin : y f(x).
         motion_rise, motion_fall : with Delta the difference of the centroids, s/P_s the weight of an input
-            in it, sum over the recorded intervals before (after) the maximum of
+            in it, sum over the recorded intervals before the maximum (between it and the end of the fall) of
             (s/P_s) [sigma(h(x))]_now-then . (Delta_now + Delta_then) / N. Adds up over inputs to the rise
             (fall) of D without error. Negative values lower D.
-        drive_rise, drive_fall : integral over time before (after) the maximum of the part of dD/dt that comes
+        drive_rise, drive_fall : integral over the same times of the part of dD/dt that comes
             from the gradient of this input's own loss, under gradient flow (trapezoidal rule over the
             recorded times; adds up to the rise and fall within that rule's error, and for gradient
             optimizers only; NaN for others).
-        inversion_margin, inversion_time : at the recorded time of the largest D.
+        inversion_margin, inversion_time : at the recorded time of the first maximum of D.
 
         NaN where D does not turn (rise and fall have no border then), and for diverged replicas.
 
@@ -170,14 +170,14 @@ def _look_at_inputs() -> Look:
 
 def _attribute(record: Record, y: np.ndarray, times: np.ndarray, *, driven: bool) -> Record:
     """Contributions of every training input, from what was seen of one replica along its trajectory."""
-    from proplim.dynamics._inversion import find_inversion
+    from proplim.dynamics._inversion import find_turn
 
     weights = class_weights(y)
     difference = weights[1] - weights[0]
     features, distance = record["features"], record["distance"]
     margin = np.sign(y) * record["output"]
-    turned = np.isfinite(find_inversion(times, distance, record["mse"][:, 0])[0])
-    top = int(np.argmax(distance)) if turned else 0
+    turn = find_turn(distance)
+    top, end = turn or (0, 0)
 
     centroids = difference @ features
     step = (features[1:] - features[:-1]) * difference[:, None]
@@ -188,10 +188,10 @@ def _attribute(record: Record, y: np.ndarray, times: np.ndarray, *, driven: bool
     none = np.full(len(y), np.nan)
     return {
         "margin": margin,
-        "motion_rise": motion[:top].sum(0) if turned else none,
-        "motion_fall": motion[top:].sum(0) if turned else none,
-        "drive_rise": drive[:top].sum(0) if turned else none,
-        "drive_fall": drive[top:].sum(0) if turned else none,
-        "inversion_margin": margin[top] if turned else none,
-        "inversion_time": np.asarray(times[top] if turned else np.nan),
+        "motion_rise": motion[:top].sum(0) if turn else none,
+        "motion_fall": motion[top:end].sum(0) if turn else none,
+        "drive_rise": drive[:top].sum(0) if turn else none,
+        "drive_fall": drive[top:end].sum(0) if turn else none,
+        "inversion_margin": margin[top] if turn else none,
+        "inversion_time": np.asarray(times[top] if turn else np.nan),
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from proplim.errors import InvalidInput
+from proplim.figures._dynamics import bridge, inversion_summary
 from proplim.figures._heatmap import heat_map
 from proplim.figures._parity import parity
 from proplim.figures._slices import Cubes
@@ -39,6 +40,8 @@ FIGURES: dict[str, Callable[[Cubes, Style], Drawings]] = {
     "heat_map": heat_map,
     "parity": parity,
     "training": training,
+    "bridge": bridge,
+    "inversion": inversion_summary,
 }
 """Every figure by name: a function of (cubes, style) that yields pairs (what names the file, figure)."""
 
@@ -46,6 +49,8 @@ NEEDS = {
     "heat_map": ("theory",),
     "parity": ("theory", "sampling"),
     "training": ("dynamics",),
+    "bridge": ("dynamics",),
+    "inversion": ("theory", "dynamics"),
 }
 """Cubes without which a figure cannot be drawn; by default theory or sampling, either will do."""
 

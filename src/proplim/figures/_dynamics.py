@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from proplim.dynamics import find_turn
 from proplim.figures._panels import (
     MAX_COLUMNS,
     finish,
@@ -55,7 +58,7 @@ _CURVE_COLORS = OPTIMIZER_COLORS[3:] + OPTIMIZER_COLORS[:3]
 def bridge(cubes: Cubes, style: Style) -> Drawings:
     """D against the training error: temperature runs along equilibrium, time along training; a file a width.
 
-    Both curves start near the prior on the right and go left as the training error decreases.
+    Both curves leave the prior on the left and go right as the training error decreases.
     """
     if "dynamics" not in cubes or not {"theory", "sampling"} & set(cubes):
         return
@@ -99,7 +102,9 @@ def _draw_equilibrium(ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset 
         ax.plot(
             error.y, distance.y, color=look.color, linestyle=look.linestyle, label=f"{look.title}, over $T$"
         )
-        _mark_top(ax, error.y, distance.y, look.color)
+        top = int(np.argmax(distance.y))
+        if 0 < top < len(distance.y) - 1 and name != "infinite_width":
+            _mark(ax, error.y[top], distance.y[top], look.color)
         errors.append(error.y)
         if name == "proportional":
             _write_decades(ax, distance.x, error.y, distance.y, look.color, "T")
@@ -137,18 +142,17 @@ def _draw_training(ax: Axes, dynamics: xr.Dataset | None) -> list[np.ndarray]:
         if len(distance.x) != len(error.x) or not len(error.x):
             continue
         ax.plot(error.y, distance.y, color=color, linewidth=1.8, label=f"{name.replace('_', ' ')}, over $t$")
-        _mark_top(ax, error.y, distance.y, color)
+        turn = find_turn(distance.y)
+        if turn is not None:
+            _mark(ax, error.y[turn[0]], distance.y[turn[0]], color)
         if k == 0:
             _write_decades(ax, distance.x, error.y, distance.y, color, "t")
         errors.append(error.y)
     return errors
 
 
-def _mark_top(ax: Axes, x: np.ndarray, y: np.ndarray, color: str) -> None:
-    """A triangle at a maximum that is not at an end of the curve."""
-    top = int(np.argmax(y))
-    if 0 < top < len(y) - 1 and y[top] > 1.001 * max(y[0], y[-1]):
-        ax.plot([x[top]], [y[top]], marker="v", color=color, markersize=5, linestyle="", label="largest $D$")
+def _mark(ax: Axes, x: float, y: float, color: str) -> None:
+    ax.plot([x], [y], marker="v", color=color, markersize=5, linestyle="", label="maximum of $D$")
 
 
 def _write_decades(
@@ -158,6 +162,8 @@ def _write_decades(
     low, high = np.log10(parameter.min()), np.log10(parameter.max())
     for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1, 2):
         spot = (float(np.interp(k, np.log10(parameter), x)), float(np.interp(k, np.log10(parameter), y)))
+        if spot[0] > 0.6 * x.max():
+            continue  # the curves leave the prior together; labels would lie on each other
         ax.plot([spot[0]], [spot[1]], marker=".", color=color, markersize=5)
         ax.annotate(
             f"${letter}=10^{{{k}}}$",
@@ -289,27 +295,49 @@ def _summary_page(
     right.plot([], [], color="0.3", marker="o", mfc="white", linestyle="--", label="equilibrium at $T^*$")
     right.plot([], [], color="0.3", marker="o", linestyle="", label=f"{first.replace('_', ' ')} at $t^*$")
     left.set_ylabel("$T^*$")
-    right.set_ylabel("training error at the largest $D$")
+    right.set_ylabel("training error at the maximum of $D$")
     for ax in (left, right):
         ax.set_yscale("log")
-    log_axis(left, [table["alpha"].to_numpy()])
+    _alpha_axis(left, np.unique(table["alpha"].to_numpy()))
     label_bottom(axes, r"$\alpha=P/N$")
     of = table[table["optimizer"] == first]
     share = f"D turns in {int(of['turning'].sum())} of {int(of['replicas'].sum())} trained networks"
     title = approximation_look(approximation).title
-    return finish(figure, axes, parameters_text(cubes, point, f"theory: {title}", share, "training inputs"))
+    return finish(
+        figure,
+        axes,
+        parameters_text(cubes, point, f"theory: {title}", share, "training inputs"),
+        legend_columns=3,
+    )
 
 
-def straggler_figure(
+def _alpha_axis(ax: Axes, alphas: np.ndarray) -> None:
+    """Logarithmic axis labelled with the values of alpha themselves, as far as they have room."""
+    from matplotlib.ticker import NullLocator
+
+    log_axis(ax, [alphas])
+    ax.margins(x=0.08)
+    ax.autoscale(axis="x")
+    shown: list[float] = []
+    for alpha in alphas.tolist():
+        if not shown or alpha > shown[-1] * (alphas[-1] / alphas[0]) ** 0.12:
+            shown.append(alpha)
+    ax.set_xticks(shown, [f"{alpha:.3g}" for alpha in shown])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def draw_stragglers(
     table: xr.Dataset,
     inputs: np.ndarray,
+    path: str | os.PathLike[str],
     *,
     optimizer: str | None = None,
     count: int = 8,
     image_shape: tuple[int, ...] | None = None,
+    formats: Sequence[str] = ("png", "pdf"),
     style: Style | None = None,
-) -> Figure:
-    """Which training inputs drive the fall of D: their drive against their margin, and the largest as images.
+) -> list[Path]:
+    """Draw which training inputs drive the fall of D: drive against margin, and the largest as images.
 
     Parameters
     ----------
@@ -317,6 +345,8 @@ def straggler_figure(
         From :func:`proplim.dynamics.stragglers`.
     inputs : (P, N0) array
         The training inputs.
+    path : path
+        Of the files, without suffix.
     optimizer : str, optional
         One of the table; the first by default.
     count : int
@@ -324,14 +354,23 @@ def straggler_figure(
     image_shape : tuple of int, optional
         Shape of an input as an image, (rows, columns) or (channels, rows, columns); square images are
         recognised. Inputs that are no images are drawn as bars.
+    formats : sequence of str
     style : Style, optional
+
+    Returns
+    -------
+    list of Path
+        Files written.
     """
+    from proplim.figures._draw import _save
+
     look = style or Style()
     with applied(look):
-        return _draw_stragglers(table, np.asarray(inputs), optimizer, count, image_shape, look)
+        figure = _straggler_figure(table, np.asarray(inputs), optimizer, count, image_shape, look)
+        return [_save(figure, Path(path).with_name(f"{Path(path).name}.{form}"), form) for form in formats]
 
 
-def _draw_stragglers(
+def _straggler_figure(
     table: xr.Dataset,
     inputs: np.ndarray,
     optimizer: str | None,
@@ -370,12 +409,12 @@ def _draw_stragglers(
     axes[0].legend()
     order = np.argsort(fall) if turned.any() else np.arange(0)
     if turned.any():
-        ranked = np.sort(fall[np.isfinite(fall)])
+        ranked = fall[np.argsort(margin)]
         axes[1].plot(np.arange(1, len(ranked) + 1), np.cumsum(ranked), color=OPTIMIZER_COLORS[2])
-        axes[1].axhline(ranked.sum(), color="0.4", linestyle="--", linewidth=0.8, label="whole change of $D$")
+        axes[1].axhline(ranked.sum(), color="0.4", linestyle="--", linewidth=0.8, label="change of $D$")
         axes[1].legend()
-    axes[1].set_xlabel("inputs, most influential first")
-    axes[1].set_ylabel(r"summed $\Delta D$")
+    axes[1].set_xlabel("inputs, smallest margin first")
+    axes[1].set_ylabel(f"summed {symbol}")
     shape = image_shape or _square(inputs.shape[1])
     panels = bottom.subplots(1, count, squeeze=False)[0]
     for ax, index in zip(panels, [*order[:count], *[None] * count], strict=False):
