@@ -17,6 +17,8 @@ Array = Any  # a NumPy or a JAX array: an activation is evaluated on both
 class Activation:
     """A hidden-unit nonlinearity sigma together with the Gaussian averages known in closed form.
 
+    Where a closed form is None, :mod:`proplim.kernels` integrates numerically.
+
     Parameters
     ----------
     name : str
@@ -35,8 +37,6 @@ class Activation:
         ``mean_derivative(c11)`` = E[sigma'(h)].
     kinks : tuple of float
         Where sigma or sigma' jumps; numerical integrals are cut there.
-
-    Where a closed form is None, :mod:`proplim.kernels` integrates numerically.
     """
 
     name: str

@@ -35,6 +35,7 @@ _SECTIONS = (
     ("`sampling`", "SamplingSection"),
     ("`dynamics`", "DynamicsSection"),
     ("`figures`", "FiguresSection"),
+    ("`jobs`", "JobsSection"),
 )
 
 
@@ -51,7 +52,7 @@ def reference_page() -> str:
         required = section.get("required", [])
         for key, field in section["properties"].items():
             default = "required" if key in required else _default(field)
-            meaning = field.get("description", "").replace("|", "\\|").replace("\n", " ")
+            meaning = field.get("description", "").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
             parts.append(f"| `{key}` | {default} | {_allowed(field, schema)} | {meaning} |")
         parts.append("")
     return "\n".join(parts)

@@ -34,7 +34,8 @@ def reference_page() -> str:
         parts.append(f"## {stage}.nc\n\n| variable | dims beside the grid | meaning | units |\n|---|---|---|---|")
         for variable in variables_of(stage):
             dims = ", ".join(variable.dims) + "".join(f" (no {d})" for d in variable.without)
-            symbol = f", ${variable.symbol}$" if variable.name != "converged" else ""
+            latex = variable.symbol.replace("|", r"\vert ")  # a bar would end the cell
+            symbol = f", ${latex}$" if variable.name != "converged" else ""
             parts.append(f"| `{variable.name}` | {dims.strip()} | {variable.long_name}{symbol} | {variable.units} |")
         parts.append("")
     return "\n".join(parts)

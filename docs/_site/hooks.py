@@ -1,0 +1,31 @@
+"""What the documentation site needs beside its plugins: formulas as MathML, cross-references of docstrings.
+
+Formulas are written as $...$ and $$...$$ and become MathML when the site is built, which every current browser
+draws by itself: no script, no font and no network are needed to read them.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from latex2mathml.converter import convert
+
+_FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
+_ROLE = re.compile(r":(?:class|func|mod|data|meth|attr):(?=<(?:code|a|span|autoref))|:(?:class|func|mod|data):`~?")
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Replace formulas by MathML and drop the role names in front of names in docstrings."""
+    content = _FORMULA.sub(_mathml, content)
+    return _ROLE.sub("", content)
+
+
+def _mathml(match: re.Match[str]) -> str:
+    block = match[1] == "div"
+    latex = html.unescape(match[2]).strip()
+    latex = latex.removeprefix("\\[" if block else "\\(").removesuffix("\\]" if block else "\\)").strip()
+    latex = latex.replace(r"\tfrac", r"\frac")
+    formula = convert(latex, display="block" if block else "inline")
+    return f'<div class="formula">{formula}</div>' if block else formula
