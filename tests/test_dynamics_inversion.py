@@ -1,0 +1,186 @@
+"""The inversion of D(t), the inputs that cause it, and the figures that set it beside equilibrium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from _cubes import all_cubes
+from conftest import gaussian_dataset
+from proplim.datasets import Dataset
+from proplim.dynamics import DynamicsSettings, find_inversion, find_turn, stragglers, train
+from proplim.figures import draw_figures, draw_stragglers, inversion_table
+
+TIMES = np.geomspace(1e-3, 100, 41)
+
+
+@pytest.mark.parametrize("center", [0.02, 0.7, 31.0])
+def test_the_maximum_is_found_between_recorded_times(center: float) -> None:
+    """A bump in ln t on a rising floor that is flat at its top: time within 0.5 %, height within 1e-4."""
+    distance = 0.1 + 0.05 * np.exp(-0.5 * (np.log(TIMES / center) / 0.9) ** 2)
+    mse = 1.0 / (1.0 + TIMES) ** 2
+    time, error, height = find_inversion(TIMES, distance, mse)
+    assert time == pytest.approx(center, rel=5e-3)
+    assert height == pytest.approx(0.15, rel=1e-4)
+    assert error == pytest.approx(1.0 / (1.0 + center) ** 2, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    "distance",
+    [
+        0.1 + 0.01 * np.log1p(TIMES),
+        0.1 - 0.001 * np.log1p(TIMES),
+        0.1 + 0.0 * TIMES,
+        0.1 * (1 + 0.1 * TIMES / (1 + TIMES)) - 0.0004 * (TIMES > 50),
+        np.where(TIMES > 1, np.nan, 0.1),
+    ],
+    ids=["rising", "falling", "flat", "falling by less than a per cent", "diverged"],
+)
+def test_no_inversion_is_nan(distance: np.ndarray) -> None:
+    assert find_turn(distance) is None
+    assert np.isnan(find_inversion(TIMES, distance, 1 / TIMES)).all()
+
+
+def test_the_first_maximum_counts_even_if_d_rises_above_it_later() -> None:
+    distance = np.array([1.0, 1.5, 2.0, 1.6, 1.4, 1.8, 2.5, 3.0, 2.0])
+    assert find_turn(distance) == (2, 4)
+    assert find_turn(distance[::-1].copy()) == (1, 8)
+    # A dip that is too small to count does not end the rise.
+    assert find_turn(np.array([1.0, 2.0, 1.995, 3.0, 2.0, 2.5])) == (3, 4)
+
+
+def digits_with_flipped_labels(n_train: int = 120) -> Dataset:
+    """Digits 3 against 8 with some labels of the training set flipped: inputs that are learned last."""
+    from sklearn.datasets import load_digits
+
+    images, targets = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(targets == c))[: n_train // 2] for c in (3, 8)])
+    x, y = images[chosen], np.where(targets[chosen] == 3, -1.0, 1.0)
+    y[rng.random(n_train) < 0.08] *= -1
+    x = (x - x.mean()) / x.std()
+    return Dataset(x, y, x[:0], y[:0])
+
+
+@pytest.fixture(scope="module")
+def turning() -> tuple[Dataset, xr.Dataset, xr.Dataset]:
+    """One network in which D turns: its cube and the attribution to its inputs."""
+    data = digits_with_flipped_labels()
+    settings = DynamicsSettings(replicas=1, t_max=30.0, n_times=41)
+    cube = train(data, "erf", width=20, settings=settings)
+    return data, cube, stragglers(data, "erf", width=20, settings=settings)
+
+
+def test_d_rises_and_falls_while_the_training_error_goes_on_falling(turning: tuple) -> None:
+    """The behaviour reported in arXiv:2303.05161, on digits with a few labels flipped."""
+    _, cube, _ = turning
+    run = cube.isel(optimizer=0, replica=0).sel(split="train")
+    distance, error = run.centroid_distance_sq.values, run.mse.values
+    top, end = find_turn(distance)
+    assert distance[top] > 1.3 * distance[0]
+    assert distance[end] < 0.95 * distance[top]
+    assert (np.diff(error) < 0).all()
+    assert TIMES[0] < float(run.inversion_time) < 30.0
+    assert error[top + 1] < float(run.inversion_mse) < error[top - 1]
+    assert float(run.inversion_height) == pytest.approx(distance[top], rel=1e-2)
+
+
+def test_contributions_of_the_inputs_add_up(turning: tuple) -> None:
+    """Own motion without error; the drive within what the trapezoidal rule on 41 times leaves, 5 %."""
+    _, cube, table = turning
+    distance = cube.centroid_distance_sq.isel(optimizer=0, replica=0).sel(split="train").values
+    top, end = find_turn(distance)
+    run = table.isel(optimizer=0, replica=0)
+    rise, fall = distance[top] - distance[0], distance[end] - distance[top]
+    assert float(run.motion_rise.sum()) == pytest.approx(rise, rel=1e-9)
+    assert float(run.motion_fall.sum()) == pytest.approx(fall, rel=1e-9)
+    assert float(run.drive_rise.sum()) == pytest.approx(rise, rel=0.05)
+    assert float(run.drive_fall.sum()) == pytest.approx(fall, rel=0.05)
+    assert float(run.inversion_time) == cube.time.values[top]
+
+
+def test_the_inputs_that_drive_the_fall_are_those_not_yet_learned(turning: tuple) -> None:
+    data, cube, table = turning
+    run = table.isel(optimizer=0, replica=0)
+    strongest = np.argsort(run.drive_fall.values)[:5]
+    assert (run.inversion_margin.values[strongest] < 0).all()
+    assert (run.inversion_margin.values < 0).sum() < data.n_train / 5
+    margin = run.margin.isel(time=-1).values
+    error = cube.mse.isel(optimizer=0, replica=0, time=-1).sel(split="train")
+    assert np.mean((1 - margin) ** 2) == pytest.approx(float(error), rel=1e-9)
+    np.testing.assert_array_equal(table.label, np.sign(data.y_train))
+
+
+def test_no_turn_no_contributions() -> None:
+    settings = DynamicsSettings(replicas=1, t_max=0.01, n_times=4)
+    table = stragglers(gaussian_dataset(8, 4), "erf", width=5, settings=settings)
+    for name in (
+        "motion_rise",
+        "motion_fall",
+        "drive_rise",
+        "drive_fall",
+        "inversion_margin",
+        "inversion_time",
+    ):
+        assert np.isnan(table[name]).all(), name
+    assert np.isfinite(table.margin).all()
+
+
+def test_the_straggler_figure_is_written(turning: tuple, tmp_path: Path) -> None:
+    data, _, table = turning
+    paths = draw_stragglers(table, data.x_train, tmp_path / "stragglers", formats=("png", "pdf"))
+    assert [p.name for p in paths] == ["stragglers.png", "stragglers.pdf"]
+    assert all(p.stat().st_size > 10_000 for p in paths)
+    again = draw_stragglers(table, data.x_train, tmp_path / "again", formats=("pdf",))[0]
+    assert again.read_bytes() == paths[1].read_bytes()
+
+
+def test_bridge_and_summary_are_drawn_from_cubes(tmp_path: Path) -> None:
+    cubes = all_cubes(dataset=["a", "b"], width=[60], n_train=[60, 120])
+    paths = draw_figures(cubes, tmp_path, names=["bridge", "inversion"], formats=["pdf"])
+    names = {"bridge__a__erf__N-60.pdf", "bridge__b__erf__N-60.pdf", "inversion__erf.pdf"}
+    assert {p.name for p in paths} == names
+    assert not draw_figures({"theory": cubes["theory"]}, tmp_path, names=["bridge", "inversion"])
+
+
+def test_bridge_runs_over_temperature_and_time() -> None:
+    """Axes: error on x, D on y; a curve for each theory and the optimizer, sampled points with error bars."""
+    from proplim.figures import Style
+    from proplim.figures._dynamics import bridge
+
+    cubes = all_cubes(n_train=[60], width=[60])
+    ((point, figure),) = bridge(cubes, Style())
+    (axes,) = figure.axes
+    assert point["width"] == 60
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    theory = cubes["theory"].sel(approximation="proportional", split="train").squeeze(drop=True)
+    line = lines["proportional, over $T$"]
+    np.testing.assert_allclose(line.get_xdata(), theory.mse)
+    np.testing.assert_allclose(line.get_ydata(), theory.centroid_distance_sq)
+    dynamics = cubes["dynamics"].sel(split="train").isel(optimizer=0).mean("replica").squeeze(drop=True)
+    np.testing.assert_allclose(lines["gradient descent, over $t$"].get_xdata(), dynamics.mse)
+    assert axes.xaxis_inverted()
+
+
+def test_the_table_sets_t_star_beside_the_inversion() -> None:
+    """One turning replica of three at one point; the theory's error interpolated in ln T at its T*."""
+    cubes = all_cubes(n_train=[60], width=[60])
+    dynamics = cubes["dynamics"].copy(deep=True)
+    for name, value in (("inversion_mse", 0.2), ("inversion_time", 3.0), ("inversion_height", 0.5)):
+        dynamics[name][...] = np.nan
+        dynamics[name][{"replica": 1}] = value
+    dynamics["converged"][{"replica": 3}] = 0.0
+    theory = cubes["theory"].copy(deep=True)
+    theory["peak_temperature"][...] = float(theory.temperature[7] * theory.temperature[8]) ** 0.5
+    table = inversion_table({"theory": theory, "dynamics": dynamics})
+    (row,) = table.to_dict("records")
+    error = theory.mse.sel(approximation="proportional", split="train").squeeze(drop=True).values
+    assert row["T_star_mse"] == pytest.approx(0.5 * (error[7] + error[8]), rel=1e-9)
+    assert (row["replicas"], row["turning"], row["alpha"]) == (3, 1, 1.0)
+    assert (row["inversion_mse"], row["inversion_time"]) == (0.2, 3.0)
+    assert np.isnan(row["inversion_mse_sd"])
+    first = dynamics.centroid_distance_sq.sel(split="train").isel(time=0, replica=1).item()
+    assert row["inversion_height"] == pytest.approx(0.5 / first)
