@@ -21,7 +21,7 @@ from scipy.special import gammaln
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
 from proplim.theory._effective_action import effective_action, solve_order_parameter
 from proplim.theory._energies import energies
-from proplim.theory._observables import Forms, build_forms, predictor_and_weights
+from proplim.theory._observables import Forms, forms_of, predictor_and_weights
 from proplim.theory._peaks import LADDER, peak_heights
 from proplim.theory._spectrum import Spectrum
 
@@ -75,7 +75,7 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     """
     if spectrum.activation.name != "linear":
         return {"converged": np.zeros(points.size)}
-    forms = build_forms(spectrum)
+    forms = forms_of(spectrum)
     solution = solve_order_parameter(spectrum, points)
     low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
     high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
@@ -297,7 +297,7 @@ def find_exact_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray)
     The derivative of D is not at hand here: the highest rung of the ladder and its neighbours bracket the
     maximum, and a bracketing minimiser of -D finds it, to about the square root of the rounding error.
     """
-    forms = build_forms(spectrum)
+    forms = forms_of(spectrum)
     prior = np.array([np.nan if f is None else f.prior_centroid for f in (forms.train, forms.test)])
     scale = np.trace(spectrum.kernel) / spectrum.n_train
     n, rungs = len(width), LADDER.size

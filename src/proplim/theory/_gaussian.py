@@ -7,7 +7,7 @@ import numpy as np
 from proplim.theory._blocks import Points
 from proplim.theory._effective_action import effective_action, solve_order_parameter
 from proplim.theory._energies import energies
-from proplim.theory._observables import build_forms, predictor_and_weights
+from proplim.theory._observables import forms_of, predictor_and_weights
 from proplim.theory._spectrum import Spectrum
 
 
@@ -20,7 +20,7 @@ def solve_infinite_width(spectrum: Spectrum, points: Points) -> dict[str, np.nda
     pairs, index = np.unique(pairs, axis=0, return_inverse=True)
     one = np.ones(len(pairs))
     distinct = Points(np.ascontiguousarray(pairs[:, 0]), one, np.ascontiguousarray(pairs[:, 1]))
-    values = predictor_and_weights(spectrum, build_forms(spectrum), distinct, one, feature_learning=False)
+    values = predictor_and_weights(spectrum, forms_of(spectrum), distinct, one, feature_learning=False)
     result = {name: value[index.ravel()] for name, value in values.items()}
     one = np.ones(points.size)
     result["order_parameter"] = one
@@ -34,7 +34,7 @@ def solve_proportional(spectrum: Spectrum, points: Points) -> dict[str, np.ndarr
     """The global minimum of the effective action and the observables there."""
     solution = solve_order_parameter(spectrum, points)
     q = solution.order_parameter
-    result = predictor_and_weights(spectrum, build_forms(spectrum), points, q, feature_learning=True)
+    result = predictor_and_weights(spectrum, forms_of(spectrum), points, q, feature_learning=True)
     result |= energies(spectrum, points, q, solution.curvature)
     result["order_parameter"] = q
     result["free_energy"] = 0.5 * solution.action

@@ -11,6 +11,7 @@ without cancellation as T -> 0 or T -> infinity.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -82,8 +83,17 @@ class Forms:
     trace: np.ndarray
 
 
-def build_forms(spectrum: Spectrum) -> Forms:
-    """Prepare the matrices; O(P^3) once for the whole grid."""
+_FORMS: weakref.WeakKeyDictionary[Spectrum, Forms] = weakref.WeakKeyDictionary()
+
+
+def forms_of(spectrum: Spectrum) -> Forms:
+    """The matrices of a spectrum, prepared once: O(P^3)."""
+    if spectrum not in _FORMS:
+        _FORMS[spectrum] = _build_forms(spectrum)
+    return _FORMS[spectrum]
+
+
+def _build_forms(spectrum: Spectrum) -> Forms:
     weights = spectrum.class_weights_train
     train = _input_forms(
         spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues),

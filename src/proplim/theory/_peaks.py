@@ -14,11 +14,13 @@ from scipy.optimize import elementwise as solvers
 
 from proplim.theory._blocks import Points, elementwise, in_blocks
 from proplim.theory._effective_action import solve_order_parameter
-from proplim.theory._observables import InputForms, build_forms
+from proplim.theory._observables import InputForms, forms_of
 from proplim.theory._spectrum import Spectrum
 
 LADDER = np.logspace(-8, 6, 14 * 6 + 1)
 """Temperatures searched, in units of tr K / (P lambda1)."""
+CURVES = 256
+"""Curves D(T) followed at once."""
 SIGNIFICANT = 1e-11
 """A derivative counts when it exceeds this fraction of the sum of the magnitudes of its terms."""
 
@@ -108,7 +110,15 @@ def find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> di
         `peak_temperature`, `peak_height_over_prior`, `peak_height_over_low_temperature` with dims (n, split).
         NaN where D is largest at an end of the ladder, and without test inputs.
     """
-    all_forms = build_forms(spectrum)
+    parts = [
+        _find_peaks(spectrum, width[start : start + CURVES], lambda1[start : start + CURVES])
+        for start in range(0, len(width), CURVES)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
+    all_forms = forms_of(spectrum)
     forms = [all_forms.train, all_forms.test]
     prior = np.array([np.nan if f is None else f.prior_centroid for f in forms])
     n, rungs = len(width), LADDER.size

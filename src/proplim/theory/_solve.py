@@ -32,6 +32,8 @@ from proplim.theory._spectrum import Spectrum, build_spectrum
 
 Solver = Callable[[Spectrum, Points], dict[str, np.ndarray]]
 GRID = ("width", "temperature", "lambda1")
+CHUNK = 1 << 15
+"""Points given to a solver at once."""
 
 
 def solve_grid(
@@ -62,9 +64,9 @@ def solve_grid(
     Returns
     -------
     xr.Dataset
-        Dims (approximation, width, temperature, lambda1[, split][, label]), float64, all theory variables of
-        :mod:`proplim.cube.variables`; the peaks of :func:`solve_peaks` have no temperature. NaN with
-        converged = 0 where a point fails.
+        Dims (approximation, width, temperature, lambda1; split and label where they apply), float64, all
+        theory variables of :mod:`proplim.cube.variables`; the peaks of :func:`solve_peaks` have no
+        temperature. NaN with converged = 0 where a point fails.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def solve_grid(
     points = Points(flat["temperature"], flat["width"], flat["lambda1"])
     with threadpool_limits(limits=1, user_api="blas"):
         spectrum = build_spectrum(dataset, activation, float(lambda0))
-        results = [solver(spectrum, points) for solver in solvers]
+        results = [_in_chunks(solver, spectrum, points) for solver in solvers]
         peaks = [_peaks(name, spectrum, axes["width"], axes["lambda1"]) for name in approximations]
     shape = mesh[0].shape
     data: dict[str, tuple] = {
@@ -101,6 +103,22 @@ def solve_grid(
         "lambda1": axes["lambda1"], "split": list(SPLITS), "label": list(LABELS),
     }  # fmt: skip
     return xr.Dataset(data, coords=coords)
+
+
+def _in_chunks(solver: Solver, spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
+    """Solve CHUNK points at a time, so that what a solver needs in between does not grow with the grid."""
+    result: dict[str, np.ndarray] = {}
+    for start in range(0, points.size, CHUNK):
+        part = solver(spectrum, Points(*(a[start : start + CHUNK] for a in points)))
+        converged = np.asarray(part["converged"]) > 0
+        for variable in variables_of("theory"):
+            if variable.name in part:
+                value = np.asarray(part[variable.name], dtype=float)
+                if variable.name not in result:
+                    result[variable.name] = np.full((points.size, *value.shape[1:]), np.nan)
+                kept = converged if variable.name != "converged" else np.ones_like(converged)
+                result[variable.name][start : start + CHUNK][kept] = value[kept]
+    return result
 
 
 def solve_peaks(
@@ -193,16 +211,12 @@ def _solver(name: str, activation: Activation) -> Solver:
 
 
 def _stack(variable: Variable, results: list[dict[str, np.ndarray]], shape: tuple[int, ...]) -> tuple:
-    """One variable of all approximations on the grid, NaN where a point has not converged."""
+    """One variable of all approximations on the grid; it leaves `results`, so that nothing is held twice."""
     extra = tuple(2 for _ in variable.dims)
     stacked = np.full((len(results), *shape, *extra), np.nan)
     for i, result in enumerate(results):
         if variable.name in result:
-            value = np.asarray(result[variable.name], dtype=float).reshape(*shape, *extra)
-            if variable.name != "converged":
-                converged = np.reshape(result["converged"], shape + (1,) * len(extra)) > 0
-                value = np.where(converged, value, np.nan)
-            stacked[i] = value
+            stacked[i] = result.pop(variable.name).reshape(*shape, *extra)
     attrs = {"long_name": variable.long_name, "units": variable.units}
     return ("approximation", *GRID, *variable.dims), stacked, attrs
 
