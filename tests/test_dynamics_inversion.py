@@ -11,7 +11,14 @@ import xarray as xr
 from _cubes import all_cubes
 from conftest import gaussian_dataset
 from proplim.datasets import Dataset
-from proplim.dynamics import DynamicsSettings, find_inversion, find_turn, stragglers, train
+from proplim.dynamics import (
+    DynamicsSettings,
+    find_inversion,
+    find_turn,
+    stragglers,
+    train,
+    train_with_stragglers,
+)
 from proplim.figures import draw_figures, draw_stragglers, inversion_table
 
 TIMES = np.geomspace(1e-3, 100, 41)
@@ -70,8 +77,7 @@ def turning() -> tuple[Dataset, xr.Dataset, xr.Dataset]:
     """One network in which D turns: its cube and the attribution to its inputs."""
     data = digits_with_flipped_labels()
     settings = DynamicsSettings(replicas=1, t_max=30.0, n_times=41)
-    cube = train(data, "erf", width=20, settings=settings)
-    return data, cube, stragglers(data, "erf", width=20, settings=settings)
+    return data, *train_with_stragglers(data, "erf", width=20, settings=settings)
 
 
 def test_d_rises_and_falls_while_the_training_error_goes_on_falling(turning: tuple) -> None:
@@ -114,9 +120,12 @@ def test_the_inputs_that_drive_the_fall_are_those_not_yet_learned(turning: tuple
     np.testing.assert_array_equal(table.label, np.sign(data.y_train))
 
 
-def test_no_turn_no_contributions() -> None:
+def test_without_a_turn_there_are_margins_only_and_the_cube_is_the_same() -> None:
     settings = DynamicsSettings(replicas=1, t_max=0.01, n_times=4)
-    table = stragglers(gaussian_dataset(8, 4), "erf", width=5, settings=settings)
+    data = gaussian_dataset(8, 4)
+    cube, table = train_with_stragglers(data, "erf", width=5, settings=settings)
+    xr.testing.assert_identical(cube, train(data, "erf", width=5, settings=settings))
+    xr.testing.assert_identical(table, stragglers(data, "erf", width=5, settings=settings))
     for name in (
         "motion_rise",
         "motion_fall",

@@ -46,6 +46,32 @@ def observe(
     }
 
 
+@partial(jax.jit, static_argnames="activation")
+def observe_inputs(
+    problem: Problem, start: Start, parameters: Parameters, activation: Activation
+) -> dict[str, Array]:
+    """What single training inputs do to D (docs/dynamics.md, section 5).
+
+    Returns
+    -------
+    dict
+        ``input_features`` (P, N), sigma(h); ``input_drive`` (P,), the part of dD/dt under gradient flow that
+        comes from the gradient of an input's own loss: with s the sign of a class over its size, Delta the
+        difference of the centroids and e the residual,
+
+            (2 / N^(3/2)) e(x) sum_i v_i sigma'(h_i(x)) Delta_i sum_x' C(x, x') s(x') sigma'(h_i(x')).
+    """
+    hidden, readout = parameters
+    h = start.h_train + problem.train.forward @ hidden
+    features, slopes = activation.jax_function(h), activation.jax_derivative(h)
+    width = readout.shape[0]
+    residual = problem.train.y - features @ readout / jnp.sqrt(width)
+    difference = problem.train.class_weights[1] - problem.train.class_weights[0]
+    carried = problem.gram @ (difference[:, None] * slopes)
+    force = (slopes * carried) @ (readout * (difference @ features))
+    return {"input_features": features, "input_drive": 2.0 * width**-1.5 * residual * force}
+
+
 def _observe_split(
     split: Split, h_start: Array, parameters: Parameters, activation: Activation
 ) -> tuple[dict[str, Array], Array]:

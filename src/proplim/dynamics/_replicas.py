@@ -39,6 +39,7 @@ def run_replicas(
     settings: DynamicsSettings,
     signal: np.ndarray,
     look: Look,
+    reduce: Callable[[str, Record], Record] | None = None,
 ) -> Iterator[list[Record]]:
     """Yield, optimizer by optimizer, the records of its replicas.
 
@@ -48,6 +49,8 @@ def run_replicas(
         Direction u.
     look : callable
         What is recorded.
+    reduce : callable, optional
+        Makes of a replica's record, given the optimizer's name, what is kept of it.
 
     Notes
     -----
@@ -77,7 +80,8 @@ def run_replicas(
                 seed=derive_seed("dynamics", {**point, "replica": replica}),
             )
             noise = derive_seed("dynamics-noise", {**point, "replica": replica, "optimizer": name})
-            records.append(_run_replica(optimizer, frame.problem, start, settings.times, noise, look))
+            record = _run_replica(optimizer, frame.problem, start, settings.times, noise, look)
+            records.append(reduce(name, record) if reduce else record)
         yield records
 
 

@@ -6,22 +6,21 @@ attributed to the few that are still misfit then (arXiv:2303.05161).
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
-from proplim._jax import configure_jax
-from proplim.activations import Activation, get_activation
+from proplim.activations import Activation
 from proplim.datasets import Dataset
+from proplim.dynamics._inversion import find_turn
 from proplim.dynamics._settings import DynamicsSettings
-from proplim.dynamics._train import check_network
+from proplim.dynamics._train import cube_of, run_point
 from proplim.geometry import class_weights
 
 if TYPE_CHECKING:
-    from proplim.dynamics._replicas import Look, Record
+    from proplim.dynamics._network import Parameters, Problem, Start
+    from proplim.dynamics._replicas import Record
 
 _DIMS = {
     "margin": ("time", "train_index"),
@@ -54,7 +53,8 @@ def stragglers(
 ) -> xr.Dataset:
     """Attribute rise and fall of D(t) on the training inputs to single training inputs.
 
-    The same replicas as in :func:`proplim.dynamics.train` are trained again, to the bit.
+    For the same replicas as :func:`proplim.dynamics.train`; :func:`train_with_stragglers` trains once for
+    both.
 
     Parameters
     ----------
@@ -71,10 +71,10 @@ def stragglers(
             in it, sum over the recorded intervals before the maximum (between it and the end of the fall) of
             (s/P_s) [sigma(h(x))]_now-then . (Delta_now + Delta_then) / N. Adds up over inputs to the rise
             (fall) of D without error. Negative values lower D.
-        drive_rise, drive_fall : integral over the same times of the part of dD/dt that comes
-            from the gradient of this input's own loss, under gradient flow (trapezoidal rule over the
-            recorded times; adds up to the rise and fall within that rule's error, and for gradient
-            optimizers only; NaN for others).
+        drive_rise, drive_fall : integral over the same times of the part of dD/dt that comes from the
+            gradient of this input's own loss, under gradient flow (trapezoidal rule over the recorded times;
+            adds up to the rise and fall within that rule's error, and for gradient_descent and gradient_flow
+            only; NaN for other optimizers).
         inversion_margin, inversion_time : at the recorded time of the first maximum of D.
 
         NaN where D does not turn (rise and fall have no border then), and for diverged replicas.
@@ -88,34 +88,47 @@ def stragglers(
     -----
     docs/dynamics.md, section 5.
     """
-    activation, settings = get_activation(activation), settings or DynamicsSettings()
-    check_network(width, lambda0, lambda1)
-    configure_jax()
-    from proplim.dynamics._replicas import run_replicas
+    return train_with_stragglers(
+        dataset, activation, width=width, lambda0=lambda0, lambda1=lambda1, settings=settings
+    )[1]
 
-    with threadpool_limits(1):
-        runs = run_replicas(
-            dataset,
-            activation,
-            width=width,
-            lambda0=lambda0,
-            lambda1=lambda1,
-            settings=settings,
-            signal=np.zeros(dataset.n_features),
-            look=_look_at_inputs(),
-        )
-        found = [
-            [
-                _attribute(record, dataset.y_train, settings.times, driven=name in _DRIVEN)
-                for record in records
-            ]
-            for name, records in zip(settings.optimizers, runs, strict=True)
-        ]
-    return xr.Dataset(
+
+def train_with_stragglers(
+    dataset: Dataset,
+    activation: str | Activation,
+    *,
+    width: int,
+    lambda0: float = 1.0,
+    lambda1: float = 1.0,
+    settings: DynamicsSettings | None = None,
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """What :func:`proplim.dynamics.train` and :func:`stragglers` return, from one training.
+
+    The first is the same to the bit as without the second.
+    """
+    settings = settings or DynamicsSettings()
+
+    def reduce(name: str, record: Record) -> Record:
+        parts = _attribute(record, dataset.y_train, settings.times, driven=name in _DRIVEN)
+        return {k: v for k, v in record.items() if not k.startswith("input_")} | {
+            f"input_{k}": v for k, v in parts.items()
+        }
+
+    runs = run_point(
+        dataset,
+        activation,
+        width=width,
+        lambda0=lambda0,
+        lambda1=lambda1,
+        settings=settings,
+        look=_look,
+        reduce=reduce,
+    )
+    table = xr.Dataset(
         {
             name: (
                 ("optimizer", "replica", *dims),
-                np.array([[record[name] for record in records] for records in found]),
+                np.array([[record[f"input_{name}"] for record in records] for records in runs]),
                 {"long_name": _LONG_NAMES[name], "units": "1"},
             )
             for name, dims in _DIMS.items()
@@ -128,61 +141,35 @@ def stragglers(
             "label": ("train_index", np.sign(dataset.y_train)),
         },
     )
+    return cube_of(dataset, runs, settings), table
 
 
 _DRIVEN = ("gradient_descent", "gradient_flow")
 """Optimizers whose motion is that of the gradient flow, so that `drive` explains it."""
 
 
-def _look_at_inputs() -> Look:
-    import jax
-    import jax.numpy as jnp
+def _look(problem: Problem, start: Start, parameters: Parameters, activation: Activation) -> dict[str, Any]:
+    """The observables of the cube, made by the same program, and what is needed of single inputs."""
+    from proplim.dynamics._observables import observe, observe_inputs
 
-    from proplim.dynamics._network import Parameters, Problem, Start
-    from proplim.dynamics._observables import observe
-
-    @partial(jax.jit, static_argnames="activation")
-    def look(
-        problem: Problem, start: Start, parameters: Parameters, activation: Activation
-    ) -> dict[str, jax.Array]:
-        seen = observe(problem, start, parameters, activation)
-        h = start.h_train + problem.train.forward @ parameters.hidden
-        slopes = activation.jax_derivative(h)
-        features = activation.jax_function(h)
-        width = h.shape[1]
-        difference = problem.train.class_weights[1] - problem.train.class_weights[0]
-        centroid = difference @ features
-        # dD/dt = (2/N) Delta . dDelta/dt, dh_i(x')/dt = sum_x C(x', x) e(x) v_i sigma'(h_i(x)) / sqrt(N)
-        carried = problem.gram @ (difference[:, None] * slopes)
-        residual = problem.train.y - seen["output_train"]
-        force = residual * ((slopes * carried) @ (parameters.readout * centroid))
-        return {
-            "mse": seen["mse"],
-            "tangent_kernel_max": seen["tangent_kernel_max"],
-            "output": seen["output_train"],
-            "features": features,
-            "drive": 2.0 * width**-1.5 * force,
-            "distance": jnp.mean(centroid**2),
-        }
-
-    return look
+    return observe(problem, start, parameters, activation) | observe_inputs(
+        problem, start, parameters, activation
+    )
 
 
 def _attribute(record: Record, y: np.ndarray, times: np.ndarray, *, driven: bool) -> Record:
     """Contributions of every training input, from what was seen of one replica along its trajectory."""
-    from proplim.dynamics._inversion import find_turn
-
     weights = class_weights(y)
     difference = weights[1] - weights[0]
-    features, distance = record["features"], record["distance"]
-    margin = np.sign(y) * record["output"]
+    features, distance = record["input_features"], record["centroid_distance_sq"][:, 0]
+    margin = np.sign(y) * record["output_train"]
     turn = find_turn(distance)
     top, end = turn or (0, 0)
 
     centroids = difference @ features
     step = (features[1:] - features[:-1]) * difference[:, None]
     motion = np.einsum("tpn,tn->tp", step, centroids[1:] + centroids[:-1]) / features.shape[-1]
-    drive = 0.5 * (record["drive"][1:] + record["drive"][:-1]) * np.diff(times)[:, None]
+    drive = 0.5 * (record["input_drive"][1:] + record["input_drive"][:-1]) * np.diff(times)[:, None]
     if not driven:
         drive = np.full_like(drive, np.nan)
     none = np.full(len(y), np.nan)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,8 @@ from proplim.dynamics._settings import DynamicsSettings
 from proplim.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from proplim.dynamics._replicas import Record
+    from proplim.dynamics._network import Parameters, Problem, Start
+    from proplim.dynamics._replicas import Look, Record
 
 
 def train(
@@ -62,10 +64,42 @@ def train(
     docs/dynamics.md. To the bit, a replica depends on the grid point, the settings of its optimizer and its
     own number only: replicas run one after another, each on one thread.
     """
-    activation, settings = get_activation(activation), settings or DynamicsSettings()
-    check_network(width, lambda0, lambda1)
-    configure_jax()
+    settings = settings or DynamicsSettings()
+
+    runs = run_point(
+        dataset, activation, width=width, lambda0=lambda0, lambda1=lambda1, settings=settings, look=_look
+    )
+    return cube_of(dataset, runs, settings)
+
+
+def _look(problem: Problem, start: Start, parameters: Parameters, activation: Activation) -> dict[str, Any]:
+    """The observables of the cube; their module brings JAX in and is imported late."""
     from proplim.dynamics._observables import observe
+
+    return observe(problem, start, parameters, activation)
+
+
+def run_point(
+    dataset: Dataset,
+    activation: str | Activation,
+    *,
+    width: int,
+    lambda0: float,
+    lambda1: float,
+    settings: DynamicsSettings,
+    look: Look,
+    reduce: Callable[[str, Record], Record] | None = None,
+) -> list[list[Record]]:
+    """Records of all optimizers and replicas of a grid point, see :func:`run_replicas`, on one thread.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`train`.
+    """
+    activation = get_activation(activation)
+    _check_network(width, lambda0, lambda1)
+    configure_jax()
     from proplim.dynamics._replicas import run_replicas
     from proplim.theory import signal_direction
 
@@ -79,26 +113,29 @@ def train(
             lambda0=lambda0,
             lambda1=lambda1,
         )
-        runs = list(
-            run_replicas(
-                dataset,
-                activation,
-                width=width,
-                lambda0=lambda0,
-                lambda1=lambda1,
-                settings=settings,
-                signal=signal,
-                look=observe,
-            )
+        runs = run_replicas(
+            dataset,
+            activation,
+            width=width,
+            lambda0=lambda0,
+            lambda1=lambda1,
+            settings=settings,
+            signal=signal,
+            look=look,
+            reduce=reduce,
         )
-    return _to_xarray(dataset, runs, settings)
+        return list(runs)
 
 
-def _to_xarray(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettings) -> xr.Dataset:
-    """Gather optimizers and replicas, add what belongs to the ensemble, name the axes."""
+def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettings) -> xr.Dataset:
+    """Gather optimizers and replicas, add what belongs to the ensemble, name the axes.
+
+    What the records hold beside the variables of the cube is left out.
+    """
+    kept = [name for name in runs[0][0] if name in VARIABLES or name.startswith("output_")]
     stacked = {
         name: np.stack([np.stack([record[name] for record in replicas]) for replicas in runs])
-        for name in runs[0][0]
+        for name in kept
     }
     outputs = [stacked.pop("output_train"), stacked.pop("output_test")]
     labels = [dataset.y_train, dataset.y_test]
@@ -127,7 +164,7 @@ def _own_dims(name: str) -> tuple[str, ...]:
     return variable.dims if "time" in variable.without else ("time", *variable.dims)
 
 
-def check_network(width: int, lambda0: float, lambda1: float) -> None:
+def _check_network(width: int, lambda0: float, lambda1: float) -> None:
     """Judge the arguments that say which network is trained.
 
     Raises
