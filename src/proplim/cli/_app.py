@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from proplim.cli import _check, _compare, _figures, _query, _status, _theory
+from proplim.cli import _check, _compare, _explore, _figures, _query, _status, _theory
 
 app = typer.Typer(
     name="proplim",
@@ -39,4 +39,5 @@ app.command("theory", epilog=_theory.EXAMPLES)(_theory.theory)
 app.command("query", epilog=_query.EXAMPLES)(_query.query)
 app.command("compare", epilog=_compare.EXAMPLES)(_compare.compare)
 app.command("figures", epilog=_figures.EXAMPLES)(_figures.figures)
+app.command("explore", epilog=_explore.EXAMPLES)(_explore.explore)
 app.command("status", epilog=_status.EXAMPLES)(_status.status)

@@ -99,8 +99,7 @@ def _paint(
         _edges(temperature), _edges(alpha), z, vmin=lowest, vmax=max(highest, lowest + 1e-9), rasterized=True
     )
     if np.isfinite(z).all() and min(z.shape) >= 2 and z.max() > z.min():
-        lines = ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
-        ax.clabel(lines, fmt="%g", fontsize=6)
+        ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
     peaks = peak_temperature(panel)["position"].transpose(along).values[order]
     shown = np.isfinite(peaks)
     ax.plot(peaks[shown], alpha[shown], color="#D55E00", marker="o", markersize=3, label=r"$T^*(\alpha)$")

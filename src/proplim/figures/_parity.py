@@ -68,9 +68,9 @@ def _page(
         bottom.set_xlabel("theory")
         top.locator_params(nbins=4)
     axes[0, 0].set_ylabel("sampling")
-    axes[1, 0].set_ylabel(r"$z=(\mathrm{theory}-\mathrm{sampling})/\mathrm{s.e.}$")
+    axes[1, 0].set_ylabel("$z$")
     figure.align_ylabels(axes[:, 0])
-    more = "training and test inputs, grey band: two standard errors"
+    more = "training and test inputs   ·   $z$ = (theory − sampling)/(standard error), grey band: two"
     return finish(figure, axes, parameters_text(both, point, more))
 
 

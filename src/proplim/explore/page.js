@@ -1,0 +1,403 @@
+"use strict";
+const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+const LOOKS = {
+  infinite_width: { color: "#666666", dash: "dash" },
+  proportional: { color: "#0072B2", dash: "solid" },
+  cavity: { color: "#D55E00", dash: "dashdot" },
+  exact: { color: "#009E73", dash: "dot" },
+};
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x"];
+const VIEWS = {
+  equilibrium: { title: "Equilibrium (theory, sampling)", stages: ["theory", "sampling"], x: "temperature" },
+  training: { title: "Training in time", stages: ["dynamics"], x: "time" },
+  parity: { title: "Parity (sampling against theory)", stages: ["theory", "sampling"], x: null },
+};
+const OWN = ["approximation", "statistic", "optimizer"]; // axes that are drawn as lines, never sliced
+const AVERAGED = ["seed", "replica"];
+const ORDER = ["dataset", "activation", "split", "label", "n_train", "width", "temperature", "lambda0", "lambda1", "seed", "replica", "time"];
+const LOGARITHMIC = ["temperature", "time", "n_train", "width", "lambda0", "lambda1"];
+const state = { view: null, variable: null, x: null, color: "", slices: {}, logx: true, logy: false };
+let DATA, NUMBERS, plotted = { columns: [], rows: [] };
+
+async function unpack(id) {
+  const element = document.getElementById(id);
+  const bytes = Uint8Array.from(atob(element.textContent.trim()), (c) => c.charCodeAt(0));
+  element.remove();
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+async function start() {
+  const library = document.createElement("script");
+  library.textContent = await unpack("library");
+  document.head.append(library);
+  DATA = JSON.parse(await unpack("data"));
+  NUMBERS = new Float32Array(Uint8Array.from(atob(DATA.numbers), (c) => c.charCodeAt(0)).buffer);
+  for (const stage of Object.values(DATA.stages)) {
+    for (const variable of Object.values(stage.variables)) variable.strides = strides(stage, variable);
+  }
+  document.getElementById("configuration").textContent = DATA.configuration;
+  for (const note of DATA.notes) document.getElementById("notes").append(Object.assign(document.createElement("li"), { textContent: note }));
+  state.view = views()[0];
+  document.getElementById("download").addEventListener("click", download);
+  update();
+  document.body.dataset.ready = "true";
+}
+
+// --- data
+
+function strides(stage, variable) {
+  const out = {};
+  let step = 1;
+  for (const dim of [...variable.dims].reverse()) {
+    out[dim] = step;
+    step *= stage.axes[dim].length;
+  }
+  return out;
+}
+
+function views() {
+  const have = (stage) => stage in DATA.stages;
+  return Object.keys(VIEWS).filter((v) => (v === "parity" ? VIEWS[v].stages.every(have) : VIEWS[v].stages.some(have)));
+}
+
+function stagesShown() {
+  return VIEWS[state.view].stages.filter((s) => s in DATA.stages && state.variable in DATA.stages[s].variables);
+}
+
+function variablesShown() {
+  const names = VIEWS[state.view].stages.filter((s) => s in DATA.stages).map((s) => Object.keys(DATA.stages[s].variables));
+  const all = state.view === "parity" ? names[1].filter((n) => names[0].includes(n)) : [...new Set(names.flat())];
+  return all.filter((n) => n !== "converged" && (state.view !== "training" || dimsOf("dynamics", n).includes("time")));
+}
+
+function dimsOf(stage, name) {
+  return DATA.stages[stage]?.variables[name]?.dims ?? [];
+}
+
+function same(a, b) {
+  return typeof a === "number" && typeof b === "number" ? Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b)) : a === b;
+}
+
+// Values of an axis over the stages shown, numbers in order.
+function axisValues(dim) {
+  const out = [];
+  for (const stage of stagesShown()) {
+    for (const v of dimsOf(stage, state.variable).includes(dim) ? DATA.stages[stage].axes[dim] : []) {
+      if (!out.some((o) => same(o, v))) out.push(v);
+    }
+  }
+  return out.every((v) => typeof v === "number") ? out.sort((a, b) => a - b) : out;
+}
+
+function freeDims() {
+  const dims = new Set(stagesShown().flatMap((s) => dimsOf(s, state.variable)));
+  const known = ORDER.filter((d) => dims.has(d));
+  return [...known, ...[...dims].filter((d) => !known.includes(d) && !OWN.includes(d))];
+}
+
+function read(stage, name, where) {
+  const variable = DATA.stages[stage].variables[name];
+  if (!variable) return NaN;
+  let at = variable.start;
+  for (const dim of variable.dims) {
+    if (!(dim in where)) return NaN;
+    const axis = DATA.stages[stage].axes[dim];
+    const i = axis.findIndex((v) => same(v, where[dim]));
+    if (i < 0) return NaN;
+    at += i * variable.strides[dim];
+  }
+  return NUMBERS[at];
+}
+
+// Mean over the averaged axes, with the standard error (one member) or the standard deviation (several).
+function average(stage, name, where, dims) {
+  let points = [where];
+  for (const dim of dims) points = points.flatMap((p) => DATA.stages[stage].axes[dim].map((v) => ({ ...p, [dim]: v })));
+  const sampling = stage === "sampling";
+  const at = (p) => (sampling ? { ...p, statistic: "mean" } : p);
+  const values = points.map((p) => read(stage, name, at(p)));
+  const used = values.map((v, i) => [v, points[i]]).filter(([v]) => Number.isFinite(v));
+  if (!used.length) return null;
+  const mean = used.reduce((s, [v]) => s + v, 0) / used.length;
+  const spread = used.length > 1
+    ? Math.sqrt(used.reduce((s, [v]) => s + (v - mean) ** 2, 0) / (used.length - 1))
+    : sampling ? read(stage, name, { ...used[0][1], statistic: "mcse" }) : 0;
+  const converged = used.length === values.length && used.every(([, p]) => read(stage, "converged", at(p)) !== 0);
+  return { y: mean, error: Number.isFinite(spread) ? spread : 0, converged };
+}
+
+// --- controls
+
+function control(label, options, value, onChange, wide) {
+  const box = document.createElement("label");
+  box.textContent = label;
+  if (wide) box.className = "wide";
+  const select = document.createElement("select");
+  select.name = label;
+  for (const [key, text] of options) select.append(new Option(text, key, false, String(key) === String(value)));
+  select.addEventListener("change", () => { onChange(select.value); update(label); });
+  box.append(select);
+  return box;
+}
+
+function check(label, value, onChange) {
+  const box = document.createElement("label");
+  box.className = "check";
+  const input = Object.assign(document.createElement("input"), { type: "checkbox", checked: value, name: label });
+  input.addEventListener("change", () => { onChange(input.checked); update(label); });
+  box.append(input, label);
+  return box;
+}
+
+function words(name) {
+  return String(name).replaceAll("_", " ");
+}
+
+function show(value) {
+  return typeof value === "number" ? String(Number(value.toPrecision(4))) : words(value);
+}
+
+// Bring the state in line with what the cubes offer for the chosen view and variable.
+function settle() {
+  if (!variablesShown().includes(state.variable)) {
+    state.variable = variablesShown().includes("centroid_distance_sq") ? "centroid_distance_sq" : variablesShown()[0];
+  }
+  const several = freeDims().filter((d) => axisValues(d).length > 1);
+  if (state.view === "parity") {
+    state.x = null;
+  } else if (!several.includes(state.x)) {
+    state.x = several.includes(VIEWS[state.view].x) ? VIEWS[state.view].x : several.find((d) => !AVERAGED.includes(d)) ?? freeDims()[0];
+    state.logx = LOGARITHMIC.includes(state.x);
+  }
+  if (!several.includes(state.color) || state.color === state.x) state.color = "";
+  for (const dim of freeDims()) {
+    const options = sliceOptions(dim).map(([key]) => String(key));
+    if (!options.includes(String(state.slices[dim]))) state.slices[dim] = options[0];
+  }
+}
+
+function sliceOptions(dim) {
+  const values = axisValues(dim).map((v) => [String(v), show(v)]);
+  if (values.length < 2) return values;
+  if (state.view === "parity") return [["all", "all"], ...values];
+  return AVERAGED.includes(dim) ? [["mean", "mean ± s.d."], ...values] : values;
+}
+
+function controls(focus) {
+  const form = document.getElementById("controls");
+  form.replaceChildren();
+  const several = freeDims().filter((d) => axisValues(d).length > 1);
+  form.append(control("show", views().map((v) => [v, VIEWS[v].title]), state.view, changeView, true));
+  form.append(control("variable", variablesShown().map((v) => [v, words(v)]), state.variable, (v) => { state.variable = v; }, true));
+  if (state.view !== "parity") {
+    form.append(control("horizontal axis", several.map((d) => [d, words(d)]), state.x, (v) => { state.x = v; state.logx = LOGARITHMIC.includes(v); }));
+  }
+  const colors = several.filter((d) => d !== state.x && (state.view === "parity" || !AVERAGED.includes(d)));
+  form.append(control("colour by", [["", "theory"], ...colors.map((d) => [d, words(d)])], state.color, (v) => { state.color = v; }));
+  for (const dim of several) {
+    if (dim !== state.x && dim !== state.color) {
+      form.append(control(words(dim), sliceOptions(dim), state.slices[dim], (v) => { state.slices[dim] = v; }));
+    }
+  }
+  form.append(check("log horizontal", state.logx, (v) => { state.logx = v; }), check("log vertical", state.logy, (v) => { state.logy = v; }));
+  if (focus) form.elements.namedItem(focus)?.focus();
+}
+
+// A parity view starts from every point and linear axes, the others from one slice.
+function changeView(view) {
+  const turn = (view === "parity") !== (state.view === "parity");
+  state.view = view;
+  if (turn) state.slices = {};
+  state.logx = view !== "parity";
+  state.logy = false;
+}
+
+// --- traces
+
+// Points of the product of the sliced axes, with the axes that are averaged left out.
+function fixed(stage, skip) {
+  const where = {};
+  const averaged = [];
+  for (const dim of dimsOf(stage, state.variable)) {
+    if (skip.includes(dim) || OWN.includes(dim)) continue;
+    if (state.slices[dim] === "mean") averaged.push(dim);
+    else where[dim] = DATA.stages[stage].axes[dim].find((v) => String(v) === state.slices[dim]) ?? nearest(stage, dim);
+  }
+  return { where, averaged };
+}
+
+function nearest(stage, dim) {
+  const wanted = axisValues(dim).find((v) => String(v) === state.slices[dim]);
+  return DATA.stages[stage].axes[dim].find((v) => same(v, wanted));
+}
+
+function curve(stage, where, averaged) {
+  const out = { x: [], y: [], error: [], open: [] };
+  for (const x of DATA.stages[stage].axes[state.x] ?? []) {
+    const point = average(stage, state.variable, { ...where, [state.x]: x }, averaged);
+    if (!point) continue;
+    out.x.push(x);
+    out.y.push(point.y);
+    out.error.push(point.error);
+    out.open.push(!point.converged);
+  }
+  return out;
+}
+
+function band(points, color) {
+  const upper = points.y.map((y, i) => y + points.error[i]);
+  const lower = points.y.map((y, i) => y - points.error[i]);
+  return { x: [...points.x, ...[...points.x].reverse()], y: [...upper, ...lower.reverse()], fill: "toself", mode: "lines",
+    fillcolor: color + "26", line: { width: 0 }, hoverinfo: "skip", showlegend: false, name: "spread" };
+}
+
+function curveTraces() {
+  const traces = [];
+  const colors = state.color ? axisValues(state.color) : [null];
+  colors.forEach((value, c) => {
+    for (const stage of stagesShown()) {
+      const { where, averaged } = fixed(stage, [state.x, state.color]);
+      if (state.color && dimsOf(stage, state.variable).includes(state.color)) where[state.color] = value;
+      const own = stage === "theory" ? "approximation" : stage === "dynamics" ? "optimizer" : null;
+      const lines = own && dimsOf(stage, state.variable).includes(own) ? DATA.stages[stage].axes[own] : [null];
+      lines.forEach((line, k) => {
+        const points = curve(stage, line === null ? where : { ...where, [own]: line }, averaged);
+        if (!points.x.length) return;
+        const look = LOOKS[line] ?? { color: stage === "sampling" ? "#000000" : PALETTE[k % PALETTE.length], dash: "solid" };
+        const color = state.color ? PALETTE[c % PALETTE.length] : look.color;
+        const name = [line === null ? stage : words(line), state.color ? `${words(state.color)} ${show(value)}` : ""].filter(Boolean).join(", ");
+        if (stage !== "sampling" && points.error.some((e) => e > 0)) traces.push(band(points, color));
+        traces.push(stage === "sampling" ? pointTrace(points, name, color) : lineTrace(points, name, color, look.dash));
+        for (let i = 0; i < points.x.length; i += 1) {
+          plotted.rows.push([stage, line ?? "", state.color ? value : "", points.x[i], points.y[i], points.error[i], points.open[i] ? 0 : 1]);
+        }
+      });
+    }
+  });
+  plotted.columns = ["stage", "theory_or_optimizer", state.color || "colour", state.x, state.variable, "error", "converged"];
+  return traces;
+}
+
+function lineTrace(points, name, color, dash) {
+  const few = points.x.length < 3;
+  const open = points.open.some((o) => o);
+  return { x: points.x, y: points.y, name, type: "scatter", mode: few || open ? "lines+markers" : "lines",
+    line: { color, dash, width: 2 }, marker: { color, size: few ? 7 : points.open.map((o) => (o ? 7 : 0.1)), symbol: points.open.map((o) => (o ? "circle-open" : "circle")) } };
+}
+
+function pointTrace(points, name, color) {
+  return { x: points.x, y: points.y, name, type: "scatter", mode: "markers",
+    error_y: { type: "data", array: points.error, visible: true, thickness: 1.2, width: 4, color },
+    marker: { color, size: 8, symbol: points.open.map((o) => (o ? "circle-open" : "circle")) } };
+}
+
+// Every sampled point in the selection, as axis -> value.
+function sampledPoints() {
+  let points = [{}];
+  for (const dim of dimsOf("sampling", state.variable)) {
+    if (OWN.includes(dim)) continue;
+    const free = state.slices[dim] === "all" || dim === state.color;
+    const values = DATA.stages.sampling.axes[dim].filter((v) => free || String(v) === state.slices[dim]);
+    points = points.flatMap((p) => values.map((v) => ({ ...p, [dim]: v })));
+  }
+  return points;
+}
+
+function parityTraces() {
+  const groups = new Map();
+  const axes = dimsOf("sampling", state.variable).filter((d) => !OWN.includes(d));
+  plotted.columns = ["theory", ...axes, "theory_value", "sampling_value", "mcse", "z", "converged"];
+  const theories = DATA.stages.theory.axes.approximation;
+  for (const where of sampledPoints()) {
+    const y = read("sampling", state.variable, { ...where, statistic: "mean" });
+    const error = read("sampling", state.variable, { ...where, statistic: "mcse" });
+    if (!Number.isFinite(y)) continue;
+    theories.forEach((theory, k) => {
+      const here = { ...where, approximation: theory };
+      const x = read("theory", state.variable, here);
+      if (!Number.isFinite(x)) return;
+      const good = read("theory", "converged", here) !== 0 && read("sampling", "converged", { ...where, statistic: "mean" }) !== 0;
+      const z = (x - y) / error;
+      const label = state.color ? `${words(theory)}, ${words(state.color)} ${show(where[state.color])}` : words(theory);
+      const color = state.color ? PALETTE[axisValues(state.color).findIndex((v) => same(v, where[state.color])) % PALETTE.length] : (LOOKS[theory]?.color ?? PALETTE[k % PALETTE.length]);
+      if (!groups.has(label)) groups.set(label, { x: [], y: [], error: [], text: [], open: [], color, symbol: SYMBOLS[k % SYMBOLS.length] });
+      const group = groups.get(label);
+      group.x.push(x);
+      group.y.push(y);
+      group.error.push(error);
+      group.open.push(!good);
+      group.text.push(`z = ${z.toPrecision(3)}<br>` + axes.filter((d) => axisValues(d).length > 1).map((d) => `${words(d)} ${show(where[d])}`).join("<br>"));
+      plotted.rows.push([theory, ...axes.map((d) => where[d]), x, y, error, z, good ? 1 : 0]);
+    });
+  }
+  const traces = [...groups].map(([name, g]) => ({ x: g.x, y: g.y, text: g.text, name, type: "scatter", mode: "markers",
+    error_y: { type: "data", array: g.error, visible: true, thickness: 1, width: 0, color: g.color },
+    marker: { color: g.color, size: 7, symbol: g.open.map((o) => (o ? `${g.symbol}-open` : g.symbol)) },
+    hovertemplate: "theory %{x:.5g}<br>sampling %{y:.5g}<br>%{text}<extra>%{fullData.name}</extra>" }));
+  const all = [...groups.values()].flatMap((g) => [...g.x, ...g.y]);
+  if (all.length) {
+    const ends = [Math.min(...all), Math.max(...all)];
+    traces.unshift({ x: ends, y: ends, mode: "lines", line: { color: "#999999", width: 1 }, hoverinfo: "skip", name: "equal", type: "scatter" });
+  }
+  return traces;
+}
+
+// --- drawing
+
+function layout() {
+  const parity = state.view === "parity";
+  const narrow = window.innerWidth < 560;
+  const frame = { showline: true, mirror: true, ticks: "inside", linecolor: "#444", gridcolor: "#eceff3", zeroline: false, exponentformat: "power" };
+  const title = words(state.variable);
+  return {
+    margin: { l: narrow ? 58 : 76, r: 14, t: 12, b: 52 }, font: { size: narrow ? 12 : 14 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+    xaxis: { ...frame, type: state.logx && positive("x") ? "log" : "linear", title: { text: parity ? `theory: ${title}` : words(state.x) }, dtick: state.logx && positive("x") && !parity && !narrow ? 1 : undefined },
+    yaxis: { ...frame, type: state.logy && positive("y") ? "log" : "linear", title: { text: parity ? `sampling: ${title}` : title, standoff: 8 } },
+    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: 0 }, hovermode: "closest",
+  };
+}
+
+function positive(axis) {
+  const column = state.view === "parity" ? plotted.columns.indexOf(axis === "x" ? "theory_value" : "sampling_value") : axis === "x" ? 3 : 4;
+  return plotted.rows.length > 0 && plotted.rows.every((row) => typeof row[column] === "number" && row[column] > 0);
+}
+
+function update(focus) {
+  settle();
+  controls(focus);
+  plotted = { columns: [], rows: [] };
+  const traces = state.view === "parity" ? parityTraces() : curveTraces();
+  Plotly.react("plot", traces, layout(), {
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: window.innerWidth >= 560,
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+  });
+  const meaning = stagesShown().map((s) => DATA.stages[s].variables[state.variable].long_name).find(Boolean) ?? "";
+  document.getElementById("message").textContent = plotted.rows.length
+    ? `${meaning}. ${plotted.rows.length} points; hollow: not converged.`
+    : "No data for this selection.";
+  document.body.dataset.draws = String(Number(document.body.dataset.draws ?? 0) + 1);
+}
+
+function csv() {
+  const sliced = freeDims().filter((d) => state.view !== "parity" && d !== state.x && d !== state.color);
+  const cell = (v) => (typeof v === "string" && /[",\n]/.test(v) ? `"${v.replaceAll('"', '""')}"` : String(v));
+  const columns = [...plotted.columns, ...sliced];
+  const rows = plotted.rows.map((row) => [...row, ...sliced.map((d) => state.slices[d])]);
+  return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+}
+
+function download() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  link.download = `${DATA.study}-${state.view}-${state.variable}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
+start().catch((error) => {
+  document.body.dataset.error = String(error);
+  document.getElementById("message").textContent = `This page could not be shown: ${error}`;
+});

@@ -1,0 +1,169 @@
+"""explore.html: the data that goes in, and the page in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from _browser import MISSING, Browser, browser
+from _cubes import all_cubes, sampling_cube, theory_cube
+from proplim.errors import InvalidInput
+from proplim.explore import explorer_html, write_explorer
+from proplim.explore._data import fit, pack_cubes
+
+
+def unpacked(page: str, element: str) -> str:
+    text = re.search(rf'id="{element}">([^<]*)<', page)
+    assert text
+    return gzip.decompress(base64.b64decode(text.group(1))).decode()
+
+
+def test_page_holds_the_numbers_and_needs_no_network() -> None:
+    cubes = {"theory": theory_cube()}
+    page = explorer_html(cubes)
+    data = json.loads(unpacked(page, "data"))
+    variable = data["stages"]["theory"]["variables"]["centroid_distance_sq"]
+    expected = cubes["theory"].centroid_distance_sq
+    assert variable["dims"] == list(expected.dims)
+    numbers = np.frombuffer(base64.b64decode(data["numbers"]), "<f4")
+    got = numbers[variable["start"] : variable["start"] + expected.size].reshape(expected.shape)
+    np.testing.assert_allclose(got, expected.values, rtol=1e-6)
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    assert "plotly.js v" in unpacked(page, "library")[:200]
+    assert len(page) < 2_500_000
+
+
+def test_equal_cubes_give_equal_pages_and_names_are_escaped(tmp_path: Path) -> None:
+    cube = theory_cube()
+    cube.attrs["study"] = "<b>&"
+    assert explorer_html({"theory": cube}) == explorer_html({"theory": cube})
+    text = write_explorer({"theory": cube}, tmp_path / "deep" / "explore.html").read_text()
+    assert "<h1>&lt;b&gt;&amp;</h1>" in text
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["explore.html"]
+
+
+def test_a_large_study_is_thinned_and_says_so() -> None:
+    notes: list[str] = []
+    cube = theory_cube(temperature=np.logspace(-3, 2, 65))
+    small = fit(cube, 5000, "theory", notes)
+    assert sum(v.size for v in small.data_vars.values()) <= 5000
+    assert small.temperature.values[0] == cube.temperature.values[0]
+    assert "free_energy" not in small
+    assert any("of 65 values of temperature" in n for n in notes)
+    whole: list[str] = []
+    assert fit(cube, 10**9, "theory", whole).sizes == cube.sizes
+    assert whole == []
+
+
+def test_statistics_of_sampling_are_reduced_to_what_is_drawn() -> None:
+    packed = pack_cubes({"sampling": sampling_cube()}, 10**6)
+    assert packed["stages"]["sampling"]["axes"]["statistic"] == ["mean", "mcse"]
+
+
+def test_nothing_to_explore_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="theory"):
+        explorer_html({})
+
+
+# --- in a browser
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if MISSING:
+        pytest.skip(MISSING)
+    folder = tmp_path_factory.mktemp("explore")
+    path = write_explorer(all_cubes(seed=[0, 1]), folder / "explore.html")
+    with browser(folder / "profile") as session:
+        session.resize(1200, 900)
+        session.open(path.as_uri())
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            state = session.run("return {...document.body.dataset}")
+            if state.get("ready") or state.get("error"):
+                break
+            time.sleep(0.1)
+        assert state.get("ready") == "true", state
+        yield session
+
+
+CHOOSE = """
+const select = document.getElementById('controls').elements.namedItem(arguments[0]);
+select.value = arguments[1];
+select.dispatchEvent(new Event('change'));
+"""
+TRACES = """
+return document.getElementById('plot').data.filter((t) => t.name !== 'spread').map(
+  (t) => ({name: t.name, x: [...t.x], y: [...t.y], error: t.error_y ? [...t.error_y.array] : []}));
+"""
+
+
+def by_name(session: Browser) -> dict[str, dict]:
+    return {t["name"]: t for t in session.run(TRACES)}
+
+
+def test_page_draws_theory_and_sampled_points_with_errors(page: Browser) -> None:
+    traces = by_name(page)
+    assert set(traces) == {"infinite width", "proportional", "sampling"}
+    where = {"n_train": 60, "width": 60, "split": "train", "lambda0": 1.0, "lambda1": 1.0}
+    cubes = all_cubes(seed=[0, 1])
+    theory = (
+        cubes["theory"].centroid_distance_sq.sel(**where, approximation="proportional").mean("seed").squeeze()
+    )
+    np.testing.assert_allclose(traces["proportional"]["y"], theory.values, rtol=1e-6)
+    sampled = cubes["sampling"].centroid_distance_sq.sel(**where, statistic="mean").squeeze()
+    np.testing.assert_allclose(traces["sampling"]["y"], sampled.mean("seed").values, rtol=1e-6)
+    np.testing.assert_allclose(traces["sampling"]["error"], sampled.std("seed", ddof=1).values, rtol=1e-3)
+    assert page.messages() == []
+
+
+def test_controls_change_the_plot(page: Browser) -> None:
+    before = by_name(page)["proportional"]["y"]
+    page.run(CHOOSE, "width", "120")
+    changed = by_name(page)["proportional"]["y"]
+    assert changed != before
+    page.run(CHOOSE, "variable", "mse")
+    assert "mse" in page.run("return document.getElementById('plot').layout.yaxis.title.text")
+    page.run(CHOOSE, "colour by", "n_train")
+    assert sum(name.startswith("proportional, n train") for name in by_name(page)) == 3
+    page.run(CHOOSE, "show", "training")
+    assert page.run("return document.getElementById('plot').layout.xaxis.title.text") == "time"
+    page.run(CHOOSE, "show", "parity")
+    page.run(CHOOSE, "colour by", "")
+    page.run(CHOOSE, "variable", "centroid_distance_sq")
+    parity = by_name(page)
+    assert len(parity["proportional"]["x"]) == 3 * 2 * 3 * 2 * 2  # n_train, width, temperature, seed, split
+    page.run(CHOOSE, "show", "equilibrium")
+    page.run(CHOOSE, "width", "60")
+    np.testing.assert_array_equal(by_name(page)["proportional"]["y"], before)
+    assert page.messages() == []
+
+
+def test_csv_holds_what_is_plotted(page: Browser) -> None:
+    lines = page.run("return csv()").strip().split("\n")
+    header = lines[0].split(",")
+    rows = [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
+    drawn = by_name(page)["proportional"]["y"]
+    got = [float(r["centroid_distance_sq"]) for r in rows if r["theory_or_optimizer"] == "proportional"]
+    np.testing.assert_array_equal(got, drawn)
+    assert {r["split"] for r in rows} == {"train"}
+
+
+def test_page_fits_a_phone(page: Browser) -> None:
+    page.resize(390, 844)
+    page.run(CHOOSE, "width", "120")
+    time.sleep(0.5)
+    wide, window = page.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide <= window
+    plot = page.run("return document.querySelector('#plot .main-svg').getBoundingClientRect().width")
+    assert plot <= window
+    page.resize(1200, 900)
+    assert page.messages() == []
