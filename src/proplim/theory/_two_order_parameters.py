@@ -276,6 +276,11 @@ def _observables(
     result = {k: np.stack([s[k] for s in splits], axis=1) for k in splits[0]}
     result["mse"] = result["bias_sq"] + result["predictive_variance"]
     result["readout_variance"] = q / l1
+    squared_error = n_train * result["mse"][:, 0]
+    result["mean_energy"] = squared_error / (2.0 * n)
+    # dS/dT at the stationary point is tr Sigma^-1 - |a|^2 over N: (A.10)
+    trace = state.inverse.sum(-1) - state.spike * (state.inverse**2 * basis.mean**2).sum(-1)
+    result["free_energy_temperature_derivative"] = (trace - (state.residual**2).sum(-1)) / (2.0 * n)
     return result | _hidden_weights(spectrum, basis, state, q / l1, n)
 
 
