@@ -76,14 +76,17 @@ def load_draw(path: str | Path) -> Dataset:
 
 
 def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
-    """Compute all points of a job and write their table to `path`."""
+    """Compute all points of a job and write their table to `path`.
+
+    A point that fails is NaN with converged = 0 and its reason; the others are computed all the same.
+    """
     started = time.perf_counter()
     compute = {"theory": _theory, "sampling": _sampling, "dynamics": _dynamics}[job.stage]
     say = _Progress(job)
     results: list[tuple[Mapping[str, Any], xr.Dataset]] = []
     seconds = []
     for file, blocks in itertools.groupby(job.blocks, key=lambda b: plan.draw_of(b).file):
-        dataset = load_draw(file)
+        dataset = _whole_draw(plan, file)
         for block in blocks:
             begun = time.perf_counter()
             results += compute(plan, block, dataset, threads, say)
@@ -115,12 +118,22 @@ def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str
     write_netcdf(cube, path)
 
 
+def _whole_draw(plan: Plan, file: str) -> Dataset:
+    """A prepared data set; one that was damaged on the disk since is prepared again."""
+    try:
+        return load_draw(file)
+    except (DamagedFile, FileNotFoundError) as error:
+        _say(f"{error}: preparing it again")
+        prepare_draw(plan, plan.draws[file], file)
+        return load_draw(file)
+
+
 def _whole_table(plan: Plan, job: Job, path: Path) -> xr.Dataset:
     try:
         return read_netcdf(path)
     except (DamagedFile, FileNotFoundError) as error:
         _say(f"{error}: computing it again")
-        run_job(plan, job, job.draw.file, path)
+        run_job(plan, job, path)
         return read_netcdf(path)
 
 
@@ -151,7 +164,8 @@ Results = list[tuple[Mapping[str, Any], xr.Dataset]]
 def _theory(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
     from proplim.theory import solve_grid
 
-    result = solve_grid(
+    compute = partial(
+        solve_grid,
         dataset,
         block.point["activation"],
         temperature=block.axes["temperature"],
@@ -160,7 +174,7 @@ def _theory(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Prog
         lambda1=block.axes["lambda1"],
         approximations=plan.config.theory.approximations,
     )
-    return [(block.point, result)]
+    return [(block.point, _or_reason(compute, block.axes))]
 
 
 def _dynamics(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
@@ -168,7 +182,8 @@ def _dynamics(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
 
     results: Results = []
     for width, lambda1 in itertools.product(block.axes["width"], block.axes["lambda1"]):
-        result = train(
+        compute = partial(
+            train,
             dataset,
             block.point["activation"],
             width=width,
@@ -176,7 +191,7 @@ def _dynamics(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
             lambda1=lambda1,
             settings=plan.config.dynamics.settings,
         )
-        results.append(({**block.point, "width": width, "lambda1": lambda1}, result))
+        results.append(({**block.point, "width": width, "lambda1": lambda1}, _or_reason(compute, {})))
         say(f"N = {width}, lambda1 = {lambda1:g}")
     return results
 
@@ -208,6 +223,24 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
         results.append((point, summary))
         say(f"N = {width}, T = {temperature:g}, converged {int(summary['converged'])}")
     return results
+
+
+def _or_reason(compute: Callable[[], xr.Dataset], axes: Mapping[str, list]) -> xr.Dataset:
+    """Result of `compute`, or where it fails a result that holds nothing but converged = 0 and the reason.
+
+    What a retry may mend is let through: too little memory, an unreadable disk, a bug.
+    """
+    try:
+        return compute()
+    except (ProplimError, ArithmeticError, np.linalg.LinAlgError, ValueError, RuntimeError) as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        _say(f"grid point failed: {reason}")
+        converged = xr.DataArray(
+            np.zeros([len(v) for v in axes.values()]), coords=dict(axes), dims=list(axes)
+        )
+        return xr.Dataset({"converged": converged}, attrs={"reason": reason})
 
 
 def draws_path(plan: Plan, point: Mapping[str, Any], dataset: Dataset) -> Path:
