@@ -262,7 +262,8 @@ def _find_roots(spectrum: Spectrum, table: _Table, points: Points) -> _Roots:
         mesh /= SUBDIVISION
         level = _subdivide(spectrum, point[open_], theta[open_], mesh)
     found.extend(_outer_roots(table, points, factors))
-    return _Roots(*(np.concatenate(part) for part in zip(*found, strict=True)), undecided)
+    point, low, start, high, rising = (np.concatenate(part) for part in zip(*found, strict=True))
+    return _Roots(point, low, start, high, rising, undecided)
 
 
 def _interpolated_root(theta: np.ndarray, ends: np.ndarray, slopes: np.ndarray, mesh: float) -> np.ndarray:
@@ -310,7 +311,7 @@ def _outer_roots(table: _Table, points: Points, factors: np.ndarray) -> list[tup
 
     All roots lie in 1/(1 + tr K/(lambda1 T N)) <= Q <= 1 + |y|^2/(4 N T) (docs/theory.md, eq. 3.7).
     """
-    found = []
+    found: list[tuple[np.ndarray, ...]] = []
     theta, p, e = table.theta[[0, -1], None], table.sums.p[[0, -1], None], table.sums.e[[0, -1], None]
     ends = factors[:, 0] * theta - 1.0 + factors[:, 1] * p - factors[:, 2] * e
     below = np.nonzero(ends[0] >= 0.0)[0]
@@ -407,4 +408,5 @@ def _choose_minimum(points: Points, roots: _Roots, polished: dict[str, np.ndarra
     first_q, last_q = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(first_q, roots.point, polished["order_parameter"])
     np.maximum.at(last_q, roots.point, polished["order_parameter"])
-    return OrderParameter(*(value[name] for name in names), count, gap, first_q, last_q, converged)
+    q, action, curvature, residual = (value[name] for name in names)
+    return OrderParameter(q, action, curvature, residual, count, gap, first_q, last_q, converged)

@@ -19,7 +19,7 @@ from scipy.optimize import elementwise as solvers
 from scipy.special import gammaln
 
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
-from proplim.theory._effective_action import effective_action, solve_order_parameter
+from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
 from proplim.theory._energies import energies
 from proplim.theory._observables import Forms, forms_of, predictor_and_weights
 from proplim.theory._peaks import LADDER, peak_heights
@@ -77,8 +77,7 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
         return {"converged": np.zeros(points.size)}
     forms = forms_of(spectrum)
     solution = solve_order_parameter(spectrum, points)
-    low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
-    high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
+    low, high = _support(spectrum, points, solution)
     arrays = (*points, low, high, solution.action, solution.order_parameter)
     result: dict[str, np.ndarray] = {}
     todo = np.nonzero(solution.converged)[0]
@@ -86,8 +85,8 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
         if not len(todo):
             break
 
-        def block(t: np.ndarray, n: np.ndarray, l1: np.ndarray, *rest: np.ndarray, k: int = nodes) -> dict:
-            return _averages(spectrum, forms, Points(t, n, l1), *rest, k)
+        def block(*a: np.ndarray, k: int = nodes) -> dict[str, np.ndarray]:
+            return _averages(spectrum, forms, Points(*a[:3]), *a[3:], k=k)
 
         part = in_product_blocks(block, *(a[todo] for a in arrays), block=max(NODES_AT_ONCE // nodes, 1))
         for name, value in part.items():
@@ -97,6 +96,13 @@ def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     result["converged"][todo] = 0.0
     result["stationary_points"] = solution.stationary_points
     return result
+
+
+def _support(spectrum: Spectrum, points: Points, solution: OrderParameter) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval of u that the quadrature covers."""
+    ends = ((solution.first, -1.0), (solution.last, 1.0))
+    low, high = (_end_of_support(spectrum, points, solution.action, q, sign) for q, sign in ends)
+    return low, high
 
 
 def _end_of_support(
@@ -126,7 +132,7 @@ def _end_of_support(
 
 
 def _quadrature(
-    spectrum: Spectrum, points: Points, low: np.ndarray, high: np.ndarray, action: np.ndarray, k: int
+    spectrum: Spectrum, points: Points, low: np.ndarray, high: np.ndarray, action: np.ndarray, *, k: int
 ) -> _Nodes:
     step = (high - low) / k
     u = low[:, None] + step[:, None] * np.arange(k)  # the right end, of weight exp(-CUTOFF), is left out
@@ -156,10 +162,11 @@ def _averages(
     high: np.ndarray,
     action: np.ndarray,
     saddle: np.ndarray,
+    *,
     k: int,
 ) -> dict[str, np.ndarray]:
     """Posterior means with k nodes a point; `saddle` is Q of the proportional theory (eqs. 7.1-7.5)."""
-    nodes = _quadrature(spectrum, points, low, high, action, k)
+    nodes = _quadrature(spectrum, points, low, high, action, k=k)
     n = points.width
 
     def average(value: np.ndarray) -> np.ndarray:
@@ -257,30 +264,27 @@ def _signal(
 def exact_class_distance(spectrum: Spectrum, forms: Forms, points: Points) -> np.ndarray:
     """D alone, (n, 2) with `split`, without the products of the full solution; NaN where unconverged."""
     solution = solve_order_parameter(spectrum, points)
-    low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
-    high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
+    low, high = _support(spectrum, points, solution)
     result = np.full((points.size, 2), np.nan)
     todo = np.arange(points.size)
     for k in NODES:
         if not len(todo):
             break
 
-        def block(
-            t: np.ndarray, n: np.ndarray, l1: np.ndarray, *support: np.ndarray, k: int = k
-        ) -> dict[str, np.ndarray]:
-            nodes = _quadrature(spectrum, Points(t, n, l1), *support, k)
+        def block(*a: np.ndarray, k: int = k) -> dict[str, np.ndarray]:
+            nodes = _quadrature(spectrum, Points(*a[:3]), *a[3:], k=k)
             responses = _responses(spectrum, nodes.points, nodes.order_parameter)["t"]
             g = nodes.order_parameter / nodes.points.lambda1
             columns = []
             for inputs in (forms.train, forms.test):
                 if inputs is None:
-                    columns.append(np.full(len(t), np.nan))
+                    columns.append(np.full(len(a[0]), np.nan))
                     continue
                 product = inputs.contrast * spectrum.labels / np.sqrt(spectrum.eigenvalues)
                 rise = (responses * product).sum(-1) ** 2 / g
                 shift = rise - (responses * inputs.contrast**2).sum(-1)
                 shift = (nodes.weights * shift.reshape(nodes.weights.shape)).sum(axis=1)
-                columns.append(inputs.prior_centroid + shift / n)
+                columns.append(inputs.prior_centroid + shift / a[1])
             return {"value": np.stack(columns, axis=-1), "error": nodes.error}
 
         arrays = (*points, low, high, solution.action)

@@ -115,7 +115,9 @@ class Spectrum:
         coefficients = stein_coefficients(self.activation, self.dataset.x_train, self.lambda0)
         scaled = self.eigenvectors / np.sqrt(self.eigenvalues)
         vectors = self.dataset.x_train.T @ (coefficients[:, None] * scaled)
-        return vectors if vectors.shape[0] <= vectors.shape[1] else np.linalg.qr(vectors, mode="r")
+        if vectors.shape[0] <= vectors.shape[1]:
+            return vectors
+        return np.asarray(np.linalg.qr(vectors, mode="r"))
 
 
 def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: float) -> Spectrum:
