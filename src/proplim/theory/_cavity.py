@@ -59,8 +59,8 @@ def solve_cavity(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     -------
     dict of (n,), (n, 2) or (n, 2, 2) arrays
         The variables of the theory cube; beside each its standard error over replicates, with the suffix
-        `_mcse`; `effective_sample_fraction`, the smallest over replicates, and `closure_residual`, the largest.
-        `converged` is 1 where in every replicate the residual of (B.4) is small against its own sampling noise
+        `_mcse`; `effective_sample_fraction`, the smallest over replicates, and `closure_residual`, the
+        largest. `converged` is 1 where in every replicate the residual of (B.4) is small against its noise
         and the weights have not degenerated, and D is known to a percent.
     """
     problem = _Problem(spectrum)
@@ -251,7 +251,7 @@ def _number_of_draws(n_train: int) -> int:
 
 
 def _temperature_ladder(spectrum: Spectrum, temperature: float, lambda1: float) -> list[float]:
-    """Temperatures from one at which the field is weak down to the point's own, a function of the point alone."""
+    """Temperatures from one at which the field is weak down to the point's own: the point alone decides."""
     y = spectrum.dataset.y_train
     weak = max(float(np.trace(spectrum.kernel)) / (len(y) * lambda1), float(y @ y) / len(y))
     rungs = [temperature]
@@ -261,7 +261,7 @@ def _temperature_ladder(spectrum: Spectrum, temperature: float, lambda1: float) 
 
 
 def _sobol_normals(n_draws: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
-    """Standard normals (n_draws, dimension): scrambled Sobol points, iid beyond the dimensions they exist in."""
+    """Standard normals (n_draws, dimension): scrambled Sobol points, iid beyond their dimensions."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
@@ -274,7 +274,7 @@ def _sobol_normals(n_draws: int, dimension: int, rng: np.random.Generator) -> np
 
 
 def _draw(problem: _Problem, normals: np.ndarray, direction: np.ndarray, excess: float) -> _Draws:
-    """Draws from N(0, 1 + kappa n n^T), the best Sobol coordinate along n, with matched features (B.6, B.7)."""
+    """Draws from N(0, 1 + kappa n n^T), the best Sobol coordinate along n, features matched (B.6, B.7)."""
     norm = np.linalg.norm(direction)
     n = direction / norm if norm > 0 else np.eye(len(direction))[0]
     mirror = n.copy()
@@ -295,7 +295,7 @@ def _proposal_covariance(
 
 
 def _matched(problem: _Problem, features: np.ndarray, n: np.ndarray, excess: float) -> np.ndarray:
-    """Map features linearly so that their sample mean and covariance are the exact ones of the proposal (B.7)."""
+    """Map features linearly so that sample mean and covariance are the exact ones of the proposal (B.7)."""
     covariance = _proposal_covariance(problem.root, problem.root, n, excess)
     variance = np.diag(covariance).copy()
     kernel = _kernel(problem.activation, covariance, variance[:, None], variance[None, :])
@@ -337,7 +337,7 @@ def _moments(draws: _Draws, tilt: _Tilt) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fixed_point(draws: _Draws, y: np.ndarray, field: _Field, *, last: bool) -> tuple[_Field, _Tilt, float]:
-    """Solve (B.4) on fixed draws by multisecant (Anderson) steps from the best state, shorter after a failure.
+    """Solve (B.4) on fixed draws by Anderson steps from the best state, shorter after a failure.
 
     Every evaluation stays in the memory of the acceleration, also those that made the residual worse.
     """
@@ -439,9 +439,9 @@ def _unit_observables(
     size = len(field.a)
     log_det = float(np.linalg.slogdet(field.omega + t * np.eye(size))[1])
     y = spectrum.dataset.y_train
-    free_energy = 0.5 - tilt.log_norm + (
-        field.a @ y - 0.5 * t * field.a @ field.a + 0.5 * log_det + 0.5 * t * np.trace(tilt.inverse) - 0.5 * size
-    ) / n  # fmt: skip
+    quadratic = field.a @ y - 0.5 * t * field.a @ field.a
+    fluctuation = 0.5 * (log_det + t * np.trace(tilt.inverse) - size)
+    free_energy = 0.5 - tilt.log_norm + (quadratic + fluctuation) / n
     return {
         "readout_variance": np.asarray(readout_variance),
         "order_parameter": np.asarray(readout_variance * field.lambda1),
@@ -511,7 +511,7 @@ def _geometry(
 def _test_observables(
     problem: _Problem, draws: _Draws, field: _Field, tilt: _Tilt, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Predictor (B.10, B.11) and geometry on the test inputs; outside the row space weights keep their prior."""
+    """Predictor (B.10, B.11) and geometry on the test inputs; outside the row space w keeps its prior."""
     spectrum, n = problem.spectrum, field.width
     noise = rng.standard_normal((len(draws.z), problem.test_rest.shape[1]))
     features = problem.activation.function(draws.z @ problem.test_root.T + noise @ problem.test_rest.T)
