@@ -17,6 +17,9 @@ import sys
 import time
 from pathlib import Path
 
+SYSTEM_CONFIGURATION = Path("/etc/slurm/slurm.conf")
+"""Jobs find the cluster here: SLURM's own variables do not survive from a batch job to its steps."""
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 
 CONFIGURATION = """\
@@ -58,7 +61,11 @@ def why_not() -> str | None:
         return "SLURM's daemons need root here"
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
-    return f"not installed: {', '.join(missing)} (apt-get install slurm-wlm munge)" if missing else None
+    if missing:
+        return f"not installed: {', '.join(missing)} (apt-get install slurm-wlm munge)"
+    if SYSTEM_CONFIGURATION.exists():
+        return f"this machine has a SLURM configuration of its own, {SYSTEM_CONFIGURATION}"
+    return None
 
 
 def start(folder: Path) -> dict[str, str]:
@@ -80,6 +87,9 @@ def start(folder: Path) -> dict[str, str]:
         memory=int(0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20),
     )  # fmt: skip
     (folder / "slurm.conf").write_text(text)
+    SYSTEM_CONFIGURATION.parent.mkdir(parents=True, exist_ok=True)
+    SYSTEM_CONFIGURATION.unlink(missing_ok=True)  # a link left by a test that was killed points nowhere
+    SYSTEM_CONFIGURATION.symlink_to(folder / "slurm.conf")
     environment = {"SLURM_CONF": str(folder / "slurm.conf")}
     for name in ("slurmctld", "slurmd"):
         pids[name] = _daemon(
@@ -100,6 +110,8 @@ def stop(folder: Path) -> None:
         if name in pids:
             _end(pids[name])
     noted.unlink()
+    if SYSTEM_CONFIGURATION.is_symlink() and SYSTEM_CONFIGURATION.readlink() == folder / "slurm.conf":
+        SYSTEM_CONFIGURATION.unlink()
 
 
 def _start_munge(folder: Path) -> int:

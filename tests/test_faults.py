@@ -118,7 +118,7 @@ def test_a_damaged_intermediate_file_is_found_and_made_again(uninterrupted, tmp_
     folder.mkdir()
     subprocess.run(["cp", "-a", f"{uninterrupted[0]}/.", str(folder)], check=True)
     for stage in ("theory", "sampling", "dynamics"):
-        (path,) = folder.glob(f"results/f/{stage}/g/*.nc")
+        (path,) = folder.glob(f"results/f/{stage}/g/*.points")
         raw = bytearray(path.read_bytes())
         if damage == "cut":
             raw = raw[: len(raw) // 2]
@@ -138,7 +138,7 @@ def test_damaged_draws_and_data_are_found_and_made_again(uninterrupted, tmp_path
     folder = tmp_path / "damaged"
     folder.mkdir()
     subprocess.run(["cp", "-a", f"{uninterrupted[0]}/.", str(folder)], check=True)
-    (result,) = folder.glob("results/f/sampling/g/*.nc")
+    (result,) = folder.glob("results/f/sampling/g/*.points")
     result.unlink()
     draws = sorted(folder.glob("results/f/draws/g/*.nc"))
     draws[0].write_bytes(draws[0].read_bytes()[:1000])

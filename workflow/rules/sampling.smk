@@ -2,7 +2,7 @@ rule sample_sampling:
     input:
         lambda w: plan.inputs("sampling", f"{w.dataset}/{w.job}"),
     output:
-        f"{plan.root}/sampling/{{dataset}}/{{job}}.nc",
+        f"{plan.root}/sampling/{{dataset}}/{{job}}.points",
     message:
         "Sampling posteriors: {wildcards.dataset}, {wildcards.job}"
     benchmark:

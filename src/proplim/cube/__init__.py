@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 from proplim._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from proplim.cube._assemble import assemble_cube, grid_dims, point_table
+    from proplim.cube._assemble import assemble_cube, write_cube
     from proplim.cube._files import DamagedFile, content_checksum, read_netcdf, write_netcdf
     from proplim.cube._provenance import provenance
+    from proplim.cube._tables import grid_dims, point_table, read_table, write_table
     from proplim.cube.variables import GRID_DIMS, VARIABLES, Variable, variables_of
 
 _HOME = {
     "assemble_cube": "_assemble",
-    "grid_dims": "_assemble",
-    "point_table": "_assemble",
+    "write_cube": "_assemble",
+    "grid_dims": "_tables",
+    "point_table": "_tables",
+    "read_table": "_tables",
+    "write_table": "_tables",
     "DamagedFile": "_files",
     "content_checksum": "_files",
     "read_netcdf": "_files",
@@ -41,8 +45,11 @@ __all__ = [
     "point_table",
     "provenance",
     "read_netcdf",
+    "read_table",
     "variables_of",
+    "write_cube",
     "write_netcdf",
+    "write_table",
 ]
 
 

@@ -1,86 +1,56 @@
-"""From results of jobs, each a table of grid points, to one cube over the full grid.
-
-A table has the dimension ``point`` with the grid coordinates as variables along it (data set and activation
-as codes into lists kept as attributes), and the other dimensions of the cube as they are.
-"""
+"""From results of jobs, each a table of grid points, to one cube over the full grid."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from proplim.cube._files import read_netcdf
-from proplim.cube.variables import GRID_DIMS, VARIABLES, variables_of
+from proplim.cube._files import CHECKSUM, DamagedFile, _umask
+from proplim.cube._tables import CODED, Table, as_table, grid_dims, read_table
+from proplim.cube.variables import VARIABLES, variables_of
 
-_CODED = ("dataset", "activation")
+MEMORY = 512 * 2**20
+"""Bytes of cube held in memory at a time while it is written; tables waiting to be placed hold a tenth of it."""
+
+CHUNK = 2**17
+"""Values in a chunk of a cube, one megabyte: what the smallest selection has to read and inflate."""
+
+_FIRST_IN_CHUNK = (
+    "temperature",
+    "time",
+    "width",
+    "lambda1",
+    "replica",
+    "n_train",
+    "seed",
+    "lambda0",
+    "activation",
+    "dataset",
+)
+"""Grid dimensions in the order in which they fill a chunk: curves are drawn along the first."""
+
+
 _MISSING = "not computed"
 _SHORT = "fell short of its convergence criteria"
 _MEANINGS = ("fine", _MISSING, _SHORT)
-
-
-def grid_dims(stage: str) -> tuple[str, ...]:
-    """Grid dimensions of a stage's cube, in order; dynamics has no temperature."""
-    return tuple(d for d in GRID_DIMS if stage != "dynamics" or d != "temperature")
-
-
-def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: str) -> xr.Dataset:
-    """Stack results into one table of points.
-
-    Parameters
-    ----------
-    blocks : sequence of (point, result)
-        `point` gives the grid coordinates that `result` does not have as dimensions (scalars); `result` has
-        any of the other grid dimensions, and the stage's own. Its attribute `reason`, if it has one, says why
-        its points fell short.
-    stage : str
-
-    Returns
-    -------
-    xr.Dataset
-        With the dimension `point`.
-    """
-    dims = grid_dims(stage)
-    tables = []
-    reasons: list[str] = []
-    codes: dict[str, list[str]] = {name: [] for name in _CODED}
-    for point, result in blocks:
-        result = result.drop_vars([d for d in dims if d in result.coords and d not in result.dims])
-        result = result.expand_dims({d: [point[d]] for d in dims if d not in result.dims})
-        for name in _CODED:
-            for value in result[name].values:
-                if str(value) not in codes[name]:
-                    codes[name].append(str(value))
-            result = result.assign_coords({name: [codes[name].index(str(v)) for v in result[name].values]})
-        stacked = {}
-        shape = tuple(result.sizes[d] for d in dims)
-        for name, variable in result.data_vars.items():
-            rest = tuple(d for d in variable.dims if d not in dims)
-            missing = [d for d in dims if d not in variable.dims]
-            full = variable.expand_dims({d: result[d].values for d in missing}) if missing else variable
-            values = full.transpose(*dims, *rest).values
-            stacked[name] = (("point", *rest), values.reshape(-1, *values.shape[len(dims) :]), variable.attrs)
-        mesh = np.meshgrid(*(result[d].values for d in dims), indexing="ij")
-        for name, values in zip(dims, mesh, strict=True):
-            stacked[name] = (("point",), values.reshape(int(np.prod(shape))))
-        own = {d: result[d] for d in result.dims if d not in dims and d in result.coords}
-        tables.append(xr.Dataset(stacked, coords=own))
-        reasons += [str(result.attrs.get("reason", ""))] * int(np.prod(shape))
-    # A block that failed has `converged` alone; what it lacks is NaN.
-    table = tables[0] if len(tables) == 1 else xr.concat(tables, "point", join="outer", coords="minimal")
-    failed = {str(i): reason for i, reason in enumerate(reasons) if reason}
-    codes_as_text = {f"{name}_codes": json.dumps(codes[name]) for name in _CODED}
-    return xr.Dataset(table.data_vars, table.coords, attrs={**codes_as_text, "reasons": json.dumps(failed)})
+_REASON = "reason"
 
 
 def assemble_cube(
-    stage: str, axes: Mapping[str, Sequence], own_coords: Mapping[str, Sequence], tables: Iterable[xr.Dataset | Path]
+    stage: str,
+    axes: Mapping[str, Sequence],
+    own_coords: Mapping[str, Sequence],
+    tables: Iterable[xr.Dataset | Path],
 ) -> xr.Dataset:
-    """Put tables of points into one cube over the product of `axes`.
+    """Put tables of points into one cube over the product of `axes`, in memory.
 
     Parameters
     ----------
@@ -97,101 +67,295 @@ def assemble_cube(
     xr.Dataset
         Every variable of the stage over the full grid; a point that no table holds is NaN with converged = 0.
     """
-    dims = grid_dims(stage)
-    indexers = {d: {_key(d, v): i for i, v in enumerate(axes[d])} for d in dims}
-    arrays: dict[str, np.ndarray] = {}
-    own_dims: dict[str, tuple[str, ...]] = {}
-    rest_dims: dict[str, tuple[str, ...]] = {}
-    attributes: dict[str, dict] = {}
-    coords = {**{d: list(axes[d]) for d in dims}, **own_coords, "split": ["train", "test"], "label": [-1, 1]}
+    sources = [as_table(t) if isinstance(t, xr.Dataset) else t for t in tables]
+    layout = _Layout(stage, axes, own_coords, _load(sources))
+    arrays = layout.fill(list(layout.dims), _load(sources))
+    data = {name: (layout.dims[name], arrays[name], layout.attributes(name)) for name in layout.dims}
+    cube = xr.Dataset(data, coords=layout.coords)
+    for name in cube.coords:
+        cube[name].attrs = dict(_COORDINATE_ATTRIBUTES[str(name)])
+    return cube
 
-    def allocate(name: str, rest: tuple[str, ...]) -> None:
-        without = VARIABLES[name].without if name in VARIABLES else ()
-        own_dims[name] = tuple(d for d in dims if d not in without)
-        rest_dims[name] = tuple(d for d in rest if d not in without)
-        sizes = [len(coords[d]) for d in (*own_dims[name], *rest_dims[name])]
-        arrays[name] = np.full(sizes, np.nan)
 
-    meanings = list(_MEANINGS)
-    reason = np.full([len(axes[d]) for d in dims], _MEANINGS.index(_MISSING), dtype=np.int16)
+def write_cube(
+    path: str | Path,
+    stage: str,
+    axes: Mapping[str, Sequence],
+    own_coords: Mapping[str, Sequence],
+    tables: Sequence[Path],
+    attrs: Mapping[str, str],
+    *,
+    repair: Callable[[Path], None] | None = None,
+    memory: int = MEMORY,
+) -> Path:
+    """Put tables of points into a cube on disk, holding only some of its variables in memory at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+        netCDF-4, deflated, in chunks of about a megabyte; whole or absent, with the checksum of
+        :func:`~proplim.cube.write_netcdf`.
+    stage, axes, own_coords
+        As for :func:`assemble_cube`.
+    tables : sequence of Path
+        Read once for each group of variables that fits into `memory`.
+    attrs : mapping
+        Global attributes.
+    repair : callable
+        Makes a table again that is missing or was damaged on the disk.
+    memory : int
+        Bytes.
+
+    Raises
+    ------
+    DamagedFile
+        If a table is damaged and there is no `repair`.
+    """
+    import netCDF4
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    layout = _Layout(stage, axes, own_coords, _load(tables, repair))
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    digest = hashlib.sha256()
+    try:
+        with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
+            file.setncatts(attrs)
+            for name, values in layout.coords.items():
+                file.createDimension(name, len(values))
+            for names in layout.groups(memory):
+                arrays = layout.fill([n for n in names if n in layout.dims], _load(tables))
+                for name in names:
+                    dims = layout.dims.get(name, (name,))
+                    values = arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
+                    _write_variable(file, name, dims, values, layout.attributes(name))
+                    _digest_variable(digest, name, dims, values)
+            file.setncattr(CHECKSUM, digest.hexdigest())
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _load(tables: Iterable[Table | Path], repair: Callable[[Path], None] | None = None) -> Iterator[Table]:
     for table in tables:
-        table = read_netcdf(table) if isinstance(table, Path) else table
-        index = _point_index(table, dims, indexers)
-        wanted = np.all(np.stack(index) >= 0, axis=0)
-        where = tuple(i[wanted] for i in index)
-        reason[where] = _reason_codes(table, meanings)[wanted]
-        own = {d: _positions(coords[d], table[d].values) for d in coords if d in table.dims}
-        for name, values in table.data_vars.items():
-            name = str(name)
-            if name in dims:
-                continue
-            rest = tuple(d for d in (*own_coords, "split", "label") if d in values.dims)
-            extra = [d for d in values.dims if d not in (*rest, "point")]
-            if extra:
-                raise ValueError(f"{name} has dimensions {extra} that the {stage} cube does not have")
-            if name not in arrays:
-                allocate(name, rest)
-            attributes.setdefault(name, dict(values.attrs))
-            source = values.transpose("point", *rest)
-            for d in rest_dims[name]:
-                if d not in rest:
-                    source = source.expand_dims({d: len(coords[d])})
-            block = source.transpose("point", *rest_dims[name]).values[wanted]
-            target = arrays[name]
-            picks = [own.get(d, np.arange(len(coords[d]))) for d in rest_dims[name]]
-            offset = len(rest_dims[name])
-            grid_index = tuple(
-                w.reshape(-1, *(1,) * offset) for d, w in zip(dims, where, strict=True) if d in own_dims[name]
+        if isinstance(table, Table):
+            yield table
+            continue
+        try:
+            yield read_table(table)
+        except (DamagedFile, FileNotFoundError):
+            if repair is None:
+                raise
+            repair(table)
+            yield read_table(table)
+
+
+class _Layout:
+    """Dimensions, coordinates and variables of a cube, and where a table's points go in it."""
+
+    def __init__(
+        self,
+        stage: str,
+        axes: Mapping[str, Sequence],
+        own_coords: Mapping[str, Sequence],
+        tables: Iterable[Table],
+    ) -> None:
+        self.stage = stage
+        self.grid = grid_dims(stage)
+        self.own = tuple(own_coords)
+        self.coords: dict[str, list] = {d: list(axes[d]) for d in self.grid}
+        self.coords |= {d: list(values) for d, values in own_coords.items()} | {
+            "split": ["train", "test"],
+            "label": [-1, 1],
+        }
+        self._indexers = {d: {_key(d, v): i for i, v in enumerate(self.coords[d])} for d in self.grid}
+        self._given: dict[str, dict] = {}
+        self.dims: dict[str, tuple[str, ...]] = {}
+        said: set[str] = set()
+        for table in tables:
+            said.update(table.reasons.values())
+            for name, dims in table.dims.items():
+                if name not in self.dims:
+                    self._add(name, dims)
+                    self._given[name] = table.attributes.get(name, {})
+        self.meanings = [*_MEANINGS, *sorted(said - set(_MEANINGS))]
+        for variable in variables_of(stage):
+            if variable.name not in self.dims:
+                own = () if (stage, variable.name) == ("sampling", "converged") else self.own
+                self._add(variable.name, (*(d for d in own if d not in variable.without), *variable.dims))
+        self.dims[_REASON] = self.grid
+        about = {"long_name": "why a grid point fell short, an index into `meanings`"}
+        self._given[_REASON] = about | {"meanings": json.dumps(self.meanings)}
+
+    def _add(self, name: str, rest: Sequence[str]) -> None:
+        unknown = [d for d in rest if d not in self.coords]
+        if unknown:
+            raise ValueError(f"{name} has dimensions {unknown} that the {self.stage} cube does not have")
+        without = VARIABLES[name].without if name in VARIABLES else ()
+        order = (*self.grid, *(d for d in (*self.own, "split", "label") if d in rest))
+        self.dims[name] = tuple(d for d in order if d not in without)
+
+    def attributes(self, name: str) -> dict[str, str]:
+        """Attributes of a variable or coordinate."""
+        if name in self.coords:
+            return dict(_COORDINATE_ATTRIBUTES[name])
+        known, given = VARIABLES.get(name), self._given.get(name, {})
+        return {
+            **given,
+            "long_name": known.long_name if known else given.get("long_name", name.replace("_", " ")),
+            "units": known.units if known else given.get("units", "1"),
+        }
+
+    def groups(self, memory: int) -> Iterator[list[str]]:
+        """Names of variables and coordinates, sorted (the checksum's order), as many at a time as fit in memory."""
+        group: list[str] = []
+        held = 0
+        for name in sorted([*self.dims, *self.coords]):
+            size = 8 * int(
+                np.prod([len(self.coords[d]) for d in self.dims.get(name, (name,))], dtype=np.int64)
             )
-            rest_index = tuple(
-                np.asarray(p).reshape(1, *(-1 if k == j else 1 for k in range(offset))) for j, p in enumerate(picks)
-            )
-            target[grid_index + rest_index] = block
-    for variable in variables_of(stage):
-        if variable.name not in arrays:
-            statistics = () if (stage, variable.name) == ("sampling", "converged") else tuple(own_coords)
-            allocate(variable.name, (*statistics, *variable.dims))
-    arrays["converged"] = np.nan_to_num(arrays["converged"], nan=0.0)
-    fell_short = arrays["converged"].min(axis=tuple(range(len(dims), arrays["converged"].ndim))) < 1
-    reason[fell_short & (reason == 0)] = _MEANINGS.index(_SHORT)
-    cube = xr.Dataset({n: ((*own_dims[n], *rest_dims[n]), a) for n, a in arrays.items()}, coords=coords)
-    what = {"long_name": "why a grid point fell short, an index into `meanings`", "meanings": json.dumps(meanings)}
-    cube["reason"] = (dims, reason)
-    return _describe(cube, {**attributes, "reason": what})
+            if group and held + size > memory:
+                yield group
+                group, held = [], 0
+            group.append(name)
+            held += size
+        yield group
 
+    def fill(self, names: Sequence[str], tables: Iterable[Table]) -> dict[str, np.ndarray]:
+        """Arrays of some variables over the full grid; a point that no table holds is NaN, and has not converged."""
+        wanted_names = [*names, "converged"] if _REASON in names and "converged" not in names else list(names)
+        arrays = {name: self._empty(name) for name in wanted_names}
+        if not names:
+            return arrays
+        waiting: dict[tuple, list[tuple[Table, list[np.ndarray], np.ndarray]]] = {}
+        held = 0
+        for table in tables:
+            index = self._index(table)
+            wanted = np.all(np.stack(index) >= 0, axis=0)
+            key = (table.records.dtype.descr.__repr__(), repr(table.coords), repr(table.dims))
+            waiting.setdefault(key, []).append((table, [i[wanted] for i in index], wanted))
+            held += table.records.nbytes
+            if held > MEMORY // 10:
+                self._place(arrays, waiting)
+                held = 0
+        self._place(arrays, waiting)
+        if "converged" in arrays:
+            np.nan_to_num(arrays["converged"], copy=False, nan=0.0)
+        if _REASON in arrays:
+            short = arrays["converged"].min(axis=tuple(range(len(self.grid), arrays["converged"].ndim))) < 1
+            arrays[_REASON][short & (arrays[_REASON] == 0)] = _MEANINGS.index(_SHORT)
+        return {name: arrays[name] for name in names}
 
-def _reason_codes(table: xr.Dataset, meanings: list[str]) -> np.ndarray:
-    """Codes into `meanings` (extended by what is new) of the points of a table; 0 where nothing is said."""
-    codes = np.zeros(table.sizes["point"], dtype=np.int16)
-    for index, text in json.loads(table.attrs.get("reasons", "{}")).items():
-        if text not in meanings:
-            meanings.append(text)
-        codes[int(index)] = meanings.index(text)
-    return codes
+    def _empty(self, name: str) -> np.ndarray:
+        """A variable before any point is in its place."""
+        shape = [len(self.coords[d]) for d in self.dims[name]]
+        if name == _REASON:
+            return np.full(shape, _MEANINGS.index(_MISSING), dtype=np.int16)
+        return np.full(shape, np.nan)
 
+    def _place(self, arrays: Mapping[str, np.ndarray], waiting: dict) -> None:
+        for members in waiting.values():
+            first = members[0][0]
+            where = [np.concatenate(parts) for parts in zip(*(m[1] for m in members), strict=True)]
+            if _REASON in arrays:
+                codes = np.concatenate([self._reason_codes(table)[wanted] for table, _, wanted in members])
+                arrays[_REASON][tuple(where)] = codes
+            for name, target in arrays.items():
+                if name in first.dims:
+                    values = np.concatenate([table.records[name][wanted] for table, _, wanted in members])
+                    self._put(target, name, first, where, values)
+        waiting.clear()
 
-def _point_index(table: xr.Dataset, dims: Sequence[str], indexers: Mapping[str, Mapping]) -> list[np.ndarray]:
-    result = []
-    for d in dims:
-        values, inverse = np.unique(table[d].values, return_inverse=True)
-        if d in _CODED:
-            names = json.loads(table.attrs[f"{d}_codes"])
-            keys = [names[int(v)] for v in values]
-        else:
-            keys = [_key(d, v) for v in values]
-        result.append(np.array([indexers[d].get(k, -1) for k in keys])[inverse])
-    return result
+    def _put(
+        self, target: np.ndarray, name: str, table: Table, where: list[np.ndarray], values: np.ndarray
+    ) -> None:
+        """Values (points, ...) of a variable to their places; dimensions that the table lacks are filled alike."""
+        grid = [i for d, i in zip(self.grid, where, strict=True) if d in self.dims[name]]
+        rest = self.dims[name][len(grid) :]
+        given = tuple(d for d in table.dims[name] if d in rest)
+        values = values.transpose(0, *(1 + given.index(d) for d in rest if d in given))
+        values = values.reshape(len(values), *(len(table.coords[d]) if d in given else 1 for d in rest))
+        picks = [self._positions(d, table) if d in given else np.arange(len(self.coords[d])) for d in rest]
+        shape = [1] * len(rest)
+        index: list[np.ndarray] = [g.reshape(-1, *shape) for g in grid]
+        for k, pick in enumerate(picks):
+            index.append(pick.reshape(1, *(len(pick) if j == k else 1 for j in range(len(rest)))))
+        target[tuple(index)] = values
+
+    def _reason_codes(self, table: Table) -> np.ndarray:
+        codes = np.zeros(len(table.records), dtype=np.int16)
+        for index, text in table.reasons.items():
+            codes[index] = self.meanings.index(text)
+        return codes
+
+    def _positions(self, dim: str, table: Table) -> np.ndarray:
+        lookup = {v: i for i, v in enumerate(self.coords[dim])}
+        return np.array([lookup[v] for v in table.coords[dim]])
+
+    def _index(self, table: Table) -> list[np.ndarray]:
+        """Position of every point along each grid dimension, -1 where the cube does not have it."""
+        result = []
+        for d in self.grid:
+            column = table.records[d]
+            if len(column) == 1:  # by far the most frequent table of a large study
+                values, inverse = column, np.zeros(1, dtype=np.intp)
+            else:
+                values, inverse = np.unique(column, return_inverse=True)
+            keys = [table.codes[d][int(v)] for v in values] if d in CODED else [_key(d, v) for v in values]
+            result.append(np.array([self._indexers[d].get(k, -1) for k in keys])[inverse])
+        return result
 
 
 def _key(dim: str, value: Any) -> Any:
-    if dim in _CODED:
+    if dim in CODED:
         return str(value)
     return float(value) if dim in ("temperature", "lambda0", "lambda1") else int(value)
 
 
-def _positions(axis: Sequence, values: np.ndarray) -> np.ndarray:
-    lookup = {v: i for i, v in enumerate(axis)}
-    return np.array([lookup[v] for v in values.tolist()])
+def chunk_shape(dims: Sequence[str], shape: Sequence[int]) -> list[int]:
+    """Shape of the chunks of a variable: own dimensions whole, then temperature, time, width, ... as they fit."""
+    chunk = [1] * len(dims)
+    left = CHUNK
+    inner = [d for d in dims if d not in _FIRST_IN_CHUNK]
+    for d in [*inner, *(d for d in _FIRST_IN_CHUNK if d in dims)]:
+        k = list(dims).index(d)
+        # Chunks of equal size along an axis, none of them nearly empty.
+        pieces = -(-shape[k] // max(1, min(shape[k], left)))
+        chunk[k] = -(-shape[k] // pieces)
+        left //= chunk[k]
+    return chunk
+
+
+def _write_variable(
+    file: Any, name: str, dims: Sequence[str], values: np.ndarray, attributes: Mapping[str, str]
+) -> None:
+    if values.dtype.kind == "U":
+        variable = file.createVariable(name, str, dims)
+        variable[:] = values.astype(object)
+    elif name in dims:
+        variable = file.createVariable(name, values.dtype, dims, fill_value=False)
+        variable[:] = values
+    else:
+        variable = file.createVariable(
+            name, values.dtype, dims, zlib=True, complevel=1, shuffle=True,
+            fill_value=np.nan if values.dtype.kind == "f" else False, chunksizes=chunk_shape(dims, values.shape),
+        )  # fmt: skip
+        variable.set_auto_maskandscale(False)
+        variable[...] = values
+    variable.setncatts(attributes)
+
+
+def _digest_variable(digest: Any, name: str, dims: Sequence[str], values: np.ndarray) -> None:
+    """As :func:`~proplim.cube.content_checksum` takes a variable in."""
+    text = values.dtype.kind == "U"
+    digest.update(f"{name}|{tuple(dims)}|{values.shape}|{'text' if text else values.dtype.str}|".encode())
+    digest.update("\0".join(values.tolist()).encode() if text else np.ascontiguousarray(values).data)
 
 
 _COORDINATE_ATTRIBUTES = {
@@ -211,17 +375,3 @@ _COORDINATE_ATTRIBUTES = {
     "split": {"long_name": "training or test inputs"},
     "label": {"long_name": "class label", "units": "1"},
 }
-
-
-def _describe(cube: xr.Dataset, attributes: Mapping[str, dict]) -> xr.Dataset:
-    for name in cube.data_vars:
-        known = VARIABLES.get(str(name))
-        given = attributes.get(str(name), {})
-        cube[name].attrs = {
-            **given,
-            "long_name": known.long_name if known else given.get("long_name", str(name).replace("_", " ")),
-            "units": known.units if known else given.get("units", "1"),
-        }
-    for name in cube.coords:
-        cube[name].attrs = dict(_COORDINATE_ATTRIBUTES[str(name)])
-    return cube

@@ -46,7 +46,7 @@ class Job:
     Parameters
     ----------
     stage, name : str
-        The result file is ``results/<study>/<stage>/<name>.nc``.
+        The result file is ``results/<study>/<stage>/<name>.points``.
     blocks : tuple of Block
     """
 
@@ -161,7 +161,7 @@ class Plan:
 
     def result(self, job: Job) -> str:
         """Path of a job's result."""
-        return f"{self.root}/{job.stage}/{job.name}.nc"
+        return f"{self.root}/{job.stage}/{job.name}.points"
 
     def results(self, stage: str) -> list[str]:
         """Paths of the results of all jobs of a stage."""
@@ -290,7 +290,7 @@ class Plan:
     def _finished(self, stage: str) -> set[str]:
         """Names of the jobs whose results are on disk; results appear whole or not at all."""
         folder = Path(self.root) / stage
-        names = {f"{file.parent.name}/{file.stem}" for file in folder.glob("*/*.nc")}
+        names = {f"{file.parent.name}/{file.stem}" for file in folder.glob("*/*.points")}
         return {name for name in names if not name.split("/")[1].startswith(".")}
 
     def _plan_stage(self, stage: str) -> dict[str, Job]:

@@ -22,12 +22,13 @@ import xarray as xr
 from proplim.config import resolved_yaml
 from proplim.cube import (
     DamagedFile,
-    assemble_cube,
     grid_dims,
     point_table,
     provenance,
     read_netcdf,
+    write_cube,
     write_netcdf,
+    write_table,
 )
 from proplim.datasets import Dataset, prepare_dataset
 from proplim.errors import ProplimError
@@ -98,7 +99,7 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
         block_seconds=json.dumps(seconds),
         **provenance(),
     )
-    write_netcdf(table, path)
+    write_table(table, path)
 
 
 def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str | Path) -> None:
@@ -107,15 +108,19 @@ def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str
     A result that was damaged on the disk since it was computed is computed again.
     """
     jobs = {plan.result(job): job for job in plan.jobs[stage].values()}
-    whole = (_whole_table(plan, jobs[str(path)], Path(path)) for path in tables)
-    cube = assemble_cube(stage, plan.config.axes(stage), plan.own_coords(stage), whole)
-    cube.attrs = {
+
+    def again(table: Path) -> None:
+        _say(f"{table} is missing or damaged: computing it again")
+        run_job(plan, jobs[str(table)], table)
+
+    attrs = {
         "title": f"{_TITLES[stage]}, study {plan.config.study}",
         "study": plan.config.study,
         "configuration": resolved_yaml(plan.config),
         **provenance(),
     }
-    write_netcdf(cube, path)
+    axes, own = plan.config.axes(stage), plan.own_coords(stage)
+    write_cube(path, stage, axes, own, list(map(Path, tables)), attrs, repair=again)
 
 
 def _whole_draw(plan: Plan, file: str) -> Dataset:
@@ -126,15 +131,6 @@ def _whole_draw(plan: Plan, file: str) -> Dataset:
         _say(f"{error}: preparing it again")
         prepare_draw(plan, plan.draws[file], file)
         return load_draw(file)
-
-
-def _whole_table(plan: Plan, job: Job, path: Path) -> xr.Dataset:
-    try:
-        return read_netcdf(path)
-    except (DamagedFile, FileNotFoundError) as error:
-        _say(f"{error}: computing it again")
-        run_job(plan, job, path)
-        return read_netcdf(path)
 
 
 _TITLES = {

@@ -1,0 +1,228 @@
+"""Tables of grid points: what a job computes, on its way into a cube.
+
+A table has the dimension ``point``, the grid coordinates as variables along it (data set and activation as codes
+into lists kept as attributes), and the other dimensions of the cube as they are. On disk it is one record for each
+point in NumPy's own format: a cube is put together from ten thousand of them, and opening a netCDF file alone takes
+longer than reading such a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from proplim.cube._files import DamagedFile, _umask
+from proplim.cube.variables import GRID_DIMS
+
+CODED = ("dataset", "activation")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Grid points and their values.
+
+    Parameters
+    ----------
+    records : structured array (n_points,)
+        One field for each grid coordinate and each variable.
+    dims : dict
+        Variable -> its dimensions beside ``point``.
+    coords : dict
+        Those dimensions -> coordinate values.
+    codes : dict
+        data set and activation -> the names that codes stand for.
+    attributes : dict
+        Variable -> attributes.
+    reasons : dict
+        Index of a point -> why it fell short.
+    about : dict
+        How the table was made.
+    """
+
+    records: np.ndarray
+    dims: dict[str, tuple[str, ...]]
+    coords: dict[str, list]
+    codes: dict[str, list[str]]
+    attributes: dict[str, dict] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def grid_dims(stage: str) -> tuple[str, ...]:
+    """Grid dimensions of a stage's cube, in order; dynamics has no temperature."""
+    return tuple(d for d in GRID_DIMS if stage != "dynamics" or d != "temperature")
+
+
+def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: str) -> xr.Dataset:
+    """Stack results into one table of points.
+
+    Parameters
+    ----------
+    blocks : sequence of (point, result)
+        `point` gives the grid coordinates that `result` does not have as dimensions (scalars); `result` has
+        any of the other grid dimensions, and the stage's own. Its attribute `reason`, if it has one, says why
+        its points fell short. What a result lacks (one that failed has `converged` alone) is NaN.
+    stage : str
+
+    Returns
+    -------
+    xr.Dataset
+        With the dimension `point`.
+    """
+    dims = grid_dims(stage)
+    codes: dict[str, list[str]] = {name: [] for name in CODED}
+    coords = {str(d): r[d].values for _, r in blocks for d in r.dims if d not in dims and d in r.coords}
+    rest = _dims_beside(blocks, dims)
+    sizes = {d: r.sizes[d] for _, r in blocks for d in r.dims if d not in dims}
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*dims, *rest)}
+    reasons: dict[str, str] = {}
+    n_points = 0
+    for point, result in blocks:
+        axes = {d: result[d].values if d in result.dims else np.asarray([point[d]]) for d in dims}
+        for name in CODED:
+            axes[name] = np.array([_code(codes[name], str(v)) for v in axes[name]])
+        shape = [len(values) for values in axes.values()]
+        for name, values in zip(dims, np.meshgrid(*axes.values(), indexing="ij"), strict=True):
+            columns[name].append(values.ravel())
+        for name, own in rest.items():
+            full = [*shape, *(sizes[d] for d in own)]
+            values = _spread(result[name], (*dims, *own)) if name in result else np.float64(np.nan)
+            columns[name].append(np.broadcast_to(values, full).reshape(-1, *full[len(dims) :]))
+        count = int(np.prod(shape, dtype=np.int64))
+        if result.attrs.get("reason"):
+            reasons |= {str(n_points + i): str(result.attrs["reason"]) for i in range(count)}
+        n_points += count
+    attributes = {str(n): dict(v.attrs) for _, r in reversed(blocks) for n, v in r.data_vars.items()}
+    variables = {
+        name: (("point", *rest.get(name, ())), np.concatenate(values), attributes.get(name, {}))
+        for name, values in columns.items()
+    }
+    attrs = {f"{name}_codes": json.dumps(codes[name]) for name in CODED} | {"reasons": json.dumps(reasons)}
+    return xr.Dataset(variables, coords=coords, attrs=attrs)
+
+
+def _dims_beside(
+    blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], dims: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Variable -> its dimensions beside the grid, in the result that has most of them."""
+    rest: dict[str, tuple[str, ...]] = {}
+    for _, result in blocks:
+        for name, variable in result.data_vars.items():
+            own = tuple(str(d) for d in variable.dims if d not in dims)
+            if len(own) >= len(rest.get(str(name), ())):
+                rest[str(name)] = own
+    return rest
+
+
+def _spread(variable: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
+    """Values with all of `dims` in order, of length one where the variable does not have them."""
+    values = variable.transpose(*(d for d in dims if d in variable.dims)).values
+    return values.reshape([variable.sizes.get(d, 1) for d in dims])
+
+
+def _code(known: list[str], value: str) -> int:
+    if value not in known:
+        known.append(value)
+    return known.index(value)
+
+
+def as_table(dataset: xr.Dataset) -> Table:
+    """The same table as records."""
+    columns = {str(n): np.asarray(v.transpose("point", ...).values) for n, v in dataset.data_vars.items()}
+    dtype = [(n, v.dtype.str, v.shape[1:]) for n, v in columns.items()]
+    records = np.empty(dataset.sizes["point"], dtype=dtype)
+    for name, values in columns.items():
+        records[name] = values
+    names = [str(n) for n in dataset.data_vars if n not in GRID_DIMS]
+    return Table(
+        records,
+        {n: tuple(str(d) for d in dataset[n].dims if d != "point") for n in names},
+        {str(d): dataset[d].values.tolist() for d in dataset.dims if d != "point" and d in dataset.coords},
+        {n: json.loads(dataset.attrs[f"{n}_codes"]) for n in CODED},
+        {n: dict(dataset[n].attrs) for n in names},
+        {int(i): text for i, text in json.loads(dataset.attrs.get("reasons", "{}")).items()},
+        {k: v for k, v in dataset.attrs.items() if k != "reasons" and not str(k).endswith("_codes")},
+    )
+
+
+def write_table(dataset: xr.Dataset, path: str | Path) -> Path:
+    """Write a table of points whole or not at all, with a checksum of its content.
+
+    Parameters
+    ----------
+    dataset : xr.Dataset
+        From :func:`point_table`; its attributes go along.
+    path : str or Path
+        Its folder is made if need be.
+    """
+    table, path = as_table(dataset), Path(path)
+    about = {
+        "format": FORMAT,
+        "dims": table.dims,
+        "coords": table.coords,
+        "codes": table.codes,
+        "attributes": table.attributes,
+        "reasons": table.reasons,
+        "about": table.about,
+    }
+    header = json.dumps(about, default=_plain)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.save(stream, np.asarray(header), allow_pickle=False)
+            np.save(stream, table.records, allow_pickle=False)
+            np.save(stream, np.asarray(_checksum(header, table.records)), allow_pickle=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_table(path: str | Path) -> Table:
+    """Read a table written by :func:`write_table` and verify its checksum.
+
+    Raises
+    ------
+    DamagedFile
+        If the file cannot be read or its content differs from what was written.
+    """
+    try:
+        with open(path, "rb") as stream:
+            header, records, checksum = (np.load(stream, allow_pickle=False) for _ in range(3))
+        content = json.loads(str(header))
+        intact = content["format"] == FORMAT and str(checksum) == _checksum(str(header), records)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as NumPy's reader has lines
+        raise DamagedFile(f"{path} is damaged ({type(error).__name__}); delete it and run again") from None
+    if not intact:
+        raise DamagedFile(f"{path} does not hold what was written to it; delete it and run again")
+    dims = {name: tuple(d) for name, d in content["dims"].items()}
+    reasons = {int(i): text for i, text in content["reasons"].items()}
+    known = (content[name] for name in ("coords", "codes", "attributes"))
+    return Table(records, dims, *known, reasons, content["about"])
+
+
+def _checksum(header: str, records: np.ndarray) -> str:
+    return hashlib.sha256(
+        header.encode() + records.dtype.descr.__repr__().encode() + records.tobytes()
+    ).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
