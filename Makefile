@@ -7,13 +7,16 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 
-.PHONY: run test env env-test lint clean
+.PHONY: run test docs env env-test env-docs lint clean
 
 run: env
 	@$(BIN)/snakemake --snakefile Snakefile --configfile $(CONFIG) --cores $(CORES)
 
-test: env-test
+test: env-docs
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+docs: env-docs
+	@$(BIN)/mkdocs build --strict --quiet && echo "Documentation: site/index.html"
 
 lint: env-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts
@@ -21,6 +24,8 @@ lint: env-test
 env: .venv/.ready
 
 env-test: .venv/.ready-test
+
+env-docs: .venv/.ready-docs
 
 .venv/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "proplim needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
@@ -34,5 +39,9 @@ env-test: .venv/.ready-test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@
 
+.venv/.ready-docs: .venv/.ready-test requirements-docs.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf .venv .snakemake results
+	rm -rf .venv .snakemake results site

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
 
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
-_ROLE = re.compile(r":(?:class|func|mod|data|meth|attr):(?=<(?:code|a|span|autoref))|:(?:class|func|mod|data):`~?")
+_ROLE = re.compile(
+    r":(?:class|func|mod|data|meth|attr):(?=<(?:code|a|span|autoref))|:(?:class|func|mod|data):`~?"
+)
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Show CONTRIBUTING.md, which lies beside README.md, as a page of the site."""
+    if page.file.src_uri != "contributing.md":
+        return markdown
+    text = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return text.replace("](docs/", "](")
 
 
 def on_page_content(content: str, **_: Any) -> str:
