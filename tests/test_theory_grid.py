@@ -154,3 +154,9 @@ def test_bad_input_is_named(change, key):
     with pytest.raises(InvalidInput) as error:
         solve_grid(gaussian_dataset(4, 3), **arguments)
     assert error.value.key == key
+
+
+def test_inputs_too_large_for_a_kernel_are_named():
+    d = gaussian_dataset(4, 3)
+    with pytest.raises(InvalidInput, match="x_train"):
+        solve(Dataset(1e200 * d.x_train, d.y_train, d.x_test, d.y_test), "linear")

@@ -13,6 +13,7 @@ import numpy as np
 
 from proplim.activations import Activation, get_activation
 from proplim.datasets import Dataset
+from proplim.errors import InvalidInput
 from proplim.geometry import class_weights
 from proplim.kernels import feature_kernel, feature_kernel_diagonal, stein_coefficients
 
@@ -129,9 +130,18 @@ def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: floa
     activation : str or Activation
     lambda0 : float
         Precision of the prior of a hidden weight, positive.
+
+    Raises
+    ------
+    InvalidInput
+        If the inputs are so large that their kernel overflows.
     """
     activation = get_activation(activation)
-    kernel = feature_kernel(activation, dataset.x_train, dataset.x_train, lambda0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        kernel = feature_kernel(activation, dataset.x_train, dataset.x_train, lambda0)
+    if not np.isfinite(kernel).all():
+        largest = float(np.abs(dataset.x_train).max())
+        raise InvalidInput("x_train", largest, "inputs whose kernel is finite; standardise them")
     eigenvalues, eigenvectors = np.linalg.eigh(kernel)
     floor = max(dataset.n_train, 10) * np.finfo(float).eps * max(eigenvalues[-1], 0.0)
     kept = eigenvalues > floor
