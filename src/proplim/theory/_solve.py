@@ -32,6 +32,12 @@ from proplim.theory._spectrum import Spectrum, build_spectrum
 
 Solver = Callable[[Spectrum, Points], dict[str, np.ndarray]]
 GRID = ("width", "temperature", "lambda1")
+EVIDENCE = {
+    "conjugate_order_parameter": "order parameter R conjugate to Q (proportional, activations that are not odd)",
+    "effective_sample_fraction": "effective over actual number of draws (cavity)",
+    "closure_residual": "residual of the self-consistency, in widths of the modes of Sigma (cavity)",
+}
+"""What single approximations report beside the variables of the cubes; kept where a point has not converged."""
 CHUNK = 1 << 15
 """Points given to a solver at once."""
 
@@ -97,6 +103,8 @@ def solve_grid(
         v.name: _stack(v, results, shape) for v in variables_of("theory") if not v.without
     }
     data |= {v.name: _stack_peaks(v, peaks) for v in variables_of("theory") if v.without}
+    reported = {name for result in results for name in result}
+    data |= {v.name: _stack(v, results, shape) for v in _evidence() if v.name in reported}
     width_values = np.atleast_1d(np.asarray(width))
     coords = {
         "approximation": list(approximations), "width": width_values, "temperature": axes["temperature"],
@@ -111,12 +119,13 @@ def _in_chunks(solver: Solver, spectrum: Spectrum, points: Points) -> dict[str, 
     for start in range(0, points.size, CHUNK):
         part = solver(spectrum, Points(*(a[start : start + CHUNK] for a in points)))
         converged = np.asarray(part["converged"]) > 0
-        for variable in variables_of("theory"):
+        for variable in (*variables_of("theory"), *_evidence()):
             if variable.name in part:
                 value = np.asarray(part[variable.name], dtype=float)
                 if variable.name not in result:
                     result[variable.name] = np.full((points.size, *value.shape[1:]), np.nan)
-                kept = converged if variable.name != "converged" else np.ones_like(converged)
+                always = variable.name == "converged" or variable.name in EVIDENCE
+                kept = np.ones_like(converged) if always else converged
                 result[variable.name][start : start + CHUNK][kept] = value[kept]
     return result
 
@@ -208,6 +217,15 @@ def _solver(name: str, activation: Activation) -> Solver:
 
         return solve_cavity
     raise InvalidInput("approximations", name, "choose from infinite_width, proportional, cavity, exact")
+
+
+def _evidence() -> list[Variable]:
+    """Monte-Carlo errors (suffix `_mcse`) and diagnostics that single approximations report."""
+    errors = [
+        Variable(f"{v.name}_mcse", f"Monte-Carlo standard error of the {v.long_name}", "", v.dims, v.units)
+        for v in variables_of("theory")
+    ]
+    return errors + [Variable(name, meaning, "") for name, meaning in EVIDENCE.items()]
 
 
 def _stack(variable: Variable, results: list[dict[str, np.ndarray]], shape: tuple[int, ...]) -> tuple:

@@ -70,7 +70,7 @@ def solve_two_order_parameters(spectrum: Spectrum, points: Points) -> dict[str, 
 
     result = in_blocks(block, *points, block=_BLOCK)
     result["converged"] = (result["stationarity_residual"] <= RESIDUAL_TOLERANCE).astype(float)
-    return result
+    return {k: v for k, v in result.items() if k not in ("share", "action")}
 
 
 def two_order_parameter_residual(spectrum: Spectrum, points: Points) -> np.ndarray:
