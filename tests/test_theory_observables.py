@@ -133,7 +133,7 @@ def test_high_temperature_is_the_prior():
 def test_single_unit_moments_against_monte_carlo(activation):
     """Importance sampling of one unit in the field of the others, to first order in 1/N (N = 20,000).
 
-    Weight exp(v a.s/sqrt(N) - v^2 s.Sigma^-1 s/(2N)) with s = sigma(h), v integrated out. Moments of one s are
+    Weight exp(v a.s/sqrt(N) - v^2 s.Sigma^-1 s/(2N)), s = sigma(h), v integrated out. Moments of one s are
     exact for every activation; <w w^T> takes sigma(h) for Gaussian and is exact for the linear one only.
     |z| < 5 for six moments: false-alarm rate 3e-6; the seed is fixed.
     """
