@@ -115,7 +115,8 @@ def write_cube(
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    layout = _Layout(stage, axes, own_coords, _load(tables, repair))
+    held: list[Table | Path] = []
+    layout = _Layout(stage, axes, own_coords, _held(_load(tables, repair), tables, held, memory // 4))
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     digest = hashlib.sha256()
@@ -125,7 +126,7 @@ def write_cube(
             for name, values in layout.coords.items():
                 file.createDimension(name, len(values))
             for names in layout.groups(memory):
-                arrays = layout.fill([n for n in names if n in layout.dims], _load(tables))
+                arrays = layout.fill([n for n in names if n in layout.dims], _load(held))
                 for name in names:
                     dims = layout.dims.get(name, (name,))
                     values = arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
@@ -154,6 +155,17 @@ def _load(tables: Iterable[Table | Path], repair: Callable[[Path], None] | None 
                 raise
             repair(table)
             yield read_table(table)
+
+
+def _held(
+    tables: Iterable[Table], paths: Sequence[Path], held: list[Table | Path], memory: int
+) -> Iterator[Table]:
+    """Pass tables on; `held` becomes the tables themselves as far as they fit in memory, then their paths."""
+    size = 0
+    for table, path in zip(tables, paths, strict=True):
+        size += table.records.nbytes + 4096
+        held.append(table if size <= memory else path)
+        yield table
 
 
 class _Layout:
