@@ -42,11 +42,12 @@ def name_of(page: Path) -> str:
 
 
 def commands(page: Path) -> list[str]:
-    """Lines of shell blocks (fenced or indented) and of inline code that call `proplim` on files of an example."""
+    """Lines of shell blocks (fenced or indented) and of inline code that call `proplim` on something."""
     text = page.read_text(encoding="utf-8")
     lines = [line for b in blocks(page, "sh", "bash", "shell", "console") for line in b.text.splitlines()]
     lines += re.findall(r"^ {4}(proplim .*)$", text, re.MULTILINE)
-    lines += re.findall(r"`(proplim [^`]*)`", text)
+    # `proplim check` in a sentence is the name of a command, not a call
+    lines += [code for code in re.findall(r"`(proplim [^`]*)`", text) if re.search(r"[./]| --dataset", code)]
     found = [line.strip().removeprefix("$ ") for line in lines]
     return list(dict.fromkeys(line for line in found if line.startswith("proplim ")))
 

@@ -1,8 +1,8 @@
 """What README.md and the pages of docs/ tell a user to write works as it stands there.
 
 Python blocks run, in order, in one namespace a page; `proplim` commands are called; YAML blocks that are
-configurations are valid. They find the results of a small study of the name and axes of the default one. The pages
-run in a folder of their own, where results/digits and config.yaml are as after `make run`.
+configurations are valid. They run in a folder where config.yaml and results/digits are as after `make run`, with
+the name and the axes of the default study but fewer and shorter sampled points.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from _documents import ROOT, arguments, blocks, commands, name_of, pages
 
+from _documents import ROOT, arguments, blocks, commands, name_of, pages
 from proplim.activations._base import _REGISTRY
 
 PYTHON_PAGES = [p for p in pages() if blocks(p, "python")]

@@ -1,7 +1,7 @@
 """What the documentation site needs beside its plugins: formulas as MathML, cross-references of docstrings.
 
-Formulas are written as $...$ and $$...$$ and become MathML when the site is built, which every current browser
-draws by itself: no script, no font and no network are needed to read them.
+Formulas are written as $...$ and $$...$$ and become MathML when the site is built. Every current browser
+draws it by itself: no script, no font and no network are needed to read them.
 """
 
 from __future__ import annotations
