@@ -33,11 +33,11 @@ from proplim.theory._spectrum import Spectrum, build_spectrum
 Solver = Callable[[Spectrum, Points], dict[str, np.ndarray]]
 GRID = ("width", "temperature", "lambda1")
 EVIDENCE = {
-    "conjugate_order_parameter": "order parameter R conjugate to Q (proportional, activations that are not odd)",
+    "conjugate_order_parameter": "order parameter R conjugate to Q (proportional, not odd)",
     "effective_sample_fraction": "effective over actual number of draws (cavity)",
     "closure_residual": "residual of the self-consistency, in widths of the modes of Sigma (cavity)",
 }
-"""What single approximations report beside the variables of the cubes; kept where a point has not converged."""
+"""What single approximations report beside the variables of the cubes; kept where a point fell short."""
 CHUNK = 1 << 15
 """Points given to a solver at once."""
 
