@@ -16,7 +16,7 @@ test: env-docs
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 docs: env-docs
-	@$(BIN)/mkdocs build --strict --quiet && echo "Documentation: site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "Documentation: site/index.html"
 
 lint: env-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts

@@ -1,8 +1,8 @@
 """What README.md and the pages of docs/ tell a user to write works as it stands there.
 
 Python blocks run, in order, in one namespace a page; `proplim` commands are called; YAML blocks that are
-configurations are valid. They run in a folder where config.yaml and results/digits are as after `make run`, with
-the name and the axes of the default study but fewer and shorter sampled points.
+configurations are valid. They run in a folder where config.yaml and results/digits are as after `make run`,
+with the name and the axes of the default study but fewer and shorter sampled points.
 """
 
 from __future__ import annotations
