@@ -49,6 +49,9 @@ class DynamicsSettings:
         T of langevin, whose stationary state is the posterior at T.
     flow_tolerance : float
         Relative error allowed in a step of gradient_flow; the absolute one is a hundredth of it.
+    stragglers : bool
+        Whether a study keeps a file and a figure for every run in which rise and fall of D are attributed
+        to single training inputs, see :func:`proplim.dynamics.stragglers`.
     signal_temperature : float
         Temperature at which the signal direction u is taken, as dynamics has none of its own.
 
@@ -71,6 +74,7 @@ class DynamicsSettings:
     adam_epsilon: float = 1e-8
     langevin_temperature: float = 0.01
     flow_tolerance: float = 1e-6
+    stragglers: bool = False
     signal_temperature: float = 1e-3
 
     def __post_init__(self) -> None:

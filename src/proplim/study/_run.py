@@ -176,20 +176,36 @@ def _theory(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Prog
 def _dynamics(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
     from proplim.dynamics import train
 
+    settings = plan.config.dynamics.settings
     results: Results = []
     for width, lambda1 in itertools.product(block.axes["width"], block.axes["lambda1"]):
-        compute = partial(
-            train,
-            dataset,
-            block.point["activation"],
-            width=width,
-            lambda0=block.point["lambda0"],
-            lambda1=lambda1,
-            settings=plan.config.dynamics.settings,
-        )
-        results.append(({**block.point, "width": width, "lambda1": lambda1}, _or_reason(compute, {})))
+        point = {**block.point, "width": width, "lambda1": lambda1}
+        network = {"width": width, "lambda0": point["lambda0"], "lambda1": lambda1, "settings": settings}
+        run = partial(_train_attributed, plan, point) if settings.stragglers else train
+        compute = partial(run, dataset, point["activation"], **network)
+        results.append((point, _or_reason(compute, {})))
         say(f"N = {width}, lambda1 = {lambda1:g}")
     return results
+
+
+def _train_attributed(
+    plan: Plan, point: Mapping[str, Any], dataset: Dataset, activation: str, **network: Any
+) -> xr.Dataset:
+    """Train, and keep under stragglers/ the attribution of the run to single inputs, as table and figure."""
+    from proplim.dynamics import train_with_stragglers
+    from proplim.figures import draw_stragglers
+
+    result, table = train_with_stragglers(dataset, activation, **network)
+    settings = asdict(network["settings"])
+    what = {k: v for k, v in point.items() if k != "dataset"}
+    digest = content_hash([NUMERICS["dynamics"], dataset.identity, what, settings])
+    label = f"{activation}-P{point['n_train']}-N{point['width']}-seed{point['seed']}-{digest}"
+    path = Path(plan.root) / "stragglers" / point["dataset"] / f"{label}.nc"
+    title = "rise and fall of D attributed to single training inputs, one grid point"
+    attributes = {"title": title, "point": canonical_json(dict(point)), "settings": canonical_json(settings)}
+    write_netcdf(table.assign_attrs({**attributes, **provenance()}), path)
+    draw_stragglers(table, dataset.x_train, path.with_suffix(""), formats=("png",))
+    return result
 
 
 def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
