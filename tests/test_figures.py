@@ -1,0 +1,258 @@
+"""Figures from cubes alone: what is drawn, what is left out, and that equal cubes give equal files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+
+from _cubes import all_cubes, dynamics_cube, sampling_cube, theory_cube
+from proplim.errors import InvalidInput
+from proplim.figures import FIGURES, Style, draw_figures
+from proplim.figures._draw import file_stem
+from proplim.figures._panels import pages, panel_title
+from proplim.figures._slices import at, dynamics_curve, sampling_curve, shared_seeds, theory_curve
+from proplim.figures._style import applied
+
+ONE = {"n_train": [60], "width": [60]}
+POINT = {
+    "dataset": "digits-3v8",
+    "activation": "erf",
+    "lambda0": 1.0,
+    "lambda1": 1.0,
+    "n_train": 60,
+    "width": 60,
+}
+
+
+def only_figure(name: str, cubes: dict[str, xr.Dataset]):
+    """The figures of one name, undrawn."""
+    with applied(Style()):
+        return list(FIGURES[name](cubes, Style()))
+
+
+def texts(figure) -> str:
+    import matplotlib.text
+
+    return " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+
+
+# --- curves
+
+
+def test_curves_average_over_draws_with_their_spread() -> None:
+    theory, sampling = theory_cube(seed=[0, 1, 2], **ONE), sampling_cube(seed=[0, 1, 2], **ONE)
+    curve = theory_curve(at(theory, POINT), "centroid_distance_sq", "proportional", split="train")
+    values = theory.centroid_distance_sq.sel(approximation="proportional", split="train").squeeze()
+    np.testing.assert_allclose(curve.y, values.mean("seed"), rtol=1e-13)
+    np.testing.assert_allclose(curve.spread, values.std("seed", ddof=1), rtol=1e-10)
+    points = sampling_curve(at(sampling, POINT), "readout_variance")
+    means = sampling.readout_variance.sel(statistic="mean").squeeze()
+    np.testing.assert_allclose(points.spread, means.std("seed", ddof=1), rtol=1e-10)
+
+
+def test_error_bar_of_one_draw_is_its_standard_error() -> None:
+    sampling = sampling_cube(**ONE)
+    points = sampling_curve(at(sampling, POINT), "readout_variance")
+    np.testing.assert_array_equal(points.spread, sampling.readout_variance.sel(statistic="mcse").squeeze())
+    assert points.solid.all()
+
+
+def test_missing_and_unconverged_points_are_hollow_or_absent() -> None:
+    sampling = sampling_cube(seed=[0, 1], **ONE)
+    sampling["converged"][{"temperature": 0, "seed": 1}] = 0.0
+    for name in sampling.data_vars:
+        sampling[name][{"temperature": 1, "seed": 0}] = np.nan
+        sampling[name][{"temperature": 2}] = np.nan
+    points = sampling_curve(at(sampling, POINT), "mse", split="test")
+    assert points.x.tolist() == [0.01, 0.1]
+    assert points.solid.tolist() == [False, False]
+    assert np.isfinite(points.y).all()
+
+
+def test_a_diverged_replica_is_not_averaged_in() -> None:
+    cube = dynamics_cube(replicas=3, **ONE)
+    cube["converged"][{"replica": 2}] = 0.0
+    cube["mse"][{"replica": 2}] = 1e9
+    curve = dynamics_curve(at(cube, POINT), "mse", "gradient_descent", split="train")
+    kept = cube.mse.isel(replica=[0, 1]).sel(split="train", optimizer="gradient_descent").squeeze()
+    np.testing.assert_allclose(curve.y, kept.mean("replica"), rtol=1e-12)
+
+
+def test_only_draws_that_both_cubes_have_are_averaged() -> None:
+    both = shared_seeds(
+        {"theory": theory_cube(seed=[0, 1, 2], **ONE), "sampling": sampling_cube(seed=[1, 5], **ONE)}
+    )
+    assert both["theory"].seed.values.tolist() == both["sampling"].seed.values.tolist() == [1]
+    apart = {"theory": theory_cube(seed=[0], **ONE), "sampling": sampling_cube(seed=[1], **ONE)}
+    assert shared_seeds(apart)["theory"].seed.values.tolist() == [0]
+
+
+# --- what a figure shows
+
+
+def test_class_distance_marks_t_star_and_states_parameters() -> None:
+    cubes = {"theory": theory_cube(seed=[0, 1], **ONE), "sampling": sampling_cube(seed=[0, 1], **ONE)}
+    drawn = only_figure("class_distance", cubes)
+    assert [key["split"] for key, _ in drawn] == ["train", "test"]
+    figure = drawn[0][1]
+    text = texts(figure)
+    for word in (
+        "digits-3v8",
+        "erf",
+        "N_0=64",
+        r"\lambda_0=1",
+        "2 training-set draws",
+        "temperature",
+        r"\alpha=1",
+    ):
+        assert word in text, word
+    assert text.count("T^*") >= 1
+    markers = [line for line in figure.axes[0].lines if line.get_marker() == "v"]
+    peak = cubes["theory"].proplim.at(approximation="proportional", split="train").mean("seed").proplim.peak()
+    assert markers[0].get_xdata()[0] == pytest.approx(float(peak.position.squeeze()))
+
+
+def test_unconverged_points_are_drawn_hollow() -> None:
+    sampling = sampling_cube(**ONE)
+    sampling["converged"][{"temperature": 0}] = 0.0
+    (_, figure), *_ = only_figure("class_distance", {"theory": theory_cube(**ONE), "sampling": sampling})
+    assert "not converged" in texts(figure)
+    faces = [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert "white" in faces
+
+
+def test_every_figure_draws_from_any_single_cube_or_stays_away(tmp_path: Path) -> None:
+    small = all_cubes(n_train=[60], width=[60], temperature=[0.1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for stage, cube in small.items():
+            for path in draw_figures({stage: cube}, tmp_path / stage, formats=["png"], dpi=40):
+                assert path.stat().st_size > 1000
+    assert list((tmp_path / "sampling").glob("class_distance*"))
+    assert not list((tmp_path / "sampling").glob("training*"))
+    assert not list((tmp_path / "theory").glob("heat_map*"))  # one temperature makes no map
+    assert draw_figures({}, tmp_path / "none") == []
+
+
+def test_a_study_without_any_number_draws_nothing(tmp_path: Path) -> None:
+    cube = theory_cube(**ONE)
+    empty = cube.where(cube["converged"] > 1)
+    assert draw_figures({"theory": empty}, tmp_path, formats=["png"]) == []
+
+
+def test_heat_map_is_percent_over_prior_with_the_peak_line() -> None:
+    cube = theory_cube(n_train=[30, 60, 120], width=[60])
+    ((_, figure),) = only_figure("heat_map", {"theory": cube})
+    (mesh,) = figure.axes[0].collections[:1]
+    d = cube.centroid_distance_sq.sel(split="train").squeeze()
+    expected = 100 * (d.sel(approximation="proportional") / d.sel(approximation="infinite_width") - 1)
+    np.testing.assert_allclose(np.asarray(mesh.get_array()).ravel(), expected.values.ravel(), rtol=1e-10)
+    line = next(line for line in figure.axes[0].lines if line.get_label().startswith("$T^*"))
+    np.testing.assert_allclose(line.get_ydata(), [0.5, 1.0, 2.0])
+
+
+def test_parity_shows_z_scores() -> None:
+    cubes = {"theory": theory_cube(**ONE), "sampling": sampling_cube(**ONE)}
+    ((_, figure),) = only_figure("parity", cubes)
+    z = cubes["sampling"].proplim.z_scores(cubes["theory"]).readout_variance.sel(approximation="proportional")
+    below = next(ax for ax in figure.axes if ax.get_subplotspec().rowspan.start == 1)
+    assert below.get_ylabel() == "$z$"
+    bottoms = [ax for ax in figure.axes if ax.get_subplotspec().rowspan.start == 1]
+    shown = [np.sort(line.get_ydata()) for ax in bottoms for line in ax.lines if line.get_marker() == "s"]
+    assert any(s.size == z.size and np.allclose(s, np.sort(z.values.ravel())) for s in shown)
+
+
+def test_training_figure_marks_the_maximum_and_the_prior() -> None:
+    ((_, figure),) = only_figure("training", {"theory": theory_cube(**ONE), "dynamics": dynamics_cube(**ONE)})
+    labels = {line.get_label() for line in figure.axes[0].lines}
+    assert {"maximum of $D$", "prior"} <= labels
+    assert "4 initialisations" in texts(figure)
+    prior = next(line for line in figure.axes[0].lines if line.get_label() == "prior")
+    assert prior.get_ydata()[0] == pytest.approx(0.1)
+
+
+# --- files
+
+
+def test_equal_cubes_give_equal_files_in_every_format(tmp_path: Path) -> None:
+    cubes = {"theory": theory_cube(**ONE)}
+    for folder in ("a", "b"):
+        draw_figures(cubes, tmp_path / folder, formats=["png", "pdf", "svg"], names=["signal_variance"])
+    names = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert [Path(n).suffix for n in names] == [".pdf", ".png", ".svg"]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_file_names_are_safe_and_name_what_varies() -> None:
+    point = {
+        "dataset": "a b/../c",
+        "activation": "erf",
+        "lambda0": 1.0,
+        "lambda1": 0.5,
+        "width": 60,
+        "split": "train",
+    }
+    assert file_stem("weights", point) == "weights__a-b-..-c__erf__N-60__train"
+    assert file_stem("weights", point, ["lambda1"]) == "weights__a-b-..-c__erf__lambda1-0.5__N-60__train"
+
+
+def test_several_priors_give_a_file_each(tmp_path: Path) -> None:
+    cube = theory_cube(lambda1=[0.5, 1.0], **ONE)
+    written = draw_figures({"theory": cube}, tmp_path, formats=["png"], names=["signal_variance"], dpi=40)
+    assert [p.name for p in written] == [
+        f"signal_variance__digits-3v8__erf__lambda1-{v}.png" for v in ("0.5", "1")
+    ]
+
+
+def test_too_many_figures_are_cut_with_a_warning(tmp_path: Path) -> None:
+    cube = theory_cube(lambda1=[0.5, 1.0], **ONE)
+    with pytest.warns(UserWarning, match="only the first 1"):
+        written = draw_figures(
+            {"theory": cube}, tmp_path, formats=["png"], names=["signal_variance"], limit=1, dpi=40
+        )
+    assert len(written) == 1
+
+
+def test_size_and_style_are_the_user_s_and_leave_no_trace(tmp_path: Path) -> None:
+    from PIL import Image
+
+    before = dict(mpl.rcParams)
+    own = tmp_path / "own.mplstyle"
+    own.write_text("savefig.facecolor: 00ff00\n")
+    (path,) = draw_figures(
+        {"theory": theory_cube(**ONE)}, tmp_path, formats=["png"], names=["signal_variance"],
+        width=3.0, height=2.0, dpi=50, style=str(own),
+    )  # fmt: skip
+    with Image.open(path) as image:
+        assert image.size == (150, 100)
+        assert image.convert("RGB").getpixel((0, 0)) == (0, 255, 0)
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"formats": ["gif"]}, {"names": ["nothing"]}, {"width": -1.0}, {"dpi": 0}, {"style": "no-such-style"}],
+)
+def test_bad_options_are_refused(tmp_path: Path, options: dict) -> None:
+    with pytest.raises(InvalidInput):
+        draw_figures({"theory": theory_cube(**ONE)}, tmp_path, **options)
+
+
+def test_pages_are_even_and_titles_state_alpha() -> None:
+    assert pages([1, 2, 3, 4, 5], 4) == [[1, 2, 3], [4, 5]]
+    assert pages([], 4) == []
+    assert panel_title(60, 120) == r"$P=60,\ N=120,\ \alpha=0.5$"
+
+
+def test_importing_figures_is_light() -> None:
+    code = "import sys, proplim.figures; print('matplotlib' in sys.modules or 'jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False", done.stderr
