@@ -152,6 +152,11 @@ def test_bridge_and_summary_are_drawn_from_cubes(tmp_path: Path) -> None:
     paths = draw_figures(cubes, tmp_path, names=["bridge", "inversion"], formats=["pdf"])
     names = {"bridge__a__erf__N-60.pdf", "bridge__b__erf__N-60.pdf", "inversion__erf.pdf"}
     assert {p.name for p in paths} == names
+    for name in ("peak_temperature", "peak_height_over_prior"):
+        cubes["theory"][name][...] = np.nan
+    assert len(draw_figures(cubes, tmp_path, names=["inversion"], formats=["pdf"])) == 1
+    cubes["dynamics"]["inversion_mse"][...] = np.nan
+    assert not draw_figures(cubes, tmp_path, names=["inversion"])
     assert not draw_figures({"theory": cubes["theory"]}, tmp_path, names=["bridge", "inversion"])
 
 

@@ -296,8 +296,11 @@ def _summary_page(
     right.plot([], [], color="0.3", marker="o", linestyle="", label=f"{first.replace('_', ' ')} at $t^*$")
     left.set_ylabel("$T^*$")
     right.set_ylabel("training error at the maximum of $D$")
-    for ax in (left, right):
-        ax.set_yscale("log")
+    for ax, names in ((left, ["T_star"]), (right, ["T_star_mse", "inversion_mse"])):
+        if np.isfinite(table[names]).any(axis=None):
+            ax.set_yscale("log")
+        else:
+            ax.text(0.5, 0.5, "no maximum of $D$", transform=ax.transAxes, ha="center", color="0.5")
     _alpha_axis(left, np.unique(table["alpha"].to_numpy()))
     label_bottom(axes, r"$\alpha=P/N$")
     of = table[table["optimizer"] == first]
