@@ -384,9 +384,19 @@ def _newton(
 def _action(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> np.ndarray:
     """S(Q), docs/theory.md, eq. 3.2, the null modes of the kernel included."""
     x = (q / (l1 * t))[:, None] * spectrum.eigenvalues
-    log_det = np.log(1.0 + x).sum(-1) + spectrum.n_train * np.log(t)
-    energy = (spectrum.label_energies / (1.0 + x)).sum(-1) + spectrum.null_label_energy
+    x += 1.0
+    log_det = _sum_of_logs(x) + spectrum.n_train * np.log(t)
+    energy = (spectrum.label_energies / x).sum(-1) + spectrum.null_label_energy
     return q - np.log(q) + (log_det + energy / t) / n
+
+
+def _sum_of_logs(x: np.ndarray) -> np.ndarray:
+    """Sum over the last axis of ln x for 1 <= x < 1e77: one logarithm for a product of four numbers."""
+    quarter = x.shape[-1] // 4
+    product = x[:, :quarter] * x[:, quarter : 2 * quarter]
+    product *= x[:, 2 * quarter : 3 * quarter]
+    product *= x[:, 3 * quarter : 4 * quarter]
+    return np.log(product).sum(-1) + np.log(x[:, 4 * quarter :]).sum(-1)
 
 
 def _choose_minimum(points: Points, roots: _Roots, polished: dict[str, np.ndarray]) -> OrderParameter:

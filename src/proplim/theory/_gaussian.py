@@ -14,19 +14,18 @@ from proplim.theory._spectrum import Spectrum
 def solve_infinite_width(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     """Q = 1 in the predictor, prior features and weights; any activation, odd or not.
 
-    Only the energies per hidden unit know the width; the rest is computed once for every (T, lambda1).
+    Only the energies per hidden unit know the width, as 1/N: every (T, lambda1) is computed once, at N = 1.
     """
-    pairs = np.stack([points.temperature, points.lambda1], axis=1)
-    pairs, index = np.unique(pairs, axis=0, return_inverse=True)
+    pairs, index = np.unique(points.temperature + 1j * points.lambda1, return_inverse=True)
     one = np.ones(len(pairs))
-    distinct = Points(np.ascontiguousarray(pairs[:, 0]), one, np.ascontiguousarray(pairs[:, 1]))
+    distinct = Points(pairs.real.copy(), one, pairs.imag.copy())
     values = predictor_and_weights(spectrum, forms_of(spectrum), distinct, one, feature_learning=False)
-    result = {name: value[index.ravel()] for name, value in values.items()}
-    one = np.ones(points.size)
-    result["order_parameter"] = one
-    result["free_energy"] = 0.5 * effective_action(spectrum, one, *points)
-    result |= energies(spectrum, points, one, None)
-    result["converged"] = one
+    values["order_parameter"] = values["converged"] = one
+    per_unit = energies(spectrum, distinct, one, None)
+    data_terms = effective_action(spectrum, one, *distinct) - 1.0
+    result = {name: value[index] for name, value in values.items()}
+    result |= {name: value[index] / points.width for name, value in per_unit.items()}
+    result["free_energy"] = 0.5 * (1.0 + data_terms[index] / points.width)
     return result
 
 
