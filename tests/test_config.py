@@ -122,7 +122,11 @@ BAD = [
     ("sampling/grid", {"tempreature": [1]}, ["sampling.grid.tempreature", "did you mean 'temperature'"]),
     ("sampling/grid", {"activation": ["gelu?"]}, ["sampling.grid.activation", "gelu?"]),
     ("dynamics/optimizers", [], ["dynamics.optimizers"]),
-    ("dynamics/optimizers", ["gradient_decent"], ["dynamics.optimizers", "gradient_decent", "gradient_descent"]),
+    (
+        "dynamics/optimizers",
+        ["gradient_decent"],
+        ["dynamics.optimizers", "gradient_decent", "gradient_descent"],
+    ),
     ("dynamics/replicas", 0, ["dynamics.replicas", "0"]),
     ("dynamics/t_max", 1e-9, ["dynamics.t_max", "1e-09"]),
     ("dynamics/learning_rate", -1.0, ["dynamics.learning_rate", "-1.0"]),
@@ -277,7 +281,9 @@ class TestData:
 def test_the_schema_describes_every_section():
     schema = json_schema()
     assert schema["additionalProperties"] is False
-    assert {"study", "datasets", "grid", "theory", "sampling", "dynamics", "figures"} <= set(schema["properties"])
+    assert {"study", "datasets", "grid", "theory", "sampling", "dynamics", "figures"} <= set(
+        schema["properties"]
+    )
     sampling = schema["$defs"]["SamplingSection"]["properties"]
     assert sampling["chains"]["description"]
     assert sampling["target_ess"]["default"] == 400.0

@@ -65,7 +65,9 @@ def test_every_value_lands_at_its_point():
     for values in itertools.product(*AXES.values()):
         point = dict(zip(AXES, values, strict=True))
         for a, s in itertools.product(OWN["approximation"], ["train", "test"]):
-            assert float(cube.centroid_distance_sq.sel(**point, approximation=a, split=s)) == value(point, a, s)
+            assert float(cube.centroid_distance_sq.sel(**point, approximation=a, split=s)) == value(
+                point, a, s
+            )
 
 
 def test_chunking_and_order_do_not_matter():
@@ -96,7 +98,12 @@ def test_a_missing_point_is_nan_and_not_converged_and_the_cube_keeps_its_shape()
     assert np.isnan(lost.centroid_distance_sq).all()
     assert (lost.converged == 0).all()
     assert int(np.isnan(cube.centroid_distance_sq).sum()) == lost.centroid_distance_sq.size
-    assert dict(cube.sizes) == {**{d: len(v) for d, v in AXES.items()}, "approximation": 2, "split": 2, "label": 2}
+    assert dict(cube.sizes) == {
+        **{d: len(v) for d, v in AXES.items()},
+        "approximation": 2,
+        "split": 2,
+        "label": 2,
+    }
 
 
 def test_points_outside_the_axes_are_left_out():

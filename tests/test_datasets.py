@@ -136,7 +136,7 @@ def test_a_cut_file_is_named(tmp_path):
     make_mnist(tmp_path, "t10k", 30, suffix="")
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(InvalidInput, match="t10k-images-idx3-ubyte.*cut short"):
+    with pytest.raises(InvalidInput, match=r"t10k-images-idx3-ubyte.*cut short"):
         images_module.load_images("mnist", tmp_path)
 
 
@@ -149,7 +149,10 @@ def test_an_empty_folder_is_named(tmp_path):
 
 def test_cifar10_batches_and_refusal_of_foreign_pickles(tmp_path):
     rng = np.random.default_rng(0)
-    batch = {b"data": rng.integers(0, 256, (40, 3072), dtype=np.uint8), b"labels": [int(k % 10) for k in range(40)]}
+    batch = {
+        b"data": rng.integers(0, 256, (40, 3072), dtype=np.uint8),
+        b"labels": [int(k % 10) for k in range(40)],
+    }
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     (folder / "data_batch_1").write_bytes(pickle.dumps(batch, protocol=2))

@@ -56,7 +56,8 @@ def start(folder: Path) -> subprocess.Popen:
 def finish(folder: Path) -> str:
     """Run to the end, past a lock that a killed run left behind as a user would."""
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
-    subprocess.run([*command(folder), "--unlock"], env=environment(), capture_output=True, check=False)
+    if list((folder / ".snakemake/locks").glob("*")):
+        subprocess.run([*command(folder), "--unlock"], env=environment(), capture_output=True, check=False)
     done = subprocess.run(command(folder), env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stderr
@@ -86,7 +87,9 @@ def uninterrupted(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     return folder, checksums(folder)
 
 
-@pytest.mark.parametrize("moment", ["results/f/datasets/g/*.nc", "results/f/draws/g/*.nc"], ids=["early", "late"])
+@pytest.mark.parametrize(
+    "moment", ["results/f/datasets/g/*.nc", "results/f/draws/g/*.nc"], ids=["early", "late"]
+)
 def test_sigkill_of_the_whole_process_tree(uninterrupted, tmp_path, moment):
     folder = tmp_path / "killed"
     process = start(folder)
@@ -112,17 +115,16 @@ def test_control_c_twice(uninterrupted, tmp_path):
     assert checksums(folder) == uninterrupted[1]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
-def test_a_damaged_intermediate_file_is_found_and_made_again(uninterrupted, tmp_path, damage):
+def test_a_damaged_intermediate_file_is_found_and_made_again(uninterrupted, tmp_path):
     folder = tmp_path / "damaged"
     folder.mkdir()
     subprocess.run(["cp", "-a", f"{uninterrupted[0]}/.", str(folder)], check=True)
     for stage in ("theory", "sampling", "dynamics"):
-        (path,) = folder.glob(f"results/f/{stage}/g/*.points")
+        (path,) = folder.glob(f"results/f/{stage}/g/*.nc")
         raw = bytearray(path.read_bytes())
-        if damage == "cut":
+        if stage == "theory":
             raw = raw[: len(raw) // 2]
-        elif damage == "empty":
+        elif stage == "dynamics":
             raw = bytearray()
         else:
             middle = raw.rfind(np.float64(1.0).tobytes())
@@ -130,7 +132,7 @@ def test_a_damaged_intermediate_file_is_found_and_made_again(uninterrupted, tmp_
         path.write_bytes(raw)
         (folder / f"results/f/{stage}.nc").unlink()
     said = finish(folder)
-    assert "computing it again" in said
+    assert said.count("computing it again") == 3
     assert checksums(folder) == uninterrupted[1]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from golden.compute import FILE, compute, fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -67,7 +67,9 @@ def test_geometry_is_invariant_under_permutations_and_quadratic_in_scale(case, r
     features, weights = case
     order = list(range(len(features)))
     random.shuffle(order)
-    np.testing.assert_allclose(geometry(features[order], weights[:, order]), geometry(features, weights), atol=1e-10)
+    np.testing.assert_allclose(
+        geometry(features[order], weights[:, order]), geometry(features, weights), atol=1e-10
+    )
     np.testing.assert_allclose(geometry(3 * features, weights), 9 * geometry(features, weights), atol=1e-9)
 
 
@@ -87,7 +89,9 @@ def test_a_class_without_members_is_nan():
     assert math.isclose(gyration_radius_sq(np.ones(3), np.eye(3), weights)[1], 1 - 1 / 3)
 
 
-SCALARS = st.one_of(st.integers(-(2**53) + 1, 2**53 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text())
+SCALARS = st.one_of(
+    st.integers(-(2**53) + 1, 2**53 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text()
+)
 
 
 @given(st.dictionaries(st.text(), SCALARS, max_size=5), st.randoms(use_true_random=False))
@@ -119,7 +123,9 @@ AXIS_VALUES = {
 @st.composite
 def studies(draw):
     grid = {k: draw(st.lists(v, min_size=1, max_size=3, unique=True)) for k, v in AXIS_VALUES.items()}
-    names = draw(st.lists(st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True), min_size=1, max_size=2, unique=True))
+    names = draw(
+        st.lists(st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True), min_size=1, max_size=2, unique=True)
+    )
     grid["activation"] = draw(st.sampled_from([["erf"], ["linear"], ["linear", "erf"]]))
     return {
         "study": draw(st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True)),
@@ -149,7 +155,12 @@ def test_configuration_to_grid_to_tables_to_cube(content, random, pieces):
     tables = []
     for piece in range(pieces):
         blocks = [
-            (p, xr.Dataset({"mse": ("split", [values[canonical_json(p)], -1.0])}, coords={"split": ["train", "test"]}))
+            (
+                p,
+                xr.Dataset(
+                    {"mse": ("split", [values[canonical_json(p)], -1.0])}, coords={"split": ["train", "test"]}
+                ),
+            )
             for p in points[piece::pieces]
         ]
         if blocks:

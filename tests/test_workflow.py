@@ -22,7 +22,12 @@ STUDY = {
         {"name": "own", "source": "file", "path": "own.npz", "n_test": 6},
     ],
     "grid": {"n_train": [12], "width": [8, 16], "temperature": [0.1, 1.0, 10.0]},
-    "sampling": {"grid": {"width": [8], "temperature": [1.0]}, "chains": 2, "target_ess": 100, "max_rhat": 1.1},
+    "sampling": {
+        "grid": {"width": [8], "temperature": [1.0]},
+        "chains": 2,
+        "target_ess": 100,
+        "max_rhat": 1.1,
+    },
     "dynamics": {"grid": {"width": [8]}, "replicas": 2, "t_max": 1.0, "n_times": 5},
     "figures": {"formats": ["png"]},
 }
@@ -56,7 +61,9 @@ def finished(tmp_path_factory) -> Path:
 
 
 def cubes(folder: Path) -> dict[str, xr.Dataset]:
-    return {s: xr.open_dataset(folder / f"results/tiny/{s}.nc").load() for s in ("theory", "sampling", "dynamics")}
+    return {
+        s: xr.open_dataset(folder / f"results/tiny/{s}.nc").load() for s in ("theory", "sampling", "dynamics")
+    }
 
 
 def test_cubes_hold_what_the_interface_promises(finished):

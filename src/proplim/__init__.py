@@ -37,7 +37,7 @@ _NAMES = {
     "load_config": "config",
 }
 
-__all__ = ["__version__", *_STAGES, *_NAMES]  # noqa: PLE0604  (names are imported on first use)
+__all__ = ["__version__", *_STAGES, *_NAMES]
 
 
 __getattr__ = lazy_names(__name__, {**dict.fromkeys(_STAGES, ""), **_NAMES})

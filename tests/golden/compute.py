@@ -20,8 +20,20 @@ ROOT = Path(__file__).resolve().parents[2]
 THEORY = ("order_parameter", "free_energy", "readout_variance", "hidden_trace_shift", "signal_variance")
 THEORY += ("readout_signal_covariance", "centroid_distance_sq", "gyration_radius_sq", "mse", "bias_sq")
 THEORY += ("predictive_variance", "accuracy", "peak_temperature")
-SAMPLING = ("centroid_distance_sq", "gyration_radius_sq", "readout_variance", "readout_signal_covariance", "mse")
-DYNAMICS = ("centroid_distance_sq", "gyration_radius_sq", "readout_variance", "readout_signal_covariance", "mse")
+SAMPLING = (
+    "centroid_distance_sq",
+    "gyration_radius_sq",
+    "readout_variance",
+    "readout_signal_covariance",
+    "mse",
+)
+DYNAMICS = (
+    "centroid_distance_sq",
+    "gyration_radius_sq",
+    "readout_variance",
+    "readout_signal_covariance",
+    "mse",
+)
 
 
 def compute(stage: str) -> dict[str, Any]:

@@ -49,7 +49,9 @@ class DigitsConfig(_ClassPairConfig):
 
 
 class _ImagesConfig(_ClassPairConfig):
-    root: str | None = Field(default=None, description="folder of already downloaded files, used before any download")
+    root: str | None = Field(
+        default=None, description="folder of already downloaded files, used before any download"
+    )
 
 
 class MnistConfig(_ImagesConfig):
@@ -97,12 +99,20 @@ class FileConfig(_DatasetConfig):
     """A user's arrays in a .npz or .nc file."""
 
     source: Literal["file"]
-    path: str = Field(description=".npz or .nc with x (M, N0), y (M,), or x_train, y_train, x_test, y_test", min_length=1)
+    path: str = Field(
+        description=".npz or .nc with x (M, N0), y (M,), or x_train, y_train, x_test, y_test", min_length=1
+    )
     standardize: bool = Field(default=False, description="subtract one scalar mean, divide by one scalar std")
 
 
 DatasetConfig = Annotated[
-    DigitsConfig | MnistConfig | FashionMnistConfig | Cifar10Config | GaussianConfig | TeacherConfig | FileConfig,
+    DigitsConfig
+    | MnistConfig
+    | FashionMnistConfig
+    | Cifar10Config
+    | GaussianConfig
+    | TeacherConfig
+    | FileConfig,
     Field(discriminator="source"),
 ]
 SOURCES = ("digits", "mnist", "fashion_mnist", "cifar10", "gaussian", "teacher", "file")

@@ -28,7 +28,9 @@ def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict:
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, str | int | float) and key in seen:
             line = key_node.start_mark.line + 1
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice (line {line})", None)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key!r} is given twice (line {line})", None
+            )
         if isinstance(key, str | int | float):
             seen.add(key)
     loader.flatten_mapping(node)
@@ -47,16 +49,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
         If there is no such file or it is not a YAML mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # a subclass of the safe loader
+        content = yaml.load(
+            path.read_text(encoding="utf-8"), _UniqueKeyLoader
+        )  # a subclass of the safe loader
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ConfigErrors([f"{path}: cannot be read ({reason}); give a YAML configuration"]) from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise ConfigErrors([f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)})"]) from None
+        raise ConfigErrors(
+            [f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)})"]
+        ) from None
     if not isinstance(content, dict):
-        raise ConfigErrors([f"{path}: holds {type(content).__name__}; a configuration is a mapping of keys to values"])
+        raise ConfigErrors(
+            [f"{path}: holds {type(content).__name__}; a configuration is a mapping of keys to values"]
+        )
     return content
 
 

@@ -7,7 +7,15 @@ import typing
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+)
 
 from proplim.config._axes import Grid, SubGrid
 from proplim.config._datasets import DatasetConfig, SafeName, _no_bool
@@ -113,7 +121,10 @@ def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSecti
         else:
             annotated = Annotated[hint, BeforeValidator(_no_bool), AfterValidator(alone(field.name))]
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
-        fields[field.name] = (annotated, Field(default=default, description=_described(settings_type, field.name)))
+        fields[field.name] = (
+            annotated,
+            Field(default=default, description=_described(settings_type, field.name)),
+        )
     section = create_model(name, __base__=_StageSection, __doc__=doc, **fields)
     section._settings_type = settings_type
     return section
@@ -154,7 +165,9 @@ class _StudyBase(_Section):
     plugins: list[str] = Field(
         default=[], description="Python files that register activations, loaded before anything else"
     )
-    datasets: Annotated[list[DatasetConfig], Field(min_length=1)] = Field(description="data sets, one or more")
+    datasets: Annotated[list[DatasetConfig], Field(min_length=1)] = Field(
+        description="data sets, one or more"
+    )
     grid: Grid = Field(description="axes of the parameter grid")
     theory: TheorySection = Field(default_factory=TheorySection)
     figures: FiguresSection = Field(default_factory=FiguresSection)

@@ -54,7 +54,9 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
             section = ".".join(str(p) for p in location[:-1] if not isinstance(p, int))
             known = known_keys.get(section, [])
             allowed = f"unknown key; allowed here: {', '.join(known)}" if known else "unknown key"
-            lines.append(f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}")
+            lines.append(
+                f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}"
+            )
         elif kind == "missing":
             lines.append(f"{key}: nothing given; this key is required")
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -65,14 +67,18 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
                 f"{did_you_mean(str(found), sources)}"
             )
         elif kind == "string_pattern_mismatch":
-            lines.append(f"{key}: {_show(value)} is not allowed; letters, digits, _ + - and single dots inside")
+            lines.append(
+                f"{key}: {_show(value)} is not allowed; letters, digits, _ + - and single dots inside"
+            )
         else:
             text = message.removeprefix("Value error, ")
             text = text[0].lower() + text[1:]
             if kind == "value_error" and " is not allowed; " in text:
                 lines.append(f"{key}.{text}" if key else text)
             else:
-                lines.append(f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}")
+                lines.append(
+                    f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}"
+                )
     return list(dict.fromkeys(lines))
 
 

@@ -83,7 +83,12 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
         return "data sets, see below" if "discriminator" in items else "list of " + _allowed(items, schema)
     bounds = [
         f"{sign} {field[key]:g}"
-        for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<"))
+        for key, sign in (
+            ("minimum", ">="),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "<="),
+            ("exclusiveMaximum", "<"),
+        )
         if key in field
     ]
     kind = {"boolean": "true or false", "string": "text"}.get(field.get("type", ""), field.get("type", "any"))

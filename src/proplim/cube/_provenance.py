@@ -10,7 +10,19 @@ from pathlib import Path
 
 import proplim
 
-_PACKAGES = ("numpy", "scipy", "xarray", "netCDF4", "jax", "jaxlib", "blackjax", "arviz-stats", "diffrax", "scikit-learn", "snakemake")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "xarray",
+    "netCDF4",
+    "jax",
+    "jaxlib",
+    "blackjax",
+    "arviz-stats",
+    "diffrax",
+    "scikit-learn",
+    "snakemake",
+)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proplim.datasets._images import cache_folder
-from proplim.datasets._prepare import _file_arrays, resolve_path, load_pool
+from proplim.datasets._prepare import _file_arrays, load_pool, resolve_path
 from proplim.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def largest_n_train(config: DatasetConfig, folders: Sequence[Path]) -> tuple[boo
     left = {label: sizes[label] - test[label] for label in sizes}
     if min(left.values()) < 1:
         raise InvalidInput(
-            "n_test", config.n_test, f"at most {2 * (min(sizes.values()) - 1)}, so that each class can also train"
+            "n_test",
+            config.n_test,
+            f"at most {2 * (min(sizes.values()) - 1)}, so that each class can also train",
         )
     # An odd training set takes its extra input from class -1.
     return False, 2 * left[1] + 1 if left[-1] > left[1] else 2 * left[-1]

@@ -44,13 +44,19 @@ class Dataset:
             if value.ndim != (2 if name[0] == "x" else 1):
                 raise InvalidInput(name, f"shape {value.shape}", "inputs are (P, N0), labels are (P,)")
             if not np.isfinite(value).all():
-                raise InvalidInput(name, f"{int((~np.isfinite(value)).sum())} NaN or infinite values", "finite numbers")
+                raise InvalidInput(
+                    name, f"{int((~np.isfinite(value)).sum())} NaN or infinite values", "finite numbers"
+                )
         for split in ("train", "test"):
             x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
             if len(x) != len(y):
-                raise InvalidInput(f"y_{split}", f"{len(y)} labels", f"one label for each of the {len(x)} inputs")
+                raise InvalidInput(
+                    f"y_{split}", f"{len(y)} labels", f"one label for each of the {len(x)} inputs"
+                )
         if self.x_test.shape[1] != self.n_features:
-            raise InvalidInput("x_test", f"{self.x_test.shape[1]} features", f"{self.n_features} as in x_train")
+            raise InvalidInput(
+                "x_test", f"{self.x_test.shape[1]} features", f"{self.n_features} as in x_train"
+            )
         if self.n_train < 1 or self.n_features < 1:
             raise InvalidInput("x_train", f"shape {self.x_train.shape}", "at least one input and one feature")
         if not self.identity:

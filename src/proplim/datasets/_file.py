@@ -37,7 +37,9 @@ def load_file(path: Path) -> dict[str, np.ndarray]:
     missing = [name for name in names if name not in arrays]
     if missing:
         raise InvalidInput(
-            "path", str(path), f"array {missing[0]} is missing; the file holds x, y or x_train, y_train, x_test, y_test"
+            "path",
+            str(path),
+            f"array {missing[0]} is missing; the file holds x, y or x_train, y_train, x_test, y_test",
         )
     result = {}
     for name in names:
@@ -81,7 +83,9 @@ def _check_pair(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarr
         )
     for name, value in ((x_name, x), (y_name, y)):
         if not np.isfinite(value).all():
-            raise InvalidInput("path", str(path), f"array {name} holds NaN or infinite values; all must be finite")
+            raise InvalidInput(
+                "path", str(path), f"array {name} holds NaN or infinite values; all must be finite"
+            )
     if not np.isin(y, (-1.0, 1.0)).all():
         raise InvalidInput("path", str(path), f"labels {y_name} must be -1 or +1")
     if len(set(y.tolist())) < 2 and y_name != "y_test":

@@ -88,7 +88,9 @@ def load_images(source: str, root: Path | None, *, download: bool = True) -> tup
         found = _find_cifar(root) if source == "cifar10" else _find_idx(root)
         if not found:
             names = ", ".join(IMAGE_SOURCES[source].files)
-            raise InvalidInput("root", str(root), f"a folder holding files of {IMAGE_SOURCES[source].title}: {names}")
+            raise InvalidInput(
+                "root", str(root), f"a folder holding files of {IMAGE_SOURCES[source].title}: {names}"
+            )
         return _read(found)
     return _read(_download(source, download))
 
@@ -123,7 +125,9 @@ def _read_idx_pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np
     images, labels = _read_idx(images_path), _read_idx(labels_path)
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise InvalidInput(
-            "root", str(images_path), f"images (M, 28, 28) and labels (M,); found {images.shape} and {labels.shape}"
+            "root",
+            str(images_path),
+            f"images (M, 28, 28) and labels (M,); found {images.shape} and {labels.shape}",
         )
     return images.reshape(len(images), -1).astype(np.float64), labels.astype(int)
 
@@ -145,7 +149,11 @@ def _find_cifar(root: Path) -> list:
     batches = [_first(root, name) for name in _CIFAR_BATCHES]
     if any(batches):
         return [lambda path=path: _read_cifar_batch(path.read_bytes(), path) for path in batches if path]
-    archives = [p for p in (root / "cifar-10-python.tar.gz", *sorted(root.rglob("cifar-10-python.tar.gz"))) if p.is_file()]
+    archives = [
+        p
+        for p in (root / "cifar-10-python.tar.gz", *sorted(root.rglob("cifar-10-python.tar.gz")))
+        if p.is_file()
+    ]
     return [lambda: _read_cifar_archive(archives[0])] if archives else []
 
 

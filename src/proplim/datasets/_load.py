@@ -50,7 +50,9 @@ def load_dataset(
     if classes is not None:
         keys["classes"] = list(classes)
     if source not in SOURCES:
-        raise InvalidInput("source", source, f"choose from {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}")
+        raise InvalidInput(
+            "source", source, f"choose from {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}"
+        )
     try:
         config = TypeAdapter(DatasetConfig).validate_python(keys)
     except ValidationError as error:
@@ -58,6 +60,10 @@ def load_dataset(
         key = ".".join(str(part) for part in first["loc"] if part != source)
         if first["type"] == "missing":
             raise InvalidInput(key, None, f"{source} needs this option") from None
-        allowed = "unknown option" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        allowed = (
+            "unknown option"
+            if first["type"] == "extra_forbidden"
+            else first["msg"].removeprefix("Value error, ")
+        )
         raise InvalidInput(key, first.get("input"), allowed) from None
     return prepare_dataset(config, n_train, seed)

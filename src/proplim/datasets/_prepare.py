@@ -61,7 +61,9 @@ def prepare_dataset(
     elif config.source == "file" and "x_train" in (given := _file_arrays(resolve_path(config.path, folders))):
         arrays = tuple(given[name] for name in ("x_train", "y_train", "x_test", "y_test"))
         if len(arrays[0]) != n_train:
-            raise InvalidInput("n_train", n_train, f"x_train of {config.path} has exactly {len(arrays[0])} rows")
+            raise InvalidInput(
+                "n_train", n_train, f"x_train of {config.path} has exactly {len(arrays[0])} rows"
+            )
         what = {"source": "file", "content": file_hash(resolve_path(config.path, folders))}
     else:
         x, y, what = load_pool(config, folders)
@@ -70,7 +72,13 @@ def prepare_dataset(
     if config.standardize:
         arrays = _standardize(config.name, *arrays)
     identity = canonical_json(
-        {**what, "n_train": n_train, "n_test": len(arrays[3]), "seed": seed, "standardize": config.standardize}
+        {
+            **what,
+            "n_train": n_train,
+            "n_test": len(arrays[3]),
+            "seed": seed,
+            "standardize": config.standardize,
+        }
     )
     return Dataset(*arrays, identity=identity)
 
@@ -80,7 +88,11 @@ def load_pool(config: DatasetConfig, folders: Sequence[Path]) -> tuple[np.ndarra
     if config.source == "file":
         path = resolve_path(config.path, folders)
         arrays = _file_arrays(path)
-        return arrays["x"].reshape(len(arrays["x"]), -1), arrays["y"], {"source": "file", "content": file_hash(path)}
+        return (
+            arrays["x"].reshape(len(arrays["x"]), -1),
+            arrays["y"],
+            {"source": "file", "content": file_hash(path)},
+        )
     if config.source == "digits":
         from proplim.datasets._digits import load_digits
 
@@ -116,5 +128,7 @@ def _standardize(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     mean, std = x_train.mean(), x_train.std()
     if not std > 0:
-        raise InvalidInput("standardize", True, f"the training inputs of {name} are all equal; use standardize: false")
+        raise InvalidInput(
+            "standardize", True, f"the training inputs of {name} are all equal; use standardize: false"
+        )
     return (x_train - mean) / std, y_train, (x_test - mean) / std, y_test
