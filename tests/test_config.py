@@ -290,6 +290,7 @@ def test_the_schema_describes_every_section():
 
 
 def test_the_reference_page_is_that_of_the_schema():
-    from proplim.config._reference import reference_page
+    from proplim.config._reference import reference_page, schema_text
 
     assert (ROOT / "docs" / "configuration.md").read_text() == reference_page()
+    assert (ROOT / "workflow" / "schemas" / "config.schema.json").read_text() == schema_text()

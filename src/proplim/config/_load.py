@@ -142,7 +142,7 @@ def check_data(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> N
         for n in sizes:
             if exact and n != largest:
                 problems.append(
-                    f"grid.n_train: {n} is not allowed; data set {dataset.name!r} gives x_train with exactly {largest} rows"
+                    f"grid.n_train: {n} is not allowed; x_train of data set {dataset.name!r} has exactly {largest} rows"
                 )
             elif largest is not None and n > largest:
                 problems.append(

@@ -63,7 +63,7 @@ class JobsSection(_Section):
 
     seconds_per_job: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)] = Field(
         default=60.0,
-        description="expected seconds of work, on one core, put into a job; more for clusters (1800), where queues wait",
+        description="expected seconds of work on one core put into a job; more for clusters (1800), where queues wait",
     )
     points_per_job: Annotated[int, BeforeValidator(_no_bool), Field(ge=1)] | None = Field(
         default=None, description="most grid points in a job; left out: as many as seconds_per_job allows"

@@ -1,10 +1,13 @@
 """The configuration reference, written from the schema itself so that it cannot fall behind.
 
-``python -m proplim.config._reference > docs/configuration.md`` writes the page.
+``python -m proplim.config._reference > docs/configuration.md`` writes the page and
+``python -m proplim.config._reference schema > workflow/schemas/config.schema.json`` the JSON schema for editors.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any
 
 from proplim.config._load import json_schema
@@ -95,5 +98,10 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     return " ".join([kind, ", ".join(bounds)]).strip()
 
 
+def schema_text() -> str:
+    """The JSON schema as text."""
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
 if __name__ == "__main__":
-    print(reference_page(), end="")
+    print(schema_text() if sys.argv[1:] == ["schema"] else reference_page(), end="")

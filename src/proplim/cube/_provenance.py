@@ -17,7 +17,6 @@ _PACKAGES = (
     "netCDF4",
     "jax",
     "jaxlib",
-    "blackjax",
     "arviz-stats",
     "diffrax",
     "scikit-learn",
