@@ -34,7 +34,7 @@ def assert_same_bits(a: xr.Dataset, b: xr.Dataset) -> None:
         assert x.tobytes() == y.tobytes(), f"{name} differs by up to {np.nanmax(np.abs(x - y))}"
 
 
-@pytest.mark.parametrize(("activation", "n_train"), [("erf", 37), ("linear", 11)])
+@pytest.mark.parametrize(("activation", "n_train"), [("erf", 37), ("erf", 130), ("linear", 11)])
 def test_bit_identical_whatever_the_grid(activation, n_train):
     dataset = gaussian_dataset(n_train, 13, 21, seed=1)
     axes = {"temperature": TEMPERATURES[::4], "width": WIDTHS} if activation == "linear" else {}
@@ -51,6 +51,18 @@ def test_bit_identical_whatever_the_grid(activation, n_train):
     for _ in range(4):  # single points
         pick = {k: rng.choice(whole[k].values, 1) for k in ("temperature", "width", "lambda1")}
         assert_same_bits(whole.sel(pick), solve(dataset, activation, **pick))
+
+
+def test_chunks_and_rows_do_not_show(monkeypatch):
+    """Chunks of points give the same bits; rows of the test kernel the same sums to rounding."""
+    from proplim.theory import _solve, _spectrum
+
+    dataset = gaussian_dataset(20, 8, 23)
+    whole = solve(dataset)
+    monkeypatch.setattr(_solve, "CHUNK", 37)
+    assert_same_bits(whole, solve(dataset))
+    monkeypatch.setattr(_spectrum, "TEST_ROWS", 5)
+    xr.testing.assert_allclose(whole, solve(dataset), rtol=1e-12)
 
 
 SCRIPT = """
