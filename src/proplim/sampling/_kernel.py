@@ -1,8 +1,7 @@
 """Hamiltonian Monte Carlo that rotates the Gaussian prior exactly and kicks with the likelihood alone.
 
 The Hamiltonian |Z|^2/2 + |p|^2/2 - l(Z) is split into the oscillator of the prior, whose flow is a rotation of
-(Z, p), and the likelihood, whose flow is a kick of p (the splitting of elliptical slice samplers and of
-infinite-dimensional HMC, Beskos et al. 2011). A step is half kick, rotation, half kick; it preserves volume and
+(Z, p), and the likelihood, whose flow is a kick of p (as in Hilbert-space HMC, Beskos et al. 2011). A step is half kick, rotation, half kick; it preserves volume and
 is reversible, so the Metropolis test at the end leaves the posterior invariant at any step size.
 """
 
@@ -12,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from proplim.activations import Activation
-from proplim.sampling._observables import observables
+from proplim.sampling._observables import draw_readout, observables
 from proplim.sampling._random import Key, normal, uniform
 from proplim.sampling._target import Problem, gradient, likelihood
 
@@ -74,14 +73,13 @@ def initial_state(problem: Problem, activation: Activation, key: Key, width: int
     shape = (problem.inputs_train.shape[1], width)
     hidden = normal(key, shape, jnp.uint32(0)).astype(jnp.float64)
     value = likelihood(problem, activation, hidden)[2].log_likelihood
-    log_step = jnp.log(jnp.float64(0.05))
-    anchor = jnp.log(jnp.float64(0.5))
+    log_step = jnp.log(jnp.float64(0.3))
     return State(
         hidden,
         value,
         gradient(problem, activation, hidden, dtype),
         log_step,
-        jnp.stack([jnp.zeros(()), log_step, anchor]),
+        jnp.stack([jnp.zeros(()), log_step, log_step]),
         jnp.uint32(1),
         {},
     )
@@ -150,12 +148,12 @@ def trajectory(
     return state, Info(acceptance, count, ~(energy_error < 1000.0))
 
 
-def adapt(rule: Rule, state: State, info: Info, step_index: Array) -> State:
-    """Dual averaging of the step size towards the target acceptance (Hoffman and Gelman 2014, section 3.2)."""
+def adapt(rule: Rule, state: State, info: Info, index: Array) -> State:
+    """Dual averaging of the step size to the target acceptance (Hoffman and Gelman 2014, section 3.2)."""
     import jax.numpy as jnp
 
-    gamma, offset, kappa = 0.05, 10.0, 0.75
-    time = step_index + 1.0
+    gamma, offset, kappa = 0.2, 10.0, 0.75
+    time = index + 1.0
     error, average, anchor = state.adaptation
     error = error + (rule.target_acceptance - info.acceptance - error) / (time + offset)
     log_step = jnp.clip(anchor - error * jnp.sqrt(time) / gamma, -9.0, 0.5)
@@ -165,41 +163,77 @@ def adapt(rule: Rule, state: State, info: Info, step_index: Array) -> State:
 
 
 def warm_up(
-    problem: Problem,
-    rule: Rule,
-    key: Key,
-    first: Array,
-    *,
-    activation: Activation,
-    width: int,
-    count: int,
-    dtype: Any,
+    problem: Problem, rule: Rule, key: Key, *, activation: Activation, width: int, count: int, dtype: Any
 ) -> tuple[State, Array]:
-    """Start from the prior, adapt for `count` trajectories; returns the state and the number of gradients."""
+    """Anneal from the prior to the posterior, then adapt the step size; returns state and gradients spent.
+
+    At low temperature a chain started from the prior fits the labels at once with weights that have learned
+    nothing, and then takes hundreds of trajectories to learn. Three fifths of the warm-up therefore lower the
+    temperature geometrically from max(T, 1) to T; the rest adapts the step at T.
+    """
     import jax
     import jax.numpy as jnp
 
-    def body(state: State, index: Array) -> tuple[State, Array]:
-        state, info = trajectory(problem, activation, rule, key, state, dtype, measured=False)
-        return adapt(rule, state, info, index), info.gradients
+    annealed = (3 * count) // 5
+    hottest = jnp.maximum(problem.temperature, 1.0)
 
-    start = initial_state(problem, activation, key, width, dtype)
-    state, gradients = jax.lax.scan(body, start, first + jnp.arange(count, dtype=jnp.float64))
+    def body(state: State, index: Array) -> tuple[State, Array]:
+        progress = jnp.minimum((index + 1.0) / annealed, 1.0)
+        now = problem._replace(temperature=hottest * (problem.temperature / hottest) ** progress)
+        state = state._replace(
+            log_likelihood=likelihood(now, activation, state.hidden)[2].log_likelihood,
+            gradient=gradient(now, activation, state.hidden, dtype),
+        )
+        # while the temperature moves, the early history of the step size counts little: restart every 20
+        age = jnp.where(index < annealed, index % 20, index - annealed)
+        state, info = trajectory(now, activation, rule, key, state, dtype, measured=False)
+        return adapt(rule, _restart(state, age == 0), info, age), info.gradients + 1
+
+    start = initial_state(problem._replace(temperature=hottest), activation, key, width, dtype)
+    state, gradients = jax.lax.scan(body, start, jnp.arange(count, dtype=jnp.float64))
     return state._replace(log_step=state.adaptation[1]), gradients.sum()
 
 
+def _restart(state: State, when: Array | bool) -> State:
+    """Forget the history of the step size, but start from where it is."""
+    import jax.numpy as jnp
+
+    fresh = jnp.stack([jnp.zeros(()), state.log_step, state.log_step])
+    return state._replace(adaptation=jnp.where(when, fresh, state.adaptation))
+
+
 def sample(
-    problem: Problem, rule: Rule, key: Key, state: State, *, activation: Activation, count: int, dtype: Any
+    problem: Problem,
+    rule: Rule,
+    key: Key,
+    state: State,
+    *,
+    activation: Activation,
+    count: int,
+    dtype: Any,
+    units: bool = False,
 ) -> tuple[State, tuple[dict[str, Array], Info]]:
-    """`count` draws at fixed step size with their observables."""
+    """`count` draws at fixed step size with their observables.
+
+    With `units` the record of a draw also holds, for every unit, an exact draw of its readout weight given
+    the hidden ones (`unit_readout`) and its hidden weight along the signal direction (`unit_signal`).
+    """
     import jax
     import jax.numpy as jnp
 
     def body(state: State, _: None) -> tuple[State, tuple[dict[str, Array], Info]]:
         state, info = trajectory(problem, activation, rule, key, state, dtype, measured=True)
-        return state, (state.record, info)
+        record = state.record
+        if units:
+            _, features, factor = likelihood(problem, activation, state.hidden)
+            stream = state.trajectory * jnp.uint32(_STREAMS) - jnp.uint32(1)  # the spare one
+            record = record | {
+                "unit_readout": draw_readout(problem, features, factor, key, stream),
+                "unit_signal": problem.signal @ state.hidden,
+            }
+        return state, (record, info)
 
-    stream = state.trajectory * jnp.uint32(_STREAMS) - jnp.uint32(1)
+    stream = state.trajectory * jnp.uint32(_STREAMS) - jnp.uint32(2)  # test inputs of the last trajectory
     record = observables(
         problem, activation, state.hidden, *likelihood(problem, activation, state.hidden), key, stream
     )

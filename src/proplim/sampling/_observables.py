@@ -114,3 +114,25 @@ def _test_observables(
         "mse": ((problem.y_test - predictor) ** 2 + variance).mean(),
         "predictor": predictor,
     }
+
+
+def draw_readout(problem: Problem, features: Array, factor: Factor, key: Key, stream: Array) -> Array:
+    """An exact draw of the readout weights v given the hidden ones, (N,).
+
+    For P <= N by correcting a draw of the prior (Matheron's rule), v + c^(1/2) lambda1^(-1/2) Phi^T S^-1
+    (y - f - sqrt(T) xi); for P > N from the factor of cov[v | w] = (T / lambda1) (T I + c Phi^T Phi)^-1.
+    """
+    import jax.numpy as jnp
+
+    count, width = features.shape
+    temperature, c = problem.temperature, problem.readout_scale
+    lambda1 = 1.0 / (c * width)
+    scale = jnp.sqrt(c / lambda1)
+    random = normal(key, (width + count,), stream).astype(jnp.float64)
+    if count > width:
+        noise = solve_lower(factor.cholesky, random[:width, None], transpose=True)[:, 0]
+        return scale * (factor.residual @ features) + jnp.sqrt(temperature / lambda1) * noise
+    prior = random[:width] / jnp.sqrt(lambda1)
+    target = problem.y_train - features @ prior / jnp.sqrt(width) - jnp.sqrt(temperature) * random[width:]
+    half = solve_lower(factor.cholesky, target[:, None])
+    return prior + scale * (solve_lower(factor.cholesky, half, transpose=True)[:, 0] @ features)

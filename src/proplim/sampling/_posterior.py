@@ -26,6 +26,14 @@ from proplim.seeds import derive_seed
 BLOCK = 50
 """Draws per chain and compiled call; checks of convergence fall on multiples of it."""
 
+_UNITS = {
+    "unit_readout": "readout weight of a hidden unit, drawn exactly given the hidden weights",
+    "unit_signal": "hidden weight of a unit along the signal direction",
+}
+
+FLOAT32_MARGIN = 0.5
+"""How far T must be above the float32 rounding of the trace of the kernel for gradients in float32."""
+
 
 class PosteriorSample(NamedTuple):
     """Result of sampling one grid point.
@@ -230,8 +238,8 @@ def _run_chains(
     import jax
     import jax.numpy as jnp
 
-    dtype = _gradient_type(problem, settings)
-    warm, draw = _programs(activation, width, settings.warmup, dtype)
+    dtype = _gradient_type(problem, width, settings)
+    warm, draw = _programs(activation, width, settings.warmup, settings.histograms, dtype)
     rule = _kernel.Rule(
         np.float64(settings.path_length), np.float64(settings.jitter), np.float64(settings.target_acceptance)
     )
@@ -240,9 +248,7 @@ def _run_chains(
     draws: list[Draws] = []
     infos: list[tuple[np.ndarray, ...]] = []
     with ThreadPoolExecutor(min(threads, settings.chains)) as pool:
-        started = list(
-            pool.map(lambda key: jax.block_until_ready(warm(problem, rule, key, jnp.float64(0))), keys)
-        )
+        started = list(pool.map(lambda key: jax.block_until_ready(warm(problem, rule, key)), keys))
         # one step size for all chains, so that a chain with an unlucky adaptation does not lag behind
         log_step = jnp.float64(np.median([float(state.log_step) for state, _ in started]))
         states = [state._replace(log_step=log_step) for state, _ in started]
@@ -266,7 +272,7 @@ def _run_chains(
                 continue
             merged = {name: np.concatenate([d[name] for d in draws], axis=1) for name in draws[0]}
             observed = add_functionals(merged, np.asarray(problem.y_train), np.asarray(problem.y_test))
-            table = {name: statistics(value) for name, value in observed.items()}
+            table = {name: statistics(value) for name, value in observed.items() if name not in _UNITS}
             ess, rhat = _worst(table)
             shortfall = max(
                 settings.target_ess / ess if ess > 0 else np.inf, (rhat - 1) / (settings.max_rhat - 1)
@@ -293,18 +299,27 @@ def _run_chains(
     return _Outcome(observed, table, converged, reason, attributes)
 
 
-def _gradient_type(problem: Problem, settings: SamplingSettings) -> Any:
-    return np.float64 if settings.precision == "float64" else np.float32
+def _gradient_type(problem: Problem, width: int, settings: SamplingSettings) -> Any:
+    """Float32 unless its rounding error in S, eps times the trace of the kernel, exceeds its smallest eigenvalue T.
+
+    The trace of c Phi Phi^T is about tr C / lambda1 or less. Energies are float64, so a gradient too coarse
+    would cost acceptance and nothing else; docs/sampler.md tabulates that it does not down to a margin of one.
+    """
+    if settings.precision != "auto":
+        return np.dtype(settings.precision).type
+    trace = width * problem.readout_scale * (problem.inputs_train**2).sum()
+    margin = problem.temperature / (np.finfo(np.float32).eps * min(trace, 1e300))
+    return np.float32 if margin > FLOAT32_MARGIN else np.float64
 
 
 @lru_cache(maxsize=32)
-def _programs(activation: Activation, width: int, warmup: int, dtype: Any) -> tuple[Any, Any]:
+def _programs(activation: Activation, width: int, warmup: int, units: bool, dtype: Any) -> tuple[Any, Any]:
     """Compiled warm-up and sampling; temperature and priors are arguments, so all temperatures share them."""
     import jax
 
     compiled = partial(jax.jit, compiler_options=_compiler_options())
     warm = compiled(partial(_kernel.warm_up, activation=activation, width=width, count=warmup, dtype=dtype))
-    draw = compiled(partial(_kernel.sample, activation=activation, count=BLOCK, dtype=dtype))
+    draw = compiled(partial(_kernel.sample, activation=activation, count=BLOCK, dtype=dtype, units=units))
     return warm, draw
 
 
@@ -354,18 +369,21 @@ def _package(outcome: _Outcome, settings: SamplingSettings) -> PosteriorSample:
         {"long_name": "1 where converged, else 0", "units": "1"},
     )
     if settings.keep_draws:
-        defect = outcome.draws["equipartition_defect"]
         draws["equipartition_defect"] = (
             ("chain", "draw"),
-            defect,
+            outcome.draws["equipartition_defect"],
             {"long_name": "violation of equipartition by a draw, of mean zero", "units": "1"},
         )
         draws = draws.assign_coords(
-            chain=np.arange(defect.shape[0]),
-            draw=np.arange(defect.shape[1]),
+            chain=np.arange(draws.sizes["chain"]),
+            draw=np.arange(draws.sizes["draw"]),
             split=coords["split"],
             label=coords["label"],
         )
+    for name, long_name in _UNITS.items():
+        if name in outcome.draws:
+            attributes = {"long_name": long_name, "units": "1"}
+            draws[name] = (("chain", "draw", "unit"), outcome.draws[name].astype(np.float32), attributes)
     return PosteriorSample(summary, draws)
 
 

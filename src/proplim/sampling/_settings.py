@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from proplim.errors import InvalidInput
 
@@ -23,7 +22,7 @@ class SamplingSettings:
     max_rhat : float
         Largest rank-normalised split R-hat accepted.
     warmup : int
-        Trajectories per chain that adapt the step size and are thrown away.
+        Trajectories per chain that cool it from the prior and adapt the step size; they are thrown away.
     min_draws : int
         Draws per chain before convergence is looked at for the first time. It keeps the decision to stop from
         being taken on an ESS that is itself badly estimated.
@@ -42,8 +41,8 @@ class SamplingSettings:
     keep_draws : bool
         Whether the draws of every observable are returned.
     histograms : bool
-        Whether histograms of the readout weights and of the hidden weights along the signal direction are
-        collected.
+        Whether the draws also hold every unit's readout weight and hidden weight along the signal direction,
+        for histograms beside the Gaussians of the theory (`unit_readout`, `unit_signal`).
     seed : int
         Seed of the sampler's own randomness, combined with what the point is.
 
@@ -56,10 +55,10 @@ class SamplingSettings:
     chains: int = 4
     target_ess: float = 400.0
     max_rhat: float = 1.01
-    warmup: int = 300
+    warmup: int = 200
     min_draws: int = 200
     max_draws: int = 20000
-    target_acceptance: float = 0.8
+    target_acceptance: float = 0.7
     path_length: float = 1.5707963267948966
     jitter: float = 0.2
     precision: str = "auto"
@@ -103,10 +102,6 @@ class SamplingSettings:
         )
         for name in ("keep_draws", "histograms"):
             _require(name, getattr(self, name), isinstance(getattr(self, name), bool), "true or false")
-
-    def identity(self) -> dict[str, Any]:
-        """Settings that shape the random numbers of a point, for its seed."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in ("chains", "seed")}
 
 
 def _is_integer(value: object, minimum: int) -> bool:

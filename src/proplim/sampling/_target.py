@@ -223,6 +223,4 @@ def solve_lower(chol: Array, right: Array, transpose: bool = False) -> Array:
     """L^-1 right, or L^-T right."""
     import jax
 
-    return jax.lax.linalg.triangular_solve(
-        chol, right, left_side=True, lower=True, transpose_a=transpose
-    )
+    return jax.lax.linalg.triangular_solve(chol, right, left_side=True, lower=True, transpose_a=transpose)

@@ -1,0 +1,222 @@
+"""What users call: reference numbers, exact results, error bars that cover, determinism, failures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import gaussian_dataset
+from sampling_exact import linear_moments
+
+from proplim.cube.variables import variables_of
+from proplim.datasets import Dataset
+from proplim.errors import InvalidInput
+from proplim.sampling import SamplingSettings, sample_posterior, sample_temperatures
+from proplim.theory import signal_direction
+
+TINY = {"width": 5, "temperature": 0.3, "lambda0": 1.3, "lambda1": 0.8}
+QUICK = SamplingSettings(warmup=60, min_draws=100, max_draws=100, target_ess=1.0, max_rhat=2.0)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Dataset:
+    return gaussian_dataset(6, 4, 6, seed=2)
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [1.0, 0.1, 0.01])
+def test_reference_numbers_of_mnist(mnist38, reference, temperature):
+    """Within four combined standard errors of an independent long run: 8 values, 5e-4 a false alarm."""
+    result = sample_posterior(mnist38, "erf", width=100, temperature=temperature)
+    summary = result.summary
+    assert float(summary.converged) == 1.0
+    train = summary.sel(split="train")
+    found = {name: train[name].values for name in train.data_vars if train[name].dims == ("statistic",)}
+    found["gyration_radius_sq_plus"] = train.gyration_radius_sq.sel(label=1).values
+    found["gyration_radius_sq_minus"] = train.gyration_radius_sq.sel(label=-1).values
+    found["mse_train"] = train.mse.values
+    expected = reference["sampling_mean_and_standard_error"][f"T={temperature}"]
+    for name, (mean, error) in expected.items():
+        z = (found[name][0] - mean) / np.hypot(found[name][1], error)
+        assert abs(z) < 4.0, f"{name}: {found[name][0]} against {mean}, z = {z:.1f}"
+        if name != "hidden_trace_shift":  # whose reference error is the wide one
+            assert found[name][1] < 0.01 * abs(mean)
+    defect = result.draws.equipartition_defect.values
+    assert abs(defect.mean()) < 4.0 * defect.std() / np.sqrt(0.3 * defect.size)
+
+
+def exact_and_found(
+    dataset: Dataset, settings: SamplingSettings, point=TINY
+) -> list[tuple[str, float, float, float]]:
+    """(name, exact, mean, mcse) of every entry of every smooth variable."""
+    direction = signal_direction(dataset, "linear", **point)
+    exact = linear_moments(
+        dataset, point["width"], point["temperature"], point["lambda0"], point["lambda1"], direction
+    )
+    summary = sample_posterior(dataset, "linear", settings=settings, **point).summary
+    rows = []
+    for name, value in exact.items():
+        mean, mcse = summary[name].values[:2]
+        rows += list(
+            zip([name] * np.size(value), np.ravel(value), np.ravel(mean), np.ravel(mcse), strict=True)
+        )
+    return rows
+
+
+@pytest.mark.parametrize(("n_train", "width"), [(6, 5), (4, 6)])
+def test_linear_network_against_quadrature(n_train, width):
+    """Every variable, more inputs than units and fewer: |z| < 4 (1e-3 a false alarm, fixed seed)."""
+    dataset = gaussian_dataset(n_train, 4, 6, seed=n_train)
+    settings = SamplingSettings(min_draws=2000, max_draws=2000)
+    for name, exact, mean, mcse in exact_and_found(dataset, settings, TINY | {"width": width}):
+        assert abs(mean - exact) < 4.0 * mcse, f"{name}: {mean} +- {mcse} against {exact}"
+        assert mcse < 0.1 * abs(exact) + 0.02
+
+
+def test_linear_network_at_small_temperature():
+    """Stiff: T = 1e-4 in both precisions of the gradient."""
+    dataset = gaussian_dataset(4, 6, 6, seed=9)
+    for precision in ("float32", "float64"):
+        settings = SamplingSettings(min_draws=1000, max_draws=1000, precision=precision)
+        for name, exact, mean, mcse in exact_and_found(dataset, settings, TINY | {"temperature": 1e-4}):
+            assert abs(mean - exact) < 4.5 * mcse, f"{precision} {name}: {mean} +- {mcse} against {exact}"
+
+
+@pytest.mark.slow
+def test_error_bars_cover_the_truth(tiny):
+    """60 independent runs with the default stopping rule at a low target, every variable against the exact value.
+
+    The means of 68 % and 95 % coverage over runs and variables; variables of a run are correlated, so each is first
+    averaged over runs, where a binomial error of 0.06 (0.028) is certain. The bounds leave four of those for a
+    single variable and less than two for the mean over all.
+    """
+    rows = []
+    for seed in range(60):
+        settings = SamplingSettings(seed=seed, target_ess=100, max_rhat=1.05, min_draws=50, warmup=60)
+        rows.append(exact_and_found(tiny, settings))
+    z = np.array([[(mean - exact) / mcse for _, exact, mean, mcse in row] for row in rows])
+    inside = np.stack([(np.abs(z) < 1).mean(0), (np.abs(z) < 1.96).mean(0)])
+    assert np.all(np.abs(inside[0] - 0.683) < 4 * 0.06)
+    assert np.all(inside[1] > 0.95 - 4 * 0.028)
+    assert abs(inside[0].mean() - 0.683) < 0.1
+    assert 0.90 < inside[1].mean() < 0.99
+    # stopping when the ESS suffices does not shift the estimates: means of z within four of their errors
+    assert np.all(np.abs(z.mean(0)) < 4.0 * z.std(0) / np.sqrt(len(z)))
+
+
+def test_bits_do_not_depend_on_threads_or_on_other_temperatures(tiny):
+    one = sample_posterior(tiny, "erf", settings=QUICK, threads=1, **TINY)
+    two = sample_posterior(tiny, "erf", settings=QUICK, threads=2, **TINY)
+    point = {k: v for k, v in TINY.items() if k != "temperature"}
+    several = list(
+        sample_temperatures(tiny, "erf", temperatures=[1.0, 0.3, 0.01], settings=QUICK, threads=2, **point)
+    )
+    for other in (two, several[1]):
+        xr.testing.assert_identical(one.summary, other.summary)
+        xr.testing.assert_identical(one.draws, other.draws)
+    assert not np.array_equal(one.draws.mse, several[0].draws.mse)
+    changed = sample_posterior(tiny, "erf", settings=SamplingSettings(**(vars(QUICK) | {"seed": 1})), **TINY)
+    assert not np.array_equal(one.draws.mse, changed.draws.mse)
+
+
+def test_summary_holds_every_variable_and_agrees_with_its_draws(tiny):
+    summary, draws = sample_posterior(tiny, "erf", settings=QUICK, **TINY)
+    for variable in variables_of("sampling"):
+        if variable.name == "converged":
+            assert summary.converged.dims == ()
+            continue
+        assert summary[variable.name].dims == ("statistic", *variable.dims)
+        assert draws[variable.name].dims == ("chain", "draw", *variable.dims)
+        assert np.isfinite(summary[variable.name]).all()
+        mean = summary[variable.name].sel(statistic="mean", drop=True)
+        np.testing.assert_allclose(draws[variable.name].mean(("chain", "draw")), mean, atol=1e-12)
+    np.testing.assert_allclose(summary.mse[0], (summary.bias_sq + summary.predictive_variance)[0], rtol=1e-12)
+    assert draws.sizes["chain"] == 4
+    assert draws.sizes["draw"] == 100
+
+
+def test_a_spent_budget_is_not_called_converged(tiny):
+    settings = SamplingSettings(warmup=60, min_draws=50, max_draws=50, target_ess=1e6)
+    summary = sample_posterior(tiny, "erf", settings=settings, **TINY).summary
+    assert float(summary.converged) == 0.0
+    assert "budget" in summary.attrs["reason"]
+    assert np.isfinite(summary.mse).all()
+
+
+def test_a_point_that_cannot_be_sampled_is_nan_with_a_reason(tiny):
+    scaled = Dataset(tiny.x_train, tiny.y_train * 1e100, tiny.x_test, tiny.y_test)
+    summary = sample_posterior(scaled, "erf", settings=QUICK, **TINY).summary
+    assert float(summary.converged) == 0.0
+    assert summary.attrs["reason"]
+    assert np.isnan(summary.mse).all()
+
+
+def test_without_test_inputs_their_observables_are_nan(tiny):
+    dataset = Dataset(tiny.x_train, tiny.y_train, tiny.x_test[:0], tiny.y_test[:0])
+    settings = SamplingSettings(target_ess=100, max_rhat=1.1, min_draws=100)
+    summary = sample_posterior(dataset, "erf", settings=settings, **TINY).summary
+    assert np.isnan(summary.mse.sel(split="test")).all()
+    assert np.isfinite(summary.mse.sel(split="train")).all()
+    assert float(summary.converged) == 1.0
+
+
+@pytest.mark.parametrize("width", [5, 8])
+def test_histograms_are_those_of_exact_draws(tiny, width):
+    """Second moments of the drawn readout against the closed-form average, |z| < 4.5 by batch means."""
+    settings = SamplingSettings(warmup=60, min_draws=400, max_draws=400, histograms=True)
+    draws = sample_posterior(tiny, "erf", settings=settings, **(TINY | {"width": width})).draws
+    readout = (draws.unit_readout**2).mean("unit")
+    difference = (readout - draws.readout_variance).values.reshape(40, -1).mean(1)
+    assert abs(difference.mean()) < 4.5 * difference.std() / np.sqrt(40)
+    product = (draws.unit_readout * draws.unit_signal).mean("unit") - draws.readout_signal_covariance
+    product = product.values.reshape(40, -1).mean(1)
+    assert abs(product.mean()) < 4.5 * product.std() / np.sqrt(40)
+    np.testing.assert_allclose((draws.unit_signal**2).mean("unit"), draws.signal_variance, rtol=1e-6)
+
+
+def test_progress_counts_up_and_names_what_is_left(tiny):
+    seen = []
+    point = {k: v for k, v in TINY.items() if k != "temperature"}
+    list(
+        sample_temperatures(
+            tiny, "erf", temperatures=[1.0, 0.1], settings=QUICK, progress=seen.append, **point
+        )
+    )
+    assert [p.index for p in seen] == sorted(p.index for p in seen)
+    assert {p.index for p in seen} == {0, 1}
+    assert all(p.seconds_left >= 0 for p in seen)
+    assert seen[-1].ess > 0
+    assert seen[-1].seconds_left == 0.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"chains": 1},
+        {"target_ess": 0},
+        {"max_rhat": 1.0},
+        {"warmup": 3},
+        {"max_draws": 10},
+        {"precision": "float16"},
+        {"jitter": 1.0},
+        {"path_length": 0.0},
+        {"target_acceptance": 1.0},
+        {"keep_draws": 1},
+        {"seed": -1},
+    ],
+)
+def test_settings_name_what_is_allowed(wrong):
+    with pytest.raises(InvalidInput) as error:
+        SamplingSettings(**wrong)
+    assert error.value.key == f"sampling.{next(iter(wrong))}"
+    assert error.value.allowed
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("width", 0), ("temperature", -1.0), ("lambda0", 0.0), ("lambda1", np.inf)]
+)
+def test_parameters_name_what_is_allowed(tiny, key, value):
+    with pytest.raises(InvalidInput) as error:
+        sample_posterior(tiny, "erf", **(TINY | {key: value}))
+    assert error.value.key == key
