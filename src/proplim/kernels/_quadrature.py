@@ -149,7 +149,7 @@ def _sampled(activation: Activation, s: np.ndarray) -> tuple[np.ndarray, np.ndar
             [((plus + minus) * weights).sum(), ((plus - minus) * nodes * weights).sum(),
              ((plus**2 + minus**2) * weights).sum()]
         )  # fmt: skip
-        size = max(np.sqrt(moments[2]), 1e-300)
+        size = max(np.sqrt(moments[2]), 1e-150)
         change = np.inf if previous is None else np.abs((moments - previous) / [size, size, size**2]).max()
         if change < 1e-14 or n_panels >= _MOST_PANELS:
             break

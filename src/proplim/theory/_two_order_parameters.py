@@ -89,8 +89,10 @@ def two_order_parameter_residual(spectrum: Spectrum, points: Points) -> np.ndarr
 def _basis(spectrum: Spectrum) -> _Basis:
     mean = feature_mean(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0)
     eigenvalues, eigenvectors = np.linalg.eigh(spectrum.kernel - np.outer(mean, mean))
+    # features without variance along a mode: then Kc and B vanish on it, and so must their rounding errors
+    floor = max(len(mean), 10) * np.finfo(float).eps * max(eigenvalues[-1], np.linalg.norm(mean) ** 2)
     return _Basis(
-        np.maximum(eigenvalues, 0.0),
+        np.where(eigenvalues > floor, eigenvalues, 0.0),
         eigenvectors,
         eigenvectors.T @ mean,
         eigenvectors.T @ spectrum.dataset.y_train,
@@ -115,7 +117,7 @@ def _share(
     n = np.broadcast_to(n, q.shape)
     low = -np.log1p(np.divide(e2, 4.0 * g * n, out=np.zeros_like(q), where=g > 0))
     high = np.where(n > 1, -np.log1p(-1.0 / np.maximum(n, 1.0 + 1e-12)), 30.0)
-    x = np.zeros_like(q)
+    x, active = np.zeros_like(q), np.ones(q.shape, dtype=bool)
 
     def slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         p = q * np.exp(x)
@@ -130,9 +132,10 @@ def _share(
         newton = x - value / np.where(derivative < 0, derivative, -1.0)
         inside = (newton > low) & (newton < high) & (derivative < 0)
         step = np.where(inside, newton, 0.5 * (low + high))
-        if (np.abs(step - x) <= 1e-16).all():
+        active &= np.abs(step - x) > 1e-16  # each point stops by itself, whatever its neighbours do
+        if not active.any():
             break
-        x = step
+        x = np.where(active, step, x)
     return q * np.exp(x), slope(x)[0]
 
 
@@ -242,7 +245,7 @@ class _Forms:
             centred = spectrum.kernel_test_train - np.outer(m, mean)
             forms.append(
                 _Forms(
-                    centred @ basis.eigenvectors,
+                    (centred @ basis.eigenvectors) * (basis.eigenvalues > 0.0),
                     m,
                     spectrum.kernel_test_diagonal - m**2,
                     data.y_test,
@@ -347,7 +350,9 @@ def _hidden_weights(
 ) -> dict[str, np.ndarray]:
     """Moments of a unit's weights, eq. (A.8)."""
     coefficients = stein_coefficients(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0)
-    vectors = spectrum.dataset.x_train.T @ (coefficients[:, None] * basis.eigenvectors)  # B U, (N0, P)
+    vectors = spectrum.dataset.x_train.T @ (
+        coefficients[:, None] * basis.eigenvectors * (basis.eigenvalues > 0.0)
+    )  # B U, (N0, P)
     if vectors.shape[0] > vectors.shape[1]:
         vectors = np.linalg.qr(vectors, mode="r")
     signal = state.residual @ vectors.T

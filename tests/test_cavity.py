@@ -1,0 +1,147 @@
+"""The cavity approximation against exact finite networks, long sampling runs and its own identities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from _small_networks import weighted_prior
+from conftest import gaussian_dataset
+from proplim.activations import get_activation
+from proplim.datasets import Dataset
+from proplim.theory import solve_grid
+from test_nonodd import _separable
+
+HERE = {"width": 0, "lambda1": 0}
+
+
+def _cavity(data: Dataset, activation: str, temperature, width, **more):
+    result = solve_grid(
+        data, activation, temperature=temperature, width=width, approximations=["cavity"], **more
+    )
+    return result.isel(approximation=0, **HERE)
+
+
+@pytest.mark.parametrize("name", ["erf", "relu"])
+def test_against_exact_networks_of_24_units(name):
+    """Exact averages by weighting; the theory's own error of order 1/N^2 is allowed 1 % of D, mse and <v^2>.
+
+    False alarms: the reference and the cavity are known to 0.2 %, so that 1 % is five of their errors.
+    """
+    data = _separable(12, 6)
+    exact = weighted_prior(data, get_activation(name).function, 24, 0.3, 30_000)
+    cavity = _cavity(data, name, 0.3, 24).isel(temperature=0)
+    assert float(cavity.converged) == 1.0
+    wide = solve_grid(data, name, temperature=0.3, width=24, approximations=["infinite_width"])
+    prior = float(wide.centroid_distance_sq.sel(split="train").squeeze())
+    distance = float(cavity.centroid_distance_sq.sel(split="train"))
+    shift, error = exact["centroid_distance_sq"][0] - prior, exact["centroid_distance_sq"][1]
+    assert shift > 30 * error
+    assert distance - prior == pytest.approx(shift, rel=0.05)
+    assert float(cavity.mse.sel(split="train")) == pytest.approx(exact["mse"][0], rel=0.012)
+    assert float(cavity.readout_variance) == pytest.approx(exact["readout_variance"][0], rel=0.01)
+
+
+def test_linear_network_against_the_exact_solution():
+    data = _separable(12, 20)
+    both = solve_grid(data, "linear", temperature=[0.1, 1.0], width=30, approximations=["exact", "cavity"])
+    exact, cavity = (both.isel(approximation=i, **HERE) for i in (0, 1))
+    assert (cavity.converged == 1).all()
+    for name in ("readout_variance", "centroid_distance_sq", "mse", "signal_variance", "predictive_variance"):
+        assert np.allclose(cavity[name], exact[name], rtol=0.02), name
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("temperature", [1.0, 0.1])
+def test_images_within_one_and_a_half_percent_of_sampling(mnist38, reference, temperature):
+    """MNIST 3 against 8 at alpha = 1; the proportional formula is 1 to 5 % low there."""
+    sampled = reference["sampling_mean_and_standard_error"][f"T={temperature}"]
+    cavity = _cavity(mnist38, "erf", temperature, 100).isel(temperature=0)
+    assert float(cavity.converged) == 1.0
+    train = cavity.sel(split="train")
+    found = {
+        "centroid_distance_sq": train.centroid_distance_sq,
+        "gyration_radius_sq_plus": train.gyration_radius_sq.sel(label=1),
+        "gyration_radius_sq_minus": train.gyration_radius_sq.sel(label=-1),
+        "mse_train": train.mse,
+        "readout_variance": cavity.readout_variance,
+        "readout_signal_covariance": cavity.readout_signal_covariance,
+        "signal_variance": cavity.signal_variance,
+    }
+    for name, value in found.items():
+        assert float(value) == pytest.approx(sampled[name][0], rel=0.015), name
+    mean, error = sampled["hidden_trace_shift"]
+    assert abs(float(cavity.hidden_trace_shift) - mean) < 4 * np.hypot(
+        error, float(cavity.hidden_trace_shift_mcse)
+    )
+
+
+def test_high_temperature_is_the_prior_and_large_width_the_proportional_limit():
+    data = gaussian_dataset(20, 30, seed=2)
+    both = solve_grid(
+        data, "erf", temperature=[0.3, 1e4], width=[20, 100_000], approximations=["proportional", "cavity"]
+    ).isel(lambda1=0)
+    proportional, cavity = both.isel(approximation=0), both.isel(approximation=1)
+    assert (cavity.converged == 1).all()
+    for name in ("centroid_distance_sq", "gyration_radius_sq", "mse", "readout_variance", "signal_variance"):
+        assert np.allclose(cavity[name].isel(width=1), proportional[name].isel(width=1), rtol=3e-3), name
+        assert np.allclose(
+            cavity[name].isel(temperature=1), proportional[name].isel(temperature=1), rtol=3e-3
+        ), name
+
+
+def test_free_energy_and_its_slope():
+    """d(free energy)/dT from the mean squared error equals the difference of free energies."""
+    data = _separable(12, 6)
+    cavity = _cavity(data, "erf", [0.29, 0.30, 0.31], 24)
+    slope = float(cavity.free_energy[2] - cavity.free_energy[0]) / 0.02
+    error = float(np.hypot(cavity.free_energy_mcse[2], cavity.free_energy_mcse[0])) / 0.02
+    assert float(cavity.free_energy_temperature_derivative[1]) == pytest.approx(slope, abs=4 * error + 0.01)
+    assert float(cavity.mean_energy[1]) == pytest.approx(12 * float(cavity.mse[1, 0]) / 48, rel=1e-12)
+
+
+def test_errors_are_errors():
+    """Two data sets equal but for their identity have independent draws: they differ by a few standard errors.
+
+    chi^2 of six variables with errors from four replicates each; with 3 degrees of freedom an error three times
+    too small happens, so that the bound on the mean square of z is wide: false alarms below 1e-3.
+    """
+    data = _separable(12, 6)
+    z = []
+    first = _cavity(data, "erf", 0.3, 24).isel(temperature=0)
+    for k in range(3):
+        twin = Dataset(data.x_train, data.y_train, data.x_test, data.y_test, identity=f"twin {k}")
+        other = _cavity(twin, "erf", 0.3, 24).isel(temperature=0)
+        for name in ("readout_variance", "signal_variance", "free_energy", "readout_signal_covariance"):
+            error = np.hypot(float(first[f"{name}_mcse"]), float(other[f"{name}_mcse"]))
+            z.append((float(other[name]) - float(first[name])) / error)
+    assert 0.02 < np.mean(np.square(z)) < 12.0
+
+
+def test_degenerate_data_and_honest_failure():
+    """Zero labels, duplicated inputs and no test inputs are solved; strong feature learning is not, and says so."""
+    data = _separable(12, 6)
+    x = np.concatenate([data.x_train, data.x_train[:3]])
+    doubled = Dataset(x, np.concatenate([data.y_train, data.y_train[:3]]), x[:0], np.zeros(0))
+    cavity = _cavity(doubled, "erf", 0.3, 24).isel(temperature=0)
+    assert float(cavity.converged) == 1.0
+    assert np.isnan(cavity.mse.sel(split="test"))
+    assert np.isfinite(cavity.mse.sel(split="train"))
+    silent = Dataset(data.x_train, np.zeros(12), data.x_test, data.y_test)
+    quiet = _cavity(silent, "erf", 0.3, 24).isel(temperature=0)
+    assert float(quiet.converged) == 1.0
+    assert float(quiet.readout_signal_covariance_mcse) >= 0 or np.isnan(quiet.readout_signal_covariance)
+    strained = _cavity(data, "erf", 1e-4, 2).isel(temperature=0)
+    assert float(strained.converged) == 0.0
+    assert np.isnan(strained.mse).all()
+
+
+def test_a_point_does_not_depend_on_its_grid():
+    data = _separable(12, 6)
+    grid = _cavity(data, "relu", [0.2, 0.5], 24)
+    alone = _cavity(data, "relu", [0.5], 24)
+    for name in alone:
+        if "temperature" in alone[name].dims:
+            assert np.array_equal(
+                alone[name].isel(temperature=0), grid[name].isel(temperature=1), equal_nan=True
+            )
