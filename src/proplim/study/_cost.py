@@ -6,7 +6,7 @@ measured). Used to cut work into jobs and to ask a scheduler for time and memory
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,28 +50,46 @@ def size_of(dataset: Any, n_train: int) -> Size:
 
 def kernel_seconds(stage: str, size: Size) -> float:
     """Seconds that a kernel costs once in a job: reading data, Gram matrices, eigenvectors, compilation."""
-    p, q = size.n_train, size.n_train + size.n_test
-    gram = 0.02 + 4e-9 * p * q * 30 + 2e-9 * p * q * size.n_features / 10 + 1.5e-9 * p**3
-    return gram if stage == "theory" else gram + 2.0
+    entries = size.n_train * (size.n_train + size.n_test)
+    theory = 0.02 + entries * (2.5e-7 + 3e-10 * size.n_features) + 2e-10 * size.n_train**3
+    return theory if stage == "theory" else theory + 1.0
 
 
-def point_seconds(stage: str, size: Size, width: int, settings: Any) -> float:
-    """Seconds for one grid point."""
+def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings: Any) -> np.ndarray:
+    """Seconds for the grid points of a kernel, in a shape that spreads over `axes`."""
+    width = np.asarray(axes["width"], dtype=float)
     if stage == "theory":
-        return len(settings) * (5e-5 + 2e-7 * (size.n_train + size.n_test))
-    return {"sampling": _sampling_seconds, "dynamics": _dynamics_seconds}[stage](size, width, settings)
+        return np.full((1, 1, 1), sum(_theory_seconds(size, name) for name in settings))
+    if stage == "dynamics":
+        return _dynamics_seconds(size, width[:, None], settings)
+    temperature = np.asarray(axes["temperature"], dtype=float)
+    return _sampling_seconds(size, width[:, None, None], temperature[None, :, None], settings)
 
 
-def _sampling_seconds(size: Size, width: int, settings: Any) -> float:
-    gradient = 4e-5 + 1.2e-10 * size.n_train * width * (2 * size.rank + 2 * min(size.n_train, width))
-    gradients = settings.chains * (settings.warmup * 8 + 5 * max(settings.min_draws, settings.target_ess / 2))
-    return gradient * gradients
+def _theory_seconds(size: Size, approximation: str) -> float:
+    """Sums over the P modes for training and test inputs; `exact` and `cavity` solve more for each point."""
+    modes = 6e-6 + 5.5e-8 * (size.n_train + size.n_test)
+    return {"exact": 100, "cavity": 100}.get(approximation, 1) * modes
 
 
-def _dynamics_seconds(size: Size, width: int, settings: Any) -> float:
-    step = 2e-5 + 2e-10 * size.n_train * width * size.rank
-    steps = 20.0 * settings.t_max * np.sqrt(size.n_train)
-    return len(settings.optimizers) * settings.replicas * step * steps
+def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, settings: Any) -> np.ndarray:
+    """Draws x steps of a trajectory x cost of a gradient.
+
+    The stiffest direction of the posterior narrows as T/P, and the step with it.
+    """
+    small = np.minimum(size.n_train, width)
+    gradient = 3e-5 + 1.5e-10 * size.n_train * width * (2 * size.rank + 2 * small) + 4e-11 * small**3
+    steps = 2.0 * np.sqrt(1 + 0.01 * size.n_train / temperature)
+    draws = settings.warmup + 50 + max(settings.min_draws, 3 * settings.target_ess / settings.chains)
+    return settings.chains * draws * (steps * gradient + 5e-4)
+
+
+def _dynamics_seconds(size: Size, width: np.ndarray, settings: Any) -> np.ndarray:
+    """Steps, as many as stability allows in t_max, x two matrix products; recording at every time."""
+    step = 5e-6 + 1.2e-10 * size.n_train * width * size.rank
+    steps = 1.0 * settings.t_max * size.n_train
+    replicas = len(settings.optimizers) * settings.replicas
+    return replicas * (step * steps + 1e-3 * settings.n_times)
 
 
 def memory_mb(stage: str, blocks: Sequence[tuple[Size, Block]], settings: Any) -> int:

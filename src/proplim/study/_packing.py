@@ -77,7 +77,7 @@ def pack(
     coverages: Sequence[Coverage],
     *,
     kernel_seconds: Callable[[Block], float],
-    point_seconds: Callable[[Block, int], float],
+    point_seconds: Callable[[Block], np.ndarray],
     seconds: float,
     most_points: int,
     whole_temperatures: bool,
@@ -91,7 +91,7 @@ def pack(
     kernel_seconds : callable
         Cost of a kernel in a job, once, from its block.
     point_seconds : callable
-        Cost of a point, from its block and width.
+        Cost of every point of a block, in a shape that spreads over its axes.
     seconds : float
         Cost aimed at for one job. One atom (a point, or a row of temperatures) is never split.
     most_points : int
@@ -104,73 +104,61 @@ def pack(
     list of list of Block
         One list for each job.
     """
-    costs = [(kernel_seconds(c.wanted), _width_costs(c.wanted, point_seconds)) for c in coverages]
+    costs = [
+        (kernel_seconds(c.wanted), np.broadcast_to(point_seconds(c.wanted), c.open.shape)) for c in coverages
+    ]
     total = sum(
-        once + float(np.sum(_per_width(c.open) * per_width))
-        for c, (once, per_width) in zip(coverages, costs, strict=True)
+        once + float(each[c.open].sum())
+        for c, (once, each) in zip(coverages, costs, strict=True)
         if c.open.any()
     )
     target = total / max(1, round(total / seconds))
     jobs: list[list[Block]] = []
-    members: dict[int, list[tuple[int, ...]]] = {}
+    members: dict[int, list[np.ndarray]] = {}
     spent, points = 0.0, 0
 
     def close() -> None:
         nonlocal spent, points
         if members:
-            jobs.append([b for k, cells in members.items() for b in products(coverages[k].wanted, cells)])
+            jobs.append(
+                [b for k, c in members.items() for b in products(coverages[k].wanted, np.concatenate(c))]
+            )
         members.clear()
         spent, points = 0.0, 0
 
     for k, coverage in enumerate(coverages):
-        once, per_width = costs[k]
+        once, each = costs[k]
         for cells in _atoms(coverage, most_points, whole_temperatures):
-            cost = len(cells) * per_width[cells[0][0]]
+            cost = float(each[tuple(cells.T)].sum())
             extra = cost + (0.0 if k in members else once)
             if members and (points + len(cells) > most_points or spent + extra / 2 > target):
                 close()
                 extra = cost + once
-            members.setdefault(k, []).extend(cells)
+            members.setdefault(k, []).append(cells)
             spent, points = spent + extra, points + len(cells)
     close()
     return jobs
 
 
-def _width_costs(block: Block, point_seconds: Callable[[Block, int], float]) -> np.ndarray:
-    return np.array([point_seconds(block, width) for width in block.axes["width"]])
-
-
-def _per_width(open_points: np.ndarray) -> np.ndarray:
-    return open_points.reshape(len(open_points), -1).sum(axis=1)
-
-
-def _atoms(coverage: Coverage, most_points: int, whole_temperatures: bool) -> Iterator[list[tuple[int, ...]]]:
-    """Index tuples of open points that stay together; temperature runs fastest, so that neighbours share a width."""
+def _atoms(coverage: Coverage, most_points: int, whole_temperatures: bool) -> Iterator[np.ndarray]:
+    """Indices (points, axes) of open points that stay together; neighbours share a width."""
     mask = coverage.open
     if mask.ndim == 2:  # no temperature
-        for cell in np.argwhere(mask):
-            yield [tuple(cell.tolist())]
+        yield from np.argwhere(mask)[:, None, :]
         return
-    for width, last in np.argwhere(mask.any(axis=1)).tolist():
-        row = [(width, t, last) for t in np.flatnonzero(mask[width, :, last]).tolist()]
-        size = most_points if whole_temperatures else 1
-        for start in range(0, len(row), size):
-            yield row[start : start + size]
+    size = most_points if whole_temperatures else 1
+    for width, last in np.argwhere(mask.any(axis=1)):
+        row = np.flatnonzero(mask[width, :, last])
+        cells = np.column_stack([np.full_like(row, width), row, np.full_like(row, last)])
+        yield from (cells[start : start + size] for start in range(0, len(cells), size))
 
 
-def products(wanted: Block, cells: Sequence[tuple[int, ...]]) -> list[Block]:
-    """Put index tuples together to as few products of axes as is easily seen."""
+def products(wanted: Block, cells: np.ndarray) -> list[Block]:
+    """Put indices (points, axes) together to as few products of axes as is easily seen."""
     names, values = list(wanted.axes), list(wanted.axes.values())
-    used = [sorted({cell[d] for cell in cells}) for d in range(len(names))]
-    lookup = [{index: i for i, index in enumerate(u)} for u in used]
+    used, inverse = zip(*(np.unique(column, return_inverse=True) for column in cells.T), strict=True)
     mask = np.zeros([len(u) for u in used], dtype=bool)
-    mask[
-        tuple(
-            np.array(
-                [[lk[i] for i in column] for lk, column in zip(lookup, zip(*cells, strict=True), strict=True)]
-            )
-        )
-    ] = True
+    mask[inverse] = True
     blocks = []
     for picks in _products(mask):
         axes = {n: [v[u[i]] for i in p] for n, v, u, p in zip(names, values, used, picks, strict=True)}

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from proplim.config import StudyConfig
 from proplim.seeds import content_hash
 from proplim.study import _cost
@@ -183,10 +185,12 @@ class Plan:
         """Expected run time of a job on one core (docs/scaling.md)."""
         job = self.jobs[stage][name]
         once, each = self._costs(stage)
-        return _cost.START_SECONDS[stage] + sum(
-            once(b) + sum(each(b, w) for w in b.axes["width"]) * (b.n_points // len(b.axes["width"]))
-            for b in job.blocks
+        shapes = ([len(values) for values in block.axes.values()] for block in job.blocks)
+        science = sum(
+            once(b) + float(np.broadcast_to(each(b), shape).sum())
+            for b, shape in zip(job.blocks, shapes, strict=True)
         )
+        return _cost.START_SECONDS[stage] + science
 
     def runtime_minutes(self, stage: str, name: str) -> int:
         """Run time to ask for: the expected one, with a margin for slower machines and slower mixing."""
@@ -348,5 +352,5 @@ class Plan:
         settings = self._settings(stage)
         return (
             lambda block: _cost.kernel_seconds(stage, self._size(block)),
-            lambda block, width: _cost.point_seconds(stage, self._size(block), width, settings),
+            lambda block: _cost.point_seconds(stage, self._size(block), block.axes, settings),
         )

@@ -1,0 +1,231 @@
+"""The plan of a study: every point in one job, jobs of the wanted size, finished jobs kept when the grid changes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proplim.config import parse_config
+from proplim.study import Plan
+
+GRID = {"n_train": [10, 20], "width": [5, 7, 9], "temperature": [0.1, 1.0, 10.0], "lambda1": [1.0, 2.0]}
+
+
+def config(grid: dict | None = None, **changes):
+    content = {
+        "study": "s",
+        "datasets": [{"name": "g", "source": "gaussian", "n_features": 5, "n_test": 4}],
+        "grid": grid or GRID,
+        "dynamics": {"n_times": 5},
+    }
+    return parse_config({**content, **changes})
+
+
+def points(jobs) -> Counter:
+    """How many jobs hold each point."""
+    found: Counter = Counter()
+    for job in jobs:
+        for block in job.blocks:
+            names = [*block.point, *block.axes]
+            for values in itertools.product(*([v] for v in block.point.values()), *block.axes.values()):
+                found[tuple(sorted(zip(names, values, strict=True)))] += 1
+    return found
+
+
+def wanted(plan: Plan, stage: str) -> set:
+    axes = plan.config.axes(stage)
+    return {tuple(sorted(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())}
+
+
+def finish(plan: Plan, stage: str, names) -> None:
+    """Pretend that jobs are done."""
+    for name in names:
+        path = Path(plan.result(plan.jobs[stage][name]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.5, 20.0, 1e9])
+def test_every_point_is_in_exactly_one_job(folder, seconds):
+    plan = Plan(config(jobs={"seconds_per_job": seconds}))
+    for stage, jobs in plan.jobs.items():
+        found = points(jobs.values())
+        assert set(found) == wanted(plan, stage)
+        assert set(found.values()) == {1}
+        assert len(jobs) == len({job.name for job in jobs.values()})
+
+
+def test_work_is_cut_by_its_cost(folder):
+    def n_jobs(stage, **changes):
+        return len(Plan(config(**changes)).jobs[stage])
+
+    assert n_jobs("sampling", jobs={"seconds_per_job": 1e9}) == 1
+    assert n_jobs("sampling", jobs={"seconds_per_job": 1e-6}) == 36
+    assert n_jobs("sampling", jobs={"seconds_per_job": 1e9, "points_per_job": 5}) >= 36 / 5
+    assert max(j.n_points for j in Plan(config(jobs={"points_per_job": 5})).jobs["sampling"].values()) <= 5
+    for seconds in (20.0, 60.0):
+        plan = Plan(config(jobs={"seconds_per_job": seconds}))
+        jobs = plan.jobs["sampling"]
+        costs = [plan.seconds("sampling", name) for name in jobs]
+        single = Plan(config(jobs={"seconds_per_job": 1e-6}))
+        dearest = max(single.seconds("sampling", name) for name in single.jobs["sampling"])
+        assert max(costs) <= 1.5 * seconds + dearest
+
+
+def test_a_thousand_small_kernels_share_jobs(folder):
+    """1000 kernels of 10 temperatures each: seconds of theory, not a thousand jobs."""
+    grid = {
+        "n_train": [10],
+        "width": [5],
+        "temperature": {"logspace": [0.01, 10, 10]},
+        "seed": list(range(1000)),
+    }
+    plan = Plan(config(grid))
+    assert len(plan.jobs["theory"]) <= 10
+    assert sum(job.n_points for job in plan.jobs["theory"].values()) == 10_000
+    assert len(plan.batches) <= 20
+    assert sum(map(len, plan.batches)) == 1000
+
+
+def test_a_million_points_of_one_kernel_are_split_and_planned_in_seconds(folder):
+    grid = {
+        "n_train": [100],
+        "width": list(range(10, 1010, 10)),
+        "temperature": {"logspace": [1e-4, 1e2, 1000]},
+        "lambda1": {"linspace": [0.5, 5, 10]},
+    }
+    plan = Plan(config(grid, sampling={"enabled": False}, dynamics={"enabled": False}))
+    jobs = plan.jobs["theory"]
+    assert sum(job.n_points for job in jobs.values()) == 1_000_000
+    assert 5 <= len(jobs) <= 100
+    # T* of a width and lambda1 is found once: temperatures stay together.
+    assert all(len(block.axes["temperature"]) == 1000 for job in jobs.values() for block in job.blocks)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": [0.01, 0.1, 0.5, 1.0, 10.0]},
+        {"width": [3, 5, 7, 9, 11]},
+        {"n_train": [10, 20, 30]},
+        {"lambda1": [0.5, 1.0, 2.0]},
+        {"seed": [0, 1]},
+        {"activation": ["erf", "linear"]},
+        {"lambda0": [1.0, 3.0]},
+        {
+            "temperature": [0.01, 0.1, 1.0, 10.0],
+            "width": [5, 7, 8, 9],
+            "n_train": [5, 10, 20],
+            "lambda1": [1.0, 2.0, 4.0],
+        },
+    ],
+    ids=lambda change: "+".join(change),
+)
+@pytest.mark.parametrize("stage", ["theory", "sampling", "dynamics"])
+def test_appending_to_any_axis_leaves_finished_jobs_and_adds_only_what_is_new(folder, stage, change):
+    before = Plan(config(jobs={"seconds_per_job": 20.0}))
+    before.save()
+    finish(before, stage, before.jobs[stage])
+    # More data and another cut of the work: what is done stays done.
+    after = Plan(config({**GRID, **change}, jobs={"seconds_per_job": 33.0}))
+    kept = set(before.jobs[stage])
+    assert kept <= set(after.jobs[stage])
+    assert all(after.jobs[stage][name] == before.jobs[stage][name] for name in kept)
+    new = points(job for name, job in after.jobs[stage].items() if name not in kept)
+    assert set(new) == wanted(after, stage) - wanted(before, stage)
+    assert set(new.values()) <= {1}
+
+
+def test_another_data_set_leaves_finished_jobs(folder):
+    before = Plan(config())
+    before.save()
+    finish(before, "theory", before.jobs["theory"])
+    more = [{"name": n, "source": "gaussian", "n_features": 5, "n_test": 4} for n in ("g", "h")]
+    after = Plan(config(datasets=more))
+    assert set(before.jobs["theory"]) <= set(after.jobs["theory"])
+    assert all(name.startswith("h/") for name in set(after.jobs["theory"]) - set(before.jobs["theory"]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_any_history_of_grids_covers_every_point_once(tmp_path_factory, data):
+    """Grids grow and shrink, some jobs finish, the cut of the work changes: finished points are never done again."""
+    here = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("history"))
+    try:
+        done: set = set()
+        for _ in range(3):
+            some = {
+                name: data.draw(st.lists(st.sampled_from(values), min_size=1, unique=True))
+                for name, values in {**GRID, "temperature": [0.1, 0.2, 0.5, 1.0, 10.0]}.items()
+            }
+            size = data.draw(st.sampled_from([1e-6, 5.0, 1e9]))
+            plan = Plan(config(some, jobs={"seconds_per_job": size}))
+            plan.save()
+            jobs = plan.jobs["sampling"]
+            assert wanted(plan, "sampling") <= set(points(jobs.values()))
+            open_jobs = [n for n, job in jobs.items() if not Path(plan.result(job)).exists()]
+            assert not set(points(jobs[n] for n in open_jobs)) & done
+            finished = data.draw(st.lists(st.sampled_from(open_jobs), unique=True)) if open_jobs else []
+            finish(plan, "sampling", finished)
+            done |= set(points(jobs[n] for n in finished))
+    finally:
+        os.chdir(here)
+
+
+def test_a_run_under_way_keeps_its_jobs(folder):
+    """Half done and started again: no job changes its name, and jobs on a cluster find the plan of the run."""
+    plan = Plan(config(jobs={"seconds_per_job": 10.0}))
+    plan.save()
+    finish(plan, "sampling", list(plan.jobs["sampling"])[1::2])
+    again = Plan(config(jobs={"seconds_per_job": 10.0}))
+    assert set(again.jobs["sampling"]) == set(plan.jobs["sampling"])
+    inside = Plan(config(jobs={"seconds_per_job": 99.0}), as_started=True)
+    assert inside.jobs == plan.jobs
+
+
+def test_changed_settings_are_other_jobs_and_a_job_of_other_settings_is_refused(folder):
+    before = Plan(config())
+    before.save()
+    finish(before, "sampling", before.jobs["sampling"])
+    changed = config(sampling={"target_ess": 123})
+    assert not set(Plan(changed).jobs["sampling"]) & set(before.jobs["sampling"])
+    assert Plan(changed).jobs["theory"] == before.jobs["theory"]
+    with pytest.raises(RuntimeError, match="configuration has changed"):
+        Plan(changed, as_started=True).job("sampling", next(iter(before.jobs["sampling"])))
+
+
+def test_results_without_a_ledger_are_found_by_name(folder, capsys):
+    plan = Plan(config())
+    plan.save()
+    finish(plan, "theory", plan.jobs["theory"])
+    plan.ledger_file.write_text('{"version": 1, "gran')
+    assert set(Plan(config()).jobs["theory"]) == set(plan.jobs["theory"])
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_requests_grow_with_the_work(folder):
+    def ask(stage, **grid):
+        plan = Plan(config({**GRID, **grid}, jobs={"seconds_per_job": 1e9}))
+        (name,) = plan.jobs[stage]
+        return plan.memory_mb(stage, name), plan.seconds(stage, name), plan.runtime_minutes(stage, name)
+
+    for stage in ("theory", "sampling", "dynamics"):
+        small, large = ask(stage), ask(stage, n_train=[10, 2000])
+        assert large[0] > small[0] > 300
+        assert large[1] > small[1] > 0
+        assert large[2] >= small[2] >= 5
+        assert 60 * small[2] > 2 * small[1]
+    assert ask("sampling", width=[5, 7, 9, 500])[1] > ask("sampling")[1]
