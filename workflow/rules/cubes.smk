@@ -10,8 +10,9 @@ rule collect_cube:
     message:
         "Collecting the {wildcards.stage} cube"
     threads: 1
+    retries: 2
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=lambda w, attempt: attempt * plan.cube_memory_mb(w.stage),
+        runtime=lambda w, attempt: attempt * 20,
     script:
         "../scripts/collect_cube.py"

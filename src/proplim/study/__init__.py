@@ -10,6 +10,7 @@ from proplim.study._run import (
     print_convergence,
     run_job,
 )
+from proplim.study._summary import write_summary
 from proplim.study._workflow import open_study, restore_plan, write_report
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "restore_plan",
     "run_job",
     "write_report",
+    "write_summary",
 ]

@@ -78,18 +78,19 @@ def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, se
     The stiffest direction of the posterior narrows as T/P, and the step with it.
     """
     small = np.minimum(size.n_train, width)
-    gradient = 3e-5 + 1.5e-10 * size.n_train * width * (2 * size.rank + 2 * small) + 4e-11 * small**3
+    gradient = 3e-5 + 6e-11 * size.n_train * width * (2 * size.rank + 2 * small) + 4e-11 * small**3
     steps = 2.0 * np.sqrt(1 + 0.01 * size.n_train / temperature)
     draws = settings.warmup + 50 + max(settings.min_draws, 3 * settings.target_ess / settings.chains)
     return settings.chains * draws * (steps * gradient + 5e-4)
 
 
 def _dynamics_seconds(size: Size, width: np.ndarray, settings: Any) -> np.ndarray:
-    """Steps, as many as stability allows in t_max, x two matrix products; recording at every time."""
-    step = 5e-6 + 1.2e-10 * size.n_train * width * size.rank
-    steps = 1.0 * settings.t_max * size.n_train
+    """Steps, as many as stability allows in t_max, and the tangent kernel at every recorded time."""
+    step = 2e-5 + 4.5e-10 * size.n_train * width * size.rank
+    steps = 0.05 * settings.t_max * size.n_train
+    record = 1e-3 + 6e-7 * size.n_train**2 + 1.5e-9 * size.n_train**3
     replicas = len(settings.optimizers) * settings.replicas
-    return replicas * (step * steps + 1e-3 * settings.n_times)
+    return replicas * (step * steps + record * settings.n_times)
 
 
 def memory_mb(stage: str, blocks: Sequence[tuple[Size, Block]], settings: Any) -> int:

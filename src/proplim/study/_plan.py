@@ -181,6 +181,12 @@ class Plan:
         job = self.jobs[stage][name]
         return _cost.memory_mb(stage, [(self._size(b), b) for b in job.blocks], self._settings(stage))
 
+    def cube_memory_mb(self, stage: str) -> int:
+        """Memory to ask for to collect a cube, which is written in parts of bounded size."""
+        axes, own = self.config.axes(stage), self.own_coords(stage)
+        values = np.prod([len(v) for v in (*axes.values(), *own.values())], dtype=float)
+        return int(700 + min(8e-6 * 70 * values, 1600))
+
     def seconds(self, stage: str, name: str) -> float:
         """Expected run time of a job on one core (docs/scaling.md)."""
         job = self.jobs[stage][name]

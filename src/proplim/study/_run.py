@@ -85,18 +85,20 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
     compute = {"theory": _theory, "sampling": _sampling, "dynamics": _dynamics}[job.stage]
     say = _Progress(job)
     results: list[tuple[Mapping[str, Any], xr.Dataset]] = []
-    seconds = []
+    seconds, cpu = [], 0.0
     for file, blocks in itertools.groupby(job.blocks, key=lambda b: plan.draw_of(b).file):
         dataset = _whole_draw(plan, file)
         for block in blocks:
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             results += compute(plan, block, dataset, threads, say)
             seconds.append(round(time.perf_counter() - begun, 4))
+            cpu += time.process_time() - used
     table = point_table(results, job.stage)
     table.attrs.update(
         title=f"{job.stage} of {job.n_points} grid points",
         wall_time_seconds=round(time.perf_counter() - started, 3),
         block_seconds=json.dumps(seconds),
+        cpu_seconds=round(cpu, 3),
         **provenance(),
     )
     write_table(table, path)

@@ -1,0 +1,9 @@
+"""Write the pages of the report that say what converged and what was asked for, from the cubes and the plan."""
+
+from pathlib import Path
+
+from proplim.study import restore_plan, write_summary
+
+if __name__ == "__main__":
+    cubes = {Path(path).stem: path for path in snakemake.input}
+    write_summary(restore_plan(snakemake.config), cubes, Path(snakemake.output[0]).parent)
