@@ -20,23 +20,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-os.environ.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import numpy as np
 
 from proplim._jax import configure_jax
 
 configure_jax()
-import jax
-import jax.numpy as jnp
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
 
-from proplim.activations import get_activation
-from proplim.datasets import Dataset
-from proplim.geometry import centroid_distance_sq_of_features, gyration_radius_sq_of_features
-from proplim.sampling import SamplingSettings, _kernel, _random, _target, sample_posterior
-from proplim.sampling._estimates import add_functionals, statistics
-from proplim.sampling._observables import draw_readout, observables
-from proplim.theory import signal_direction
+from proplim.activations import get_activation  # noqa: E402
+from proplim.datasets import Dataset  # noqa: E402
+from proplim.geometry import centroid_distance_sq_of_features, gyration_radius_sq_of_features  # noqa: E402
+from proplim.sampling import SamplingSettings, _kernel, _random, _target, sample_posterior  # noqa: E402
+from proplim.sampling._estimates import add_functionals, statistics  # noqa: E402
+from proplim.sampling._observables import draw_readout, observables  # noqa: E402
+from proplim.theory import signal_direction  # noqa: E402
 
 ERF = get_activation("erf")
 WIDTH = 100
@@ -101,7 +101,7 @@ def ours(dataset: Dataset, temperatures: list[float], draws: int) -> dict[float,
     return rates
 
 
-# ------------------------------------------------------------------ kernels on the collapsed posterior of the hidden weights
+# ------------------------------------ kernels on the collapsed posterior of the hidden weights
 
 
 def start_states(
@@ -530,7 +530,7 @@ def peers(dataset: Dataset, temperatures: list[float], seconds: float) -> None:
 def largest_langevin_step(problem: Array, starts: list[Any], reference: float) -> float:
     """Largest step of a halving sequence whose training error is biased by less than 1 %.
 
-    The training error equilibrates fastest and is biased most; 2 x 20000 steps measure it to a fraction of a per cent.
+    The training error equilibrates fastest and is biased most.
     """
     step = 0.2 * float(problem.temperature)
     while True:
@@ -595,6 +595,7 @@ def profile_one(problem: _target.Problem, width: int, dtype: Any, repeats: int) 
         "products": per_call(products, problem, hidden, repeats),
         "factorisation": per_call(lambda _, g: gram + 1e-9 * _target._cholesky(g), problem, gram, repeats)
         + 2 * per_call(lambda _, r: root + 1e-9 * _target.solve_lower(chol, r), problem, root, repeats),
+        # the loop's own two operations are a few per cent of it
         "activation": per_call(
             lambda _, h: 0.5 * ERF.jax_function(h) + 0.1 * ERF.jax_derivative(h),
             problem,

@@ -35,9 +35,9 @@ def linear_moments(
     y, x, n0 = dataset.y_train, dataset.x_train, dataset.n_features
     b = x.T / (lambda0 * np.sqrt(n0))
     blocks = {"train": (kernel, kernel, y), "test": (cross, test, dataset.y_test)}
-    mean = {split: 0.0 for split in blocks}
-    second = {split: 0.0 for split in blocks}
-    feature = {split: 0.0 for split in blocks}
+    mean = dict.fromkeys(blocks, 0.0)
+    second = dict.fromkeys(blocks, 0.0)
+    feature = dict.fromkeys(blocks, 0.0)
     total = dict.fromkeys(
         ("readout_variance", "hidden_trace_shift", "signal_variance", "readout_signal_covariance"), 0.0
     )

@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import gaussian_dataset
-from sampling_exact import linear_draws
 
+from conftest import gaussian_dataset
 from proplim._jax import configure_jax
 from proplim.activations import get_activation
 from proplim.sampling import _kernel, _random, _target
+from sampling_exact import linear_draws
 
 configure_jax()
 import jax  # noqa: E402

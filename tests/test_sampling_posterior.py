@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import gaussian_dataset
-from sampling_exact import linear_moments
 
+from conftest import gaussian_dataset
 from proplim.cube.variables import variables_of
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
 from proplim.sampling import SamplingSettings, sample_posterior, sample_temperatures
 from proplim.theory import signal_direction
+from sampling_exact import linear_moments
 
 TINY = {"width": 5, "temperature": 0.3, "lambda0": 1.3, "lambda1": 0.8}
 QUICK = SamplingSettings(warmup=60, min_draws=100, max_draws=100, target_ess=1.0, max_rhat=2.0)
@@ -144,6 +144,7 @@ def test_a_spent_budget_is_not_called_converged(tiny):
     assert np.isfinite(summary.mse).all()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the theory, which the labels overflow too
 def test_a_point_that_cannot_be_sampled_is_nan_with_a_reason(tiny):
     scaled = Dataset(tiny.x_train, tiny.y_train * 1e100, tiny.x_test, tiny.y_test)
     summary = sample_posterior(scaled, "erf", settings=QUICK, **TINY).summary

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import gaussian_dataset
 from scipy import stats
 
+from conftest import gaussian_dataset
 from proplim._jax import configure_jax
 from proplim.activations import get_activation
 from proplim.geometry import centroid_distance_sq, class_weights, gyration_radius_sq

@@ -15,7 +15,8 @@ def _jax_function(h: Array) -> Array:
 def _jax_derivative(h: Array) -> Array:
     import jax.numpy as jnp
 
-    return (2.0 / np.sqrt(np.pi)) * jnp.exp(-h * h)
+    # a plain float: a NumPy scalar would lift float32 to float64
+    return float(2.0 / np.sqrt(np.pi)) * jnp.exp(-h * h)
 
 
 def _kernel(c12: np.ndarray, c11: np.ndarray, c22: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Hamiltonian Monte Carlo that rotates the Gaussian prior exactly and kicks with the likelihood alone.
 
-The Hamiltonian |Z|^2/2 + |p|^2/2 - l(Z) is split into the oscillator of the prior, whose flow is a rotation of
-(Z, p), and the likelihood, whose flow is a kick of p (as in Hilbert-space HMC, Beskos et al. 2011). A step is half kick, rotation, half kick; it preserves volume and
-is reversible, so the Metropolis test at the end leaves the posterior invariant at any step size.
+The Hamiltonian |Z|^2/2 + |p|^2/2 - l(Z) is split into the oscillator of the prior, whose flow is a rotation
+of (Z, p), and the likelihood, whose flow is a kick of p (as in Hilbert-space HMC, Beskos et al. 2011). A step is
+half kick, rotation, half kick; it preserves volume and is reversible, so the Metropolis test at the end leaves the
+posterior invariant at any step size.
 """
 
 from __future__ import annotations

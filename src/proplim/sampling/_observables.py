@@ -98,7 +98,7 @@ def _test_observables(
     if problem.outside_test.shape[1]:
         rest = normal(key, (problem.outside_test.shape[1], width), stream)
         preactivation = preactivation + problem.outside_test @ rest
-    test_features = activation.jax_function(preactivation)
+    test_features = activation.jax_function(preactivation).astype(single)
     c = problem.readout_scale
     predictor = c * (test_features.astype(jnp.float64) @ (factor.residual @ features))
     if features.shape[0] <= width:

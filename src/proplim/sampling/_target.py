@@ -206,10 +206,10 @@ def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any
     """dl/dZ = A^T (dl/dPhi * sigma'(A Z)), computed in `dtype`, returned in the type of `hidden`."""
     inputs = problem.inputs_train.astype(dtype)
     preactivation = inputs @ hidden.astype(dtype)
-    features = activation.jax_function(preactivation)
+    features = activation.jax_function(preactivation).astype(dtype)
     scale = problem.readout_scale.astype(dtype)
     factor = factorise(features, problem.y_train.astype(dtype), problem.temperature.astype(dtype), scale)
-    slope = feature_gradient(features, factor, scale) * activation.jax_derivative(preactivation)
+    slope = feature_gradient(features, factor, scale) * activation.jax_derivative(preactivation).astype(dtype)
     return (inputs.T @ slope).astype(hidden.dtype)
 
 
