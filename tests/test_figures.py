@@ -14,7 +14,7 @@ import xarray as xr
 
 from _cubes import all_cubes, dynamics_cube, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
-from proplim.figures import FIGURES, Style, draw_figures
+from proplim.figures import CAPTIONS, FIGURES, Style, caption_of, draw_figures
 from proplim.figures._draw import file_stem
 from proplim.figures._panels import pages, panel_title
 from proplim.figures._slices import at, dynamics_curve, sampling_curve, shared_seeds, theory_curve
@@ -250,6 +250,12 @@ def test_pages_are_even_and_titles_state_alpha() -> None:
     assert pages([1, 2, 3, 4, 5], 4) == [[1, 2, 3], [4, 5]]
     assert pages([], 4) == []
     assert panel_title(60, 120) == r"$P=60,\ N=120,\ \alpha=0.5$"
+
+
+def test_every_figure_has_a_caption() -> None:
+    assert set(CAPTIONS) == set(FIGURES)
+    assert caption_of("parity__digits__erf") == CAPTIONS["parity"]
+    assert caption_of("other__x") == ""
 
 
 def test_importing_figures_is_light() -> None:

@@ -29,7 +29,7 @@ def compare(
     var: list[str] = typer.Option(
         [], "--var", "-v", help="Variable to compare; may be repeated. All by default."
     ),
-    worst: int = typer.Option(10, help="How many of the worst points to show.", min=0),
+    worst: int = typer.Option(5, help="How many of the worst points of each theory to show.", min=0),
     all_points: bool = typer.Option(False, "--all", help="Include points that did not converge."),
     csv: bool = typer.Option(False, "--csv", help="Print every compared point as CSV."),
     as_json: bool = typer.Option(False, "--json", help="Print summary and worst points as JSON."),
@@ -67,7 +67,7 @@ def compare(
     print("Theory minus sampling, over all compared points (z in Monte-Carlo standard errors)\n")
     print_frame(summary, "text", digits=3)
     if worst and len(table):
-        print(f"\nThe {len(table)} points of largest |z|\n")
+        print("\nThe points of largest |z| of each theory\n")
         print_frame(table, "text", digits=4)
 
 

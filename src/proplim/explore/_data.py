@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def pack_cubes(cubes: Mapping[str, xr.Dataset], max_values: int) -> dict[str, An
 
 def _without_diagnostics(cube: xr.Dataset) -> xr.Dataset:
     """Numeric variables, of sampling only mean and mcse; axes without a coordinate get their positions."""
-    numeric = [n for n, v in cube.data_vars.items() if v.dtype.kind in "fiub"]
+    numeric = [n for n, v in cube.data_vars.items() if v.dtype.kind in "fiub" and n != "reason"]
     cube = cube[numeric]
     if "statistic" in cube.dims:
         cube = cube.sel(statistic=[s for s in KEPT_STATISTICS if s in cube["statistic"].values])
@@ -77,17 +77,17 @@ def fit(cube: xr.Dataset, max_values: int, stage: str, notes: list[str]) -> xr.D
                 f"{stage}: {len(cube.data_vars) - len(kept)} variables are left out, the study is large"
             )
             cube = cube[kept]
-    before = dict(cube.sizes)
+    before: dict[Hashable, int] = dict(cube.sizes)
     while _size(cube) > max_values:
         long = [d for d in cube.dims if cube.sizes[d] > 2 and d in (*GRID_DIMS, "replica", "time")]
         if not long:
             break
         dim = max(long, key=lambda d: cube.sizes[d])
         cube = cube.isel({dim: slice(None, None, 2)})
-    for dim, size in before.items():
-        if cube.sizes[dim] < size:
+    for axis, size in before.items():
+        if cube.sizes[axis] < size:
             notes.append(
-                f"{stage}: {cube.sizes[dim]} of {size} values of {dim} are shown, the study is large"
+                f"{stage}: {cube.sizes[axis]} of {size} values of {axis} are shown, the study is large"
             )
     return cube
 

@@ -25,6 +25,7 @@ from proplim.query import peak_temperature, ratio_to_prior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 NAME = "centroid_distance_sq"
@@ -67,20 +68,21 @@ def _page(
     excess = 100 * (ratio_to_prior(theory) - 1).sel(split=SPLIT)
     if "seed" in excess.dims:
         excess = excess.mean("seed", skipna=True)
-    excess = excess.sel(approximation=list(names), **{along: list(values), fixed: list(fixed_values)})
+    excess = excess.sel({"approximation": list(names), along: list(values), fixed: list(fixed_values)})
     lowest, highest = min(0.0, float(excess.min())), float(excess.max())
     figure, axes = panel_figure(len(names), len(fixed_values), style, sharey="col")
-    mesh = None
+    mesh: QuadMesh | None = None
     for i, name in enumerate(names):
         for j, value in enumerate(fixed_values):
             ax = axes[i, j]
-            panel = excess.sel(approximation=name, **{fixed: value})
+            panel = excess.sel({"approximation": name, fixed: value})
             mesh = _paint(ax, panel, along, float(value), lowest, highest)
             symbol = "N" if fixed == "width" else "P"
             ax.set_title(f"{approximation_look(name).title}, ${symbol}={number(value)}$")
             if j == 0:
                 ax.set_ylabel(r"load $\alpha=P/N$")
     label_bottom(axes, "temperature $T$")
+    assert mesh is not None
     bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25)
     bar.set_label(r"$D/D_\mathrm{prior}-1$ (%)")
     return finish(figure, axes, parameters_text({"theory": theory}, point, "training inputs"))
@@ -88,7 +90,7 @@ def _page(
 
 def _paint(
     ax: Axes, panel: xr.DataArray, along: str, fixed_value: float, lowest: float, highest: float
-) -> object:
+) -> QuadMesh:
     panel = panel.sortby("temperature")
     sizes = panel[along].values.astype(float)
     alpha = sizes / fixed_value if along == "n_train" else fixed_value / sizes
@@ -98,7 +100,7 @@ def _paint(
     mesh = ax.pcolormesh(
         _edges(temperature), _edges(alpha), z, vmin=lowest, vmax=max(highest, lowest + 1e-9), rasterized=True
     )
-    if np.isfinite(z).all() and min(z.shape) >= 2 and z.max() > z.min():
+    if np.isfinite(z).all() and min(z.shape) >= 5 and z.max() > z.min():  # too few rows bend the lines
         ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
     peaks = peak_temperature(panel)["position"].transpose(along).values[order]
     shown = np.isfinite(peaks)

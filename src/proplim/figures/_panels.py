@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from proplim.figures._style import SAMPLING_COLOR, Look, Style
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Sharing = Literal["none", "all", "row", "col"] | bool
 MAX_COLUMNS = 4
 MAX_ROWS = 4
 DEFAULT_WIDTH = 7.0
@@ -91,7 +93,7 @@ def _seed_count(cubes: Cubes) -> int:
 
 
 def panel_figure(
-    rows: int, columns: int, style: Style, *, sharex: bool | str = True, sharey: bool | str = True
+    rows: int, columns: int, style: Style, *, sharex: Sharing = "all", sharey: Sharing = "all"
 ) -> tuple[Figure, np.ndarray]:
     """An empty figure and its (rows, columns) axes, sized for print."""
     from matplotlib.figure import Figure
@@ -108,7 +110,7 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
     """Put one legend above and the parameters below, and leave them room."""
     import matplotlib as mpl
 
-    entries: dict[str, object] = {}
+    entries: dict[str, Artist] = {}
     for ax in axes.flat:
         handles, labels = ax.get_legend_handles_labels()
         for handle, label in zip(handles, labels, strict=True):
@@ -118,7 +120,7 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
     figure.supxlabel("\n".join(_wrapped(footer, width, size)), fontsize=size, color="0.35")
     if entries:
         columns = legend_columns or max(1, min(len(entries), int(width / 1.45)))
-        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns)
+        figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -154,9 +156,9 @@ def draw_line(ax: Axes, curve: Curve, look: Look, label: str | None, *, linestyl
         curve.x, y, color=look.color, linestyle=style, marker="D" if few else "", markersize=3.5, label=label
     )
     if np.any(curve.spread > 0):
-        ax.fill_between(
-            curve.x, y - curve.spread, y + curve.spread, color=look.color, alpha=0.18, linewidth=0
-        )
+        # On a logarithmic axis the band is as high below as above; y - spread may be negative there.
+        low = y / (1 + curve.spread / y) if ax.get_yscale() == "log" else y - curve.spread
+        ax.fill_between(curve.x, low, y + curve.spread, color=look.color, alpha=0.18, linewidth=0)
     hollow = ~curve.solid
     if hollow.any():
         ax.plot(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -91,7 +91,7 @@ def _scatter(
             part[f"{name}_sampling"],
             part[f"{name}_mcse"],
             part[f"{name}_z"],
-            np.isfinite(kept[f"{name}_z"]),
+            kept[f"{name}_z"].notnull(),
         )
     )
     values = x.values.ravel()
@@ -101,7 +101,13 @@ def _scatter(
         if not use.any():
             continue
         face = look.color if converged else "none"
-        draw = {"linestyle": "", "marker": marker, "color": look.color, "mfc": face, "markersize": 2.8}
+        draw: dict[str, Any] = {
+            "linestyle": "",
+            "marker": marker,
+            "color": look.color,
+            "mfc": face,
+            "markersize": 2.8,
+        }
         label = look.title if converged else f"{look.title}, not converged"
         top.errorbar(values[use], y[use], yerr=error[use], elinewidth=0.6, capsize=0, label=label, **draw)
         bottom.plot(values[use], z[use], **draw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -122,7 +123,7 @@ def _averaged(
 ) -> Curve:
     """Average over `over`; spread is the standard deviation over it, or `error` where there is one member."""
     over = [d for d in over if d in mean.dims]
-    finite = np.isfinite(mean)
+    finite = mean.notnull()
     count = finite.sum(over)
     y = mean.mean(over, skipna=True) if over else mean
     deviation = np.sqrt(((mean - y) ** 2).sum(over) / np.maximum(count - 1, 1)) if over else xr.zeros_like(y)
@@ -136,7 +137,7 @@ def _averaged(
 
 
 def theory_curve(
-    cube: xr.Dataset, name: str, approximation: str, axis: str = "temperature", **at_: object
+    cube: xr.Dataset, name: str, approximation: str, axis: str = "temperature", **at_: Any
 ) -> Curve:
     """A theory variable along `axis`, averaged over draws; `cube` has only `axis` and seed left."""
     ds = cube.sel(approximation=approximation)
@@ -144,7 +145,7 @@ def theory_curve(
     return _averaged(values, None, _convergence(ds, values), ["seed"], axis)
 
 
-def sampling_curve(cube: xr.Dataset, name: str, axis: str = "temperature", **at_: object) -> Curve:
+def sampling_curve(cube: xr.Dataset, name: str, axis: str = "temperature", **at_: Any) -> Curve:
     """Sampled means along `axis` with Monte-Carlo standard errors, averaged over draws."""
     values = cube[name].sel({k: v for k, v in at_.items() if k in cube[name].dims})
     mean, error = values.sel(statistic="mean", drop=True), values.sel(statistic="mcse", drop=True)
@@ -156,7 +157,7 @@ def dynamics_curve(cube: xr.Dataset, name: str, optimizer: str, **at_: object) -
     ds = cube.sel(optimizer=optimizer)
     values = ds[name].sel({k: v for k, v in at_.items() if k in ds[name].dims})
     good = values.where(_convergence(ds, values))
-    return _averaged(good, None, np.isfinite(good), ["replica", "seed"], "time")
+    return _averaged(good, None, good.notnull(), ["replica", "seed"], "time")
 
 
 def mean_peak(cube: xr.Dataset, approximation: str, split: str) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -42,8 +42,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+INPUTS = {"train": "training inputs", "test": "test inputs"}
 Painter = Callable[["Axes", xr.Dataset | None, xr.Dataset | None], None]
 Drawings = Iterator[tuple[dict[str, object], "Figure"]]
+
+
+def theories(theory: xr.Dataset | None) -> list[tuple[str, xr.Dataset]]:
+    """(name, cube) of every approximation of a theory cube, none where there is no cube."""
+    return [] if theory is None else [(a, theory) for a in theory["approximation"].values.tolist()]
 
 
 def equilibrium(cubes: Cubes) -> dict[str, xr.Dataset]:
@@ -95,10 +101,10 @@ def _page(
     return finish(figure, axes, parameters_text(both, point, more))
 
 
-def _lines(ax: Axes, theory: xr.Dataset | None, name: str, **where: object) -> None:
-    for approximation in () if theory is None else theory["approximation"].values.tolist():
+def _lines(ax: Axes, theory: xr.Dataset | None, name: str, **where: Any) -> None:
+    for approximation, solved in theories(theory):
         look = approximation_look(approximation)
-        draw_line(ax, theory_curve(theory, name, approximation, **where), look, look.title)
+        draw_line(ax, theory_curve(solved, name, approximation, **where), look, look.title)
 
 
 def class_distance(cubes: Cubes, style: Style) -> Drawings:
@@ -114,7 +120,7 @@ def class_distance(cubes: Cubes, style: Style) -> Drawings:
             _mark_peaks(ax, theory, split)
 
         drawings = temperature_panels(
-            cubes, ["centroid_distance_sq"], paint, "class distance $D$", style, f"{split} inputs"
+            cubes, ["centroid_distance_sq"], paint, "class distance $D$", style, INPUTS[split]
         )
         for key, figure in drawings:
             yield {**key, "split": split}, figure
@@ -122,10 +128,10 @@ def class_distance(cubes: Cubes, style: Style) -> Drawings:
 
 def _mark_peaks(ax: Axes, theory: xr.Dataset | None, split: str) -> None:
     """A tick from the maximum down to the axis of T, for every theory whose D has one."""
-    for approximation in () if theory is None else theory["approximation"].values.tolist():
+    for approximation, solved in theories(theory):
         if approximation == "infinite_width":
             continue  # its D is the prior's, at every T
-        position, height = mean_peak(theory, approximation, split)
+        position, height = mean_peak(solved, approximation, split)
         if not np.isfinite(position):
             continue
         look = approximation_look(approximation)
@@ -144,18 +150,18 @@ def gyration_radii(cubes: Cubes, style: Style) -> Drawings:
             ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, split: str = split
         ) -> None:
             for label in LABELS:
-                where = {"split": split, "label": label}
-                for approximation in () if theory is None else theory["approximation"].values.tolist():
+                where: dict[str, Any] = {"split": split, "label": label}
+                for approximation, solved in theories(theory):
                     look = approximation_look(approximation)
                     title = f"{look.title}, {LABEL_NAMES[label]}"
-                    curve = theory_curve(theory, name, approximation, **where)
+                    curve = theory_curve(solved, name, approximation, **where)
                     draw_line(ax, curve, look, title, linestyle=LABEL_LINES[label])
                 if sampling is not None:
                     curve = sampling_curve(sampling, name, **where)
                     draw_points(ax, curve, f"sampling, {LABEL_NAMES[label]}", marker=LABEL_MARKERS[label])
 
         drawings = temperature_panels(
-            cubes, [name], paint, "squared gyration radius $R_s^2$", style, f"{split} inputs"
+            cubes, [name], paint, "squared gyration radius $R_s^2$", style, INPUTS[split]
         )
         for key, figure in drawings:
             yield {**key, "split": split}, figure
@@ -166,10 +172,10 @@ def test_error(cubes: Cubes, style: Style) -> Drawings:
     from dataclasses import replace
 
     def paint(ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None) -> None:
-        for approximation in () if theory is None else theory["approximation"].values.tolist():
+        for approximation, solved in theories(theory):
             look = approximation_look(approximation)
             for name, linestyle, what in (("mse", "-", "error"), ("bias_sq", ":", r"bias$^2$")):
-                curve = theory_curve(theory, name, approximation, split="test")
+                curve = theory_curve(solved, name, approximation, split="test")
                 draw_line(ax, curve, replace(look, linestyle=linestyle), f"{look.title}, {what}")
         if sampling is not None:
             draw_points(ax, sampling_curve(sampling, "mse", split="test"), "sampling, error")
@@ -178,7 +184,7 @@ def test_error(cubes: Cubes, style: Style) -> Drawings:
             )
 
     ylabel = r"test error $\langle (y-f)^2\rangle$"
-    yield from temperature_panels(cubes, ["mse", "bias_sq"], paint, ylabel, style, "test inputs")
+    yield from temperature_panels(cubes, ["mse", "bias_sq"], paint, ylabel, style, INPUTS["test"])
 
 
 def signal_variance(cubes: Cubes, style: Style) -> Drawings:

@@ -58,6 +58,7 @@ def training(cubes: Cubes, style: Style) -> Drawings:
 def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figure:
     figure, axes = panel_figure(len(ROWS), len(n_trains), style, sharey="row")
     dynamics = cubes["dynamics"]
+    axes[1, 0].set_yscale("log")  # shared by the row; set first, bands depend on it
     for j, n_train in enumerate(n_trains):
         where = {**point, "n_train": n_train}
         here = at(dynamics, where)
@@ -74,7 +75,6 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figur
                 ax.set_ylabel(ylabel)
         _prior_line(axes[0, j], cubes, where)
         axes[0, j].set_title(panel_title(n_train, point["width"]))
-        axes[1, j].set_yscale("log")
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(dynamics["time"].values, dtype=float)])
     label_bottom(axes, r"time $t$ (learning rate $\times$ step)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -32,10 +32,8 @@ def theory_at_sampled(theory: xr.Dataset, sampling: xr.Dataset) -> xr.Dataset:
     for dim in GRID_DIMS:
         if dim in theory.dims and dim in sampling.dims:
             wanted = sampling[dim].values
-            if wanted.dtype.kind in "fiu":
-                theory = _reindexed(theory, dim, wanted)
-            else:
-                theory = theory.reindex({dim: wanted})
+            numbers = wanted.dtype.kind in "fiu"
+            theory = _reindexed(theory, dim, wanted) if numbers else theory.reindex({dim: wanted})
     return theory
 
 
@@ -139,7 +137,9 @@ def summarise(compared: xr.Dataset) -> pd.DataFrame:
                     "max_abs_z": float(np.nanmax(flat)),
                     "median_relative": float(np.median(finite)) if finite.size else np.nan,
                     "max_relative": float(finite.max()) if finite.size else np.nan,
-                    "worst": describe_point(z, np.unravel_index(int(np.nanargmax(flat)), flat.shape)),
+                    "worst": describe_point(
+                        z, [int(k) for k in np.unravel_index(int(np.nanargmax(flat)), flat.shape)]
+                    ),
                 }
             rows.append(row)
     columns = [
@@ -156,18 +156,18 @@ def summarise(compared: xr.Dataset) -> pd.DataFrame:
 
 
 def worst_points(compared: xr.Dataset, count: int = 10) -> pd.DataFrame:
-    """The points of largest |z|: approximation, variable, z, relative, theory, sampling, mcse, point."""
+    """The `count` points of largest |z| of each approximation, the largest first.
+
+    Columns: approximation, variable, z, relative, theory, sampling, mcse and point.
+    """
     import pandas as pd
 
     rows: list[dict] = []
     for name in [str(n)[:-2] for n in compared.data_vars if str(n).endswith("_z")]:
         z = compared[f"{name}_z"]
-        flat = np.abs(z.values).ravel()
-        finite = np.flatnonzero(np.isfinite(flat))
-        for position in finite[np.argsort(-flat[finite], kind="stable")[:count]]:
-            index = dict(zip(z.dims, np.unravel_index(int(position), z.shape), strict=True))
+        for index in _largest(z, count):
             here = compared.isel(index)
-            row = {"approximation": str(here["approximation"].values), "variable": name}
+            row: dict[str, Any] = {"approximation": str(here["approximation"].values), "variable": name}
             row |= {
                 k: float(
                     here[f"{name}_{k}"].isel(
@@ -176,11 +176,30 @@ def worst_points(compared: xr.Dataset, count: int = 10) -> pd.DataFrame:
                 )
                 for k in ("z", "relative", "theory", "sampling", "mcse")
             }
-            rows.append({**row, "point": describe_point(z, tuple(index.values()))})
+            rows.append({**row, "point": describe_point(z, [index[str(d)] for d in z.dims])})
     columns = ["approximation", "variable", "z", "relative", "theory", "sampling", "mcse", "point"]
     table = pd.DataFrame(rows, columns=columns)
     order = table["z"].abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order].head(count).reset_index(drop=True)
+    shown = table.loc[order].groupby("approximation", sort=False).head(count)
+    names = list(dict.fromkeys(table["approximation"]))
+    return shown.sort_values(
+        "approximation", key=lambda c: c.map(names.index), kind="stable", ignore_index=True
+    )
+
+
+def _largest(z: xr.DataArray, count: int) -> list[dict[str, int]]:
+    """Positions of the `count` largest |z| for each approximation."""
+    found = []
+    along = [d for d in z.dims if d != "approximation"]
+    for i in range(z.sizes.get("approximation", 1)):
+        part = z.isel(approximation=i) if "approximation" in z.dims else z
+        flat = np.abs(part.transpose(*along).values).ravel()
+        finite = np.flatnonzero(np.isfinite(flat))
+        for position in finite[np.argsort(-flat[finite], kind="stable")[:count]]:
+            where = np.unravel_index(int(position), tuple(z.sizes[d] for d in along))
+            index = {str(d): int(k) for d, k in zip(along, where, strict=True)}
+            found.append({"approximation": i, **index} if "approximation" in z.dims else index)
+    return found
 
 
 def describe_point(values: xr.DataArray, index: Sequence[int]) -> str:

@@ -101,9 +101,9 @@ def select(cube: xr.Dataset, selection: Mapping[str, Any], *, method: str = "nea
             raise InvalidInput("selection", dim, f"axes of this cube: {', '.join(map(str, cube.dims))}")
         have = cube[dim].values
         if isinstance(wanted, tuple):
-            cube = cube.isel({dim: _inside(have, *wanted, dim)})
+            cube = cube.isel({dim: _inside(have, wanted[0], wanted[1], dim)})
         elif isinstance(wanted, list | np.ndarray):
-            cube = cube.isel({dim: positions(wanted, have, dim, method)})
+            cube = cube.isel({dim: positions(list(wanted), have, dim, method)})
         else:
             cube = cube.isel({dim: positions([wanted], have, dim, method)[0]})
     return cube
@@ -196,13 +196,12 @@ def to_table(cube: xr.Dataset) -> pd.DataFrame:
         return pd.DataFrame([{**row, **{str(n): v.item() for n, v in cube.data_vars.items()}}])
     table = cube.drop_vars([c for c in cube.coords if c not in cube.dims and cube[c].ndim > 0])
     frame = table.to_dataframe(dim_order=dims).reset_index()
-    scalars = _scalar_coords(cube)
-    return frame[[*scalars, *dims, *(str(v) for v in cube.data_vars)]]
+    axes = sorted([*_scalar_coords(cube), *dims], key=_rank)
+    return frame[[*axes, *(str(v) for v in cube.data_vars)]]
 
 
 def _scalar_coords(cube: xr.Dataset) -> list[str]:
-    scalars = [str(c) for c in cube.coords if cube[c].ndim == 0]
-    return sorted(scalars, key=lambda c: (_ORDER.index(c) if c in _ORDER else len(_ORDER), c))
+    return sorted((str(c) for c in cube.coords if cube[c].ndim == 0), key=_rank)
 
 
 _ORDER = (
@@ -212,5 +211,8 @@ _ORDER = (
 
 
 def _axis_order(cube: xr.Dataset) -> list[str]:
-    names = [str(d) for d in cube.dims]
-    return sorted(names, key=lambda d: (_ORDER.index(d) if d in _ORDER else len(_ORDER), d))
+    return sorted((str(d) for d in cube.dims), key=_rank)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)

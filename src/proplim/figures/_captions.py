@@ -1,0 +1,58 @@
+"""What one sees in each figure and what it means, for reports and documentation."""
+
+from __future__ import annotations
+
+CAPTIONS: dict[str, str] = {
+    "class_distance": (
+        "Squared distance D of the class centroids in feature space against temperature, one panel a pair (P, N). "
+        "Dashed grey: infinite width, the prior's value at every temperature. Lines: theory at finite width. "
+        "Points: posterior sampling. Where D lies above the dashed line the hidden layer has learned to pull the "
+        "classes apart; T* (triangle) is where it does so most, and colder posteriors fit more and separate less."
+    ),
+    "gyration_radii": (
+        "Squared gyration radius of each class in feature space against temperature: the size of a class, beside "
+        "the distance of the two. Solid: y = +1, dashed: y = -1."
+    ),
+    "weights": (
+        "Statistics of a single hidden unit against temperature: second moment of its readout weight, growth of "
+        "its hidden weights over the prior, and the covariance of the two along the signal direction u. All three "
+        "stay at the dashed line where nothing is learned."
+    ),
+    "signal_variance": (
+        "Second moment of the hidden weights along the signal direction u = B a/|B a|, the direction in which "
+        "the data pull the weights. Above its prior value 1/lambda0 the hidden layer has turned towards the signal."
+    ),
+    "test_error": (
+        "Test error against temperature, averaged over the posterior (solid), and the squared bias of the mean "
+        "predictor (dotted). The difference is the predictive variance."
+    ),
+    "heat_map": (
+        "Class distance relative to the prior over temperature and load alpha = P/N, in percent, from theory. The "
+        "line is T*(alpha), the temperature of the largest distance. Columns keep one of N and P fixed, alpha "
+        "runs over the other."
+    ),
+    "parity": (
+        "Sampled against theoretical values of every observable at every sampled point, and below them z, the "
+        "difference in Monte-Carlo standard errors. Points on the diagonal and within the grey band agree; the "
+        "scale of z is linear up to 4 and logarithmic beyond."
+    ),
+    "training": (
+        "Class distance and training error against time under gradient descent from the prior. The band is the "
+        "standard deviation over initialisations (and training-set draws), the dashed line the prior's D. D turns "
+        "at the triangle while the training error goes on falling: the counterpart in time of the maximum at T*."
+    ),
+    "bridge": (
+        "Class distance against training error, parametrically: temperature runs along the equilibrium curves "
+        "(theory and sampling), time along the training curves. Curves that lie together say that equilibrium at a "
+        "temperature and training up to a time see the same geometry."
+    ),
+    "inversion": (
+        "Training error at which D turns: at the temperature T* in equilibrium and at the time t* in training, "
+        "over data sets, widths and loads."
+    ),
+}
+
+
+def caption_of(file_stem: str) -> str:
+    """Caption of a figure file, from the figure's name at the start of the file name."""
+    return CAPTIONS.get(file_stem.split("__")[0], "")
