@@ -44,14 +44,13 @@ def compare(
     from proplim.query import differences, parse_selection, select, summarise, worst_points
 
     form = one_form(csv, as_json)
-    cubes = cubes_of(study)
-    for stage in ("theory", "sampling"):
-        if stage not in cubes:
-            raise InvalidInput("study", str(study), f"a folder with {stage}.nc as well")
     names = [n for word in var for n in word.split(",") if n]
-    compared = differences(
-        cubes["sampling"].load(), cubes["theory"].load(), names or None, all_points=all_points
-    )
+    with cubes_of(study) as cubes:
+        for stage in ("theory", "sampling"):
+            if stage not in cubes:
+                raise InvalidInput("study", str(study), f"a folder with {stage}.nc as well")
+        sampling, theory = cubes["sampling"].load(), cubes["theory"].load()
+    compared = differences(sampling, theory, names or None, all_points=all_points)
     compared = select(compared, parse_selection(selection or []))
     if form == "csv":
         print_frame(_long(compared), "csv")

@@ -23,5 +23,5 @@ def explore(
     from proplim.cli._output import cubes_of
     from proplim.explore import write_explorer
 
-    path = write_explorer(cubes_of(study), output or study / "explore.html")
-    print(path)
+    with cubes_of(study) as cubes:
+        print(write_explorer(cubes, output or study / "explore.html"))

@@ -47,21 +47,19 @@ def figures(
     from proplim.cli._output import cubes_of
     from proplim.query import parse_selection
 
-    cubes = cubes_of(study)
-    if select:
-        cubes = {k: _part(c, parse_selection(select)) for k, c in cubes.items()}
-    names = [n for word in only for n in word.split(",") if n] or None
-    written = draw_figures(
-        cubes,
-        output or study / "figures",
-        formats=list(dict.fromkeys(f for word in form for f in word.split(",") if f)),
-        names=names,
-        style=style,
-        width=width,
-        height=height,
-        font_size=font_size,
-        dpi=dpi,
-    )
+    part = parse_selection(select)
+    with cubes_of(study) as cubes:
+        written = draw_figures(
+            {stage: _part(cube, part) for stage, cube in cubes.items()},
+            output or study / "figures",
+            formats=list(dict.fromkeys(f for word in form for f in word.split(",") if f)),
+            names=[n for word in only for n in word.split(",") if n] or None,
+            style=style,
+            width=width,
+            height=height,
+            font_size=font_size,
+            dpi=dpi,
+        )
     for path in written:
         print(path)
 

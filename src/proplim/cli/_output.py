@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +88,9 @@ def one_form(csv: bool, as_json: bool) -> str:
     return "csv" if csv else "json" if as_json else "text"
 
 
-def cubes_of(study: Path) -> dict[str, xr.Dataset]:
-    """The cubes of a study's folder (results/<study>), by stage.
+@contextmanager
+def cubes_of(study: Path) -> Iterator[dict[str, xr.Dataset]]:
+    """The cubes of a study's folder (results/<study>), by stage, open for the length of the block.
 
     Raises
     ------
@@ -100,7 +102,8 @@ def cubes_of(study: Path) -> dict[str, xr.Dataset]:
 
     if not study.is_dir():
         raise InvalidInput("study", str(study), "a folder with cubes, as in results/<study>")
-    found = {stage: open_cube(study / f"{stage}.nc") for stage in STAGES if (study / f"{stage}.nc").is_file()}
-    if not found:
+    files = {stage: study / f"{stage}.nc" for stage in STAGES if (study / f"{stage}.nc").is_file()}
+    if not files:
         raise InvalidInput("study", str(study), "a folder with theory.nc, sampling.nc or dynamics.nc")
-    return found
+    with ExitStack() as opened:
+        yield {stage: opened.enter_context(open_cube(file)) for stage, file in files.items()}
