@@ -370,6 +370,7 @@ def _fixed_point(draws: _Draws, y: np.ndarray, field: _Field, *, last: bool) -> 
             best, base, longest = (field, tilt, float(residual)), state, min(LONGEST_STEP, 2.0 * longest)
         else:
             memory, longest = [*memory, state], 0.5 * longest
+        assert base is not None
         if best[2] < (TOLERANCE if last else LADDER_TOLERANCE):
             break
         memory = memory[-ANDERSON_DEPTH:]
@@ -394,8 +395,8 @@ def _accelerated(
     x, f = base
     weights = np.concatenate(
         [
-            np.full(size, 1.0 / max(np.linalg.norm(field.a), 1e-300)),
-            np.full(size * size, 1.0 / max(np.linalg.norm(field.omega), 1e-300)),
+            np.full(size, 1.0 / max(float(np.linalg.norm(field.a)), 1e-300)),
+            np.full(size * size, 1.0 / max(float(np.linalg.norm(field.omega)), 1e-300)),
         ]
     )
     plain = float(np.linalg.norm(f * weights))
