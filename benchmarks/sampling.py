@@ -70,7 +70,8 @@ def problem_of(dataset: Dataset, temperature: float, width: int = WIDTH) -> _tar
 def ours(dataset: Dataset, temperatures: list[float], draws: int) -> dict[float, float]:
     """ESS per second of the slowest cube observable, burn-in excluded and included."""
     print(
-        f"{'T':>8} {'ESS':>7} {'slowest':>28} {'ESS/s':>8} {'with burn-in':>12} {'to done':>9} {'accept':>7} {'steps':>6}"
+        f"{'T':>8} {'ESS':>7} {'slowest':>28} {'ESS/s':>8} {'with burn-in':>12} "
+        f"{'to done':>9} {'accept':>7} {'steps':>6}"
     )
     rates = {}
     for temperature in temperatures:
@@ -279,7 +280,8 @@ def kernels(dataset: Dataset, temperatures: list[float], seconds: float) -> None
                 problem, starts, kernel, rule, stiffness, seconds, thin
             )
             print(
-                f"T = {temperature:<6g} {name:30} {rate:8.2f} ESS/s ({slowest}), acceptance {acceptance:.2f}, step {step:.3f}",
+                f"T = {temperature:<6g} {name:30} {rate:8.2f} ESS/s ({slowest}), "
+                f"acceptance {acceptance:.2f}, step {step:.3f}",
                 flush=True,
             )
 
@@ -640,7 +642,8 @@ def scaling() -> None:
             print(
                 f"alpha {alpha} P = {count:4d} N = {width:4d}: gradient {total * 1e3:8.2f} ms, "
                 f"products {parts['products'] / total:.0%}, factorisation {parts['factorisation'] / total:.0%}, "
-                f"activation {parts['activation'] / total:.0%}, {parts['flops'] / total / rate:.0%} of the product rate",
+                f"activation {parts['activation'] / total:.0%}, "
+                f"{parts['flops'] / total / rate:.0%} of the product rate",
                 flush=True,
             )
         exponent = np.polyfit(np.log(sizes), np.log(costs), 1)[0]

@@ -184,8 +184,8 @@ def test_progress_counts_up_and_names_what_is_left(tiny):
             tiny, "erf", temperatures=[1.0, 0.1], settings=QUICK, progress=seen.append, **point
         )
     )
-    assert [p.index for p in seen] == sorted(p.index for p in seen)
-    assert {p.index for p in seen} == {0, 1}
+    assert [p.position for p in seen] == sorted(p.position for p in seen)
+    assert {p.position for p in seen} == {0, 1}
     assert all(p.seconds_left >= 0 for p in seen)
     assert seen[-1].ess > 0
     assert seen[-1].seconds_left == 0.0

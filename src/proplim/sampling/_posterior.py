@@ -58,8 +58,8 @@ class Progress(NamedTuple):
     Parameters
     ----------
     temperature : float
-    index, total : int
-        Which of the temperatures this is.
+    position, total : int
+        Which of the temperatures this is, from 0.
     draws : int
         Draws per chain so far.
     ess, rhat : float
@@ -69,7 +69,7 @@ class Progress(NamedTuple):
     """
 
     temperature: float
-    index: int
+    position: int
     total: int
     draws: int
     ess: float
@@ -200,7 +200,7 @@ def _sample_point(
     threads: int,
     report: Callable[[int, float, float, float], None],
 ) -> PosteriorSample:
-    point = {"width": width, "temperature": temperature, "lambda0": lambda0, "lambda1": lambda1}
+    point: dict[str, Any] = {"width": width, "temperature": temperature, "lambda0": lambda0, "lambda1": lambda1}
     seeds = [
         derive_seed(
             "sampling",
@@ -342,7 +342,7 @@ def _worst(table: dict[str, np.ndarray]) -> tuple[float, float]:
     return float(ess[defined].min()), float(rhat[defined].max())
 
 
-def _signal_direction(dataset: Dataset, activation: Activation, **point: float) -> np.ndarray:
+def _signal_direction(dataset: Dataset, activation: Activation, **point: Any) -> np.ndarray:
     from proplim.theory import signal_direction
 
     return signal_direction(dataset, activation, **point)
