@@ -95,7 +95,8 @@ def _dynamics_seconds(size: Size, width: np.ndarray, settings: Any) -> np.ndarra
 
 def memory_mb(stage: str, blocks: Sequence[tuple[Size, Block]], settings: Any) -> int:
     """Megabytes to ask for."""
-    base = {"theory": 350, "sampling": 700, "dynamics": 700}[stage]
+    # Libraries, and Snakemake's own two processes of a cluster job.
+    base = {"theory": 700, "sampling": 1100, "dynamics": 950}[stage]
     largest = max(8e-6 * (s.n_train + s.n_test) * (8 * s.n_train + 4 * s.n_features) for s, _ in blocks)
     points = sum(b.n_points for _, b in blocks)
     table = 8e-6 * 3 * 70 * points * (len(settings) if stage == "theory" else 1)
