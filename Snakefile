@@ -46,6 +46,7 @@ rule study:
     input:
         plan.cubes(),
         branch(plan.config.figures.enabled, then=f"{plan.root}/figures"),
+        branch(plan.config.figures.enabled, then=f"{plan.root}/explore.html"),
         f"{plan.root}/summary/convergence.html",
 
 

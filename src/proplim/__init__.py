@@ -17,6 +17,7 @@ _STAGES = (
     "cube",
     "datasets",
     "dynamics",
+    "explore",
     "figures",
     "geometry",
     "kernels",

@@ -52,6 +52,21 @@ rule draw_figures:
         "../scripts/draw_figures.py"
 
 
+rule write_explorer:
+    input:
+        plan.cubes(),
+    output:
+        f"{plan.root}/explore.html",
+    message:
+        "Writing the page to turn through the study"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    script:
+        "../scripts/write_explorer.py"
+
+
 rule summarise_study:
     input:
         plan.cubes(),
