@@ -17,7 +17,7 @@ SECTIONS = {
 
 
 def section_of(wildcards):
-    return SECTIONS.get(wildcards.figure.split("__")[0], ("7 More figures", ""))[0]
+    return SECTIONS.get(wildcards.figure.split("__")[0], ("8 More figures", ""))[0]
 
 
 def labels_of(wildcards):
@@ -74,13 +74,13 @@ rule summarise_study:
         report(
             f"{plan.root}/summary/convergence.html",
             caption="../report/convergence.rst",
-            category="8 The run",
+            category="7 The run",
             labels={"page": "convergence, and theory against sampling"},
         ),
         report(
             f"{plan.root}/summary/configuration.html",
             caption="../report/configuration.rst",
-            category="8 The run",
+            category="7 The run",
             labels={"page": "configuration"},
         ),
     message:
