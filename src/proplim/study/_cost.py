@@ -78,7 +78,7 @@ def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, se
     The stiffest direction of the posterior narrows as T/P, and the step with it.
     """
     small = np.minimum(size.n_train, width)
-    gradient = 3e-5 + 6e-11 * size.n_train * width * (2 * size.rank + 2 * small) + 4e-11 * small**3
+    gradient = 3e-5 + 3.2e-11 * size.n_train * width * (2 * size.rank + 2 * small) + 2e-11 * small**3
     steps = 2.0 * np.sqrt(1 + 0.01 * size.n_train / temperature)
     draws = settings.warmup + 50 + max(settings.min_draws, 3 * settings.target_ess / settings.chains)
     return settings.chains * draws * (steps * gradient + 5e-4)
