@@ -87,11 +87,11 @@ def overhead(figures: bool) -> None:
 
 def measured(root: Path) -> None:
     """Print predicted and measured seconds and memory of the jobs of a study, and its overhead."""
+    import xarray as xr
+
     from proplim.config import load_config
     from proplim.cube import read_table
     from proplim.study import Plan
-
-    import xarray as xr
 
     cube = next(root.glob("*.nc"))
     with xr.open_dataset(cube) as opened:
@@ -100,8 +100,9 @@ def measured(root: Path) -> None:
     (root / ".benchmark.yaml").unlink()
     os.chdir(root.resolve().parents[1])
     plan = Plan(config)
+    heads = ("points", "predicted s", "measured s", "asked min", "asked MB", "used MB")
     print(
-        f"{'stage':9} {'points':>7} {'predicted s':>11} {'measured s':>11} {'asked min':>9} {'asked MB':>9} {'used MB':>8}  job"
+        f"{'stage':9} {heads[0]:>7} {heads[1]:>11} {heads[2]:>11} {heads[3]:>9} {heads[4]:>9} {heads[5]:>8}  job"
     )
     total, inside = 0.0, 0.0
     for stage, jobs in plan.jobs.items():

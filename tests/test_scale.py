@@ -15,7 +15,15 @@ import pytest
 import xarray as xr
 import yaml
 
-from proplim.cube import assemble_cube, point_table, read_netcdf, write_cube, write_table
+from proplim.cube import (
+    DamagedFile,
+    assemble_cube,
+    point_table,
+    read_netcdf,
+    read_table,
+    write_cube,
+    write_table,
+)
 from proplim.cube._assemble import CHUNK, chunk_shape
 from proplim.cube.variables import variables_of
 
@@ -58,6 +66,26 @@ def test_a_cube_on_disk_is_the_one_in_memory_however_little_memory_it_gets(tmp_p
         for name in expected.variables:
             assert written[name].attrs == expected[name].attrs
             assert written[name].dtype == expected[name].dtype or expected[name].dtype.kind == "U"
+
+
+def test_damaged_tables_are_known_and_made_again(tmp_path):
+    axes = axes_of([5], [0.1, 1.0], [1.0])
+    table = point_table([(POINT, theory_block([5], [0.1, 1.0], [1.0]))], "theory")
+    path = write_table(table, tmp_path / "t.points")
+    raw = path.read_bytes()
+    for broken in (b"", raw[:40], raw[:-1], raw[:-9] + b"x" + raw[-8:], raw[:300] + b"x" + raw[301:]):
+        path.write_bytes(broken)
+        with pytest.raises(DamagedFile, match=r"t\.points"):
+            read_table(path)
+        again: list[Path] = []
+
+        def repair(damaged: Path, again: list[Path] = again) -> None:
+            again.append(damaged)
+            damaged.write_bytes(raw)
+
+        cube = read_netcdf(write_cube(tmp_path / "c.nc", "theory", axes, OWN, [path], {}, repair=repair))
+        assert again == [path]
+        assert (cube.converged == 1).all()
 
 
 def test_chunks_are_about_a_megabyte_and_hold_whole_curves():

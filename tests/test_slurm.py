@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-import slurm_cluster
 import xarray as xr
 import yaml
+
+import slurm_cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {

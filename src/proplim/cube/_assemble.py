@@ -18,7 +18,7 @@ from proplim.cube._tables import CODED, Table, as_table, grid_dims, read_table
 from proplim.cube.variables import VARIABLES, variables_of
 
 MEMORY = 512 * 2**20
-"""Bytes of cube held in memory at a time while it is written; tables waiting to be placed hold a tenth of it."""
+"""Bytes of a cube held at a time while it is written; tables waiting to be placed hold a tenth of it."""
 
 CHUNK = 2**17
 """Values in a chunk of a cube, one megabyte: what the smallest selection has to read and inflate."""
@@ -129,7 +129,9 @@ def write_cube(
                 arrays = layout.fill([n for n in names if n in layout.dims], _load(held))
                 for name in names:
                     dims = layout.dims.get(name, (name,))
-                    values = arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
+                    values: np.ndarray = (
+                        arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
+                    )
                     _write_variable(file, name, dims, values, layout.attributes(name))
                     _digest_variable(digest, name, dims, values)
             file.setncattr(CHECKSUM, digest.hexdigest())
@@ -225,7 +227,7 @@ class _Layout:
         }
 
     def groups(self, memory: int) -> Iterator[list[str]]:
-        """Names of variables and coordinates, sorted (the checksum's order), as many at a time as fit in memory."""
+        """Names of variables and coordinates in the checksum's order, as many at a time as fit in memory."""
         group: list[str] = []
         held = 0
         for name in sorted([*self.dims, *self.coords]):
@@ -240,7 +242,7 @@ class _Layout:
         yield group
 
     def fill(self, names: Sequence[str], tables: Iterable[Table]) -> dict[str, np.ndarray]:
-        """Arrays of some variables over the full grid; a point that no table holds is NaN, and has not converged."""
+        """Arrays of some variables over the full grid; a point of no table is NaN and has not converged."""
         wanted_names = [*names, "converged"] if _REASON in names and "converged" not in names else list(names)
         arrays = {name: self._empty(name) for name in wanted_names}
         if not names:
@@ -287,7 +289,7 @@ class _Layout:
     def _put(
         self, target: np.ndarray, name: str, table: Table, where: list[np.ndarray], values: np.ndarray
     ) -> None:
-        """Values (points, ...) of a variable to their places; dimensions that the table lacks are filled alike."""
+        """Values (points, ...) of a variable to their places, alike along dimensions that the table lacks."""
         grid = [i for d, i in zip(self.grid, where, strict=True) if d in self.dims[name]]
         rest = self.dims[name][len(grid) :]
         given = tuple(d for d in table.dims[name] if d in rest)
@@ -331,7 +333,7 @@ def _key(dim: str, value: Any) -> Any:
 
 
 def chunk_shape(dims: Sequence[str], shape: Sequence[int]) -> list[int]:
-    """Shape of the chunks of a variable: own dimensions whole, then temperature, time, width, ... as they fit."""
+    """Shape of a variable's chunks: own dimensions whole, then temperature, time, width, ... as they fit."""
     chunk = [1] * len(dims)
     left = CHUNK
     inner = [d for d in dims if d not in _FIRST_IN_CHUNK]

@@ -1,11 +1,11 @@
 """Tables of grid points: what a job computes, on its way into a cube.
 
-A table has the dimension ``point``, the grid coordinates as variables along it (data set and activation as codes
-into lists kept as attributes), and the other dimensions of the cube as they are.
+A table has the dimension ``point``, the grid coordinates as variables along it (data set and activation as
+codes into lists kept as attributes), and the other dimensions of the cube as they are.
 
-On disk it is a line with the SHA-256 of the rest, a line of JSON that says what the rest is, and one record for each
-point: a cube is put together from ten thousand of them, and opening a netCDF file takes ten times longer than reading
-such a table.
+On disk it is a line with the SHA-256 of the rest, a line of JSON that says what the rest is, and one record for
+each point: a cube is put together from ten thousand of them, and opening a netCDF file takes ten times longer
+than reading such a table.
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ def write_table(dataset: xr.Dataset, path: str | Path) -> Path:
     table, path = as_table(dataset), Path(path)
     about = {
         "format": FORMAT,
-        "record": [(n, d.base.str, d.shape) for n, (d, _) in table.records.dtype.fields.items()],
+        "record": [
+            (n, (d := table.records.dtype[n]).base.str, d.shape) for n in table.records.dtype.names or ()
+        ],
         "dims": table.dims,
         "coords": table.coords,
         "codes": table.codes,
@@ -216,8 +218,9 @@ def read_table(path: str | Path) -> Table:
     )
     dims = {name: tuple(d) for name, d in content["dims"].items()}
     reasons = {int(i): text for i, text in content["reasons"].items()}
-    known = (content[name] for name in ("coords", "codes", "attributes"))
-    return Table(records, dims, *known, reasons, content["about"])
+    return Table(
+        records, dims, content["coords"], content["codes"], content["attributes"], reasons, content["about"]
+    )
 
 
 def _plain(value: Any) -> Any:

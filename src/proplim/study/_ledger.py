@@ -1,7 +1,7 @@
 """The ledger of a study: which grid points are in which job, kept in results/<study>/jobs.json.
 
-Written by the process that starts a run, before its first job; read by every job, which so finds its own points,
-and by the next run, which so finds again what is finished however the grid has grown since.
+Written by the process that starts a run, before its first job; read by every job, which so finds its own
+points, and by the next run, which so finds again what is finished however the grid has grown since.
 """
 
 from __future__ import annotations

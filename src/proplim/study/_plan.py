@@ -1,8 +1,8 @@
 """The plan of a study: which files it is made of and which grid points go into which job.
 
-A job is a list of blocks of grid points. Its name holds a hash of everything that its numbers depend on. Jobs that
-are finished keep their name and points as long as one of their points is asked for, whatever has been appended to
-the grid since (the ledger remembers them); points that are in no such job are packed into new ones.
+A job is a list of blocks of grid points. Its name holds a hash of everything that its numbers depend on. Jobs
+that are finished keep their name and points as long as one of their points is asked for, whatever has been
+appended to the grid since (the ledger remembers them); points that are in no such job are packed into new ones.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Plan:
         for block in job.blocks:
             if block.kernel != self._kernel_hash(stage, block.point):
                 raise RuntimeError(
-                    f"the configuration has changed since the run was started: {stage} {name} no longer belongs to it; "
-                    "start again"
+                    f"the configuration has changed since the run was started: {stage} {name} no longer "
+                    "belongs to it; start again"
                 )
         return job
 
@@ -245,7 +245,7 @@ class Plan:
     def _kernels(self, stage: str) -> Iterator[Block]:
         """Every kernel of a stage with all its points."""
         axes = self.config.axes(stage)
-        inner = {n: axes[n] for n in ("width", "temperature", "lambda1") if n in axes}
+        inner: dict[str, list] = {n: axes[n] for n in ("width", "temperature", "lambda1") if n in axes}
         for values in itertools.product(*(axes[n] for n in _KERNEL)):
             point = dict(zip(_KERNEL, values, strict=True))
             yield Block(self._kernel_hash(stage, point), point, inner)
@@ -269,13 +269,18 @@ class Plan:
     def _hashes(self) -> dict[tuple, str]:
         return {}
 
+    @cached_property
+    def _data_configs(self) -> dict[str, dict[str, Any]]:
+        return {}
+
     def _data_hash(self, dataset: str, n_train: int, seed: int) -> str:
         key = ("data", dataset, n_train, seed)
         if key not in self._hashes:
-            if dataset not in self._hashes:
+            if dataset not in self._data_configs:
                 what = self.config.dataset(dataset).model_dump(mode="json", exclude={"name"})
-                self._hashes[dataset] = what
-            self._hashes[key] = content_hash([NUMERICS["datasets"], self._hashes[dataset], n_train, seed])
+                self._data_configs[dataset] = what
+            what = self._data_configs[dataset]
+            self._hashes[key] = content_hash([NUMERICS["datasets"], what, n_train, seed])
         return self._hashes[key]
 
     def _settings(self, stage: str) -> Any:
@@ -324,7 +329,7 @@ class Plan:
         return jobs
 
     def _keep(self, stage: str, coverages: Mapping[tuple[str, str], Coverage]) -> Iterator[Job]:
-        """Jobs of the ledger that go on: finished ones of use, and ones under way that are cut as they would be now."""
+        """Jobs of the ledger that go on: finished ones of use, and ones under way, cut as they would be now."""
         finished = self._finished(stage)
         known = self._ledger.jobs.get(stage, {})
         started = (
