@@ -69,3 +69,14 @@ def test_workflow_of_github_runs_what_ci_runs():
     runs = [step.get("run", "") for job in steps.values() for step in job["steps"]]
     assert any(".ci/run" in run for run in runs)
     assert any("make docs" in run for run in runs)
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
+def test_ready_studies_are_valid_and_described(study):
+    from proplim.config import load_config
+
+    config = load_config(study, data=False)
+    assert config.study == study.stem
+    described = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    assert f"studies/{study.name}" in described
+    assert f"## {study.stem}\n" in described

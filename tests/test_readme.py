@@ -28,6 +28,8 @@ MUST_RUN = {
     "docs/api/index.md",
 }
 """Pages that promise a working example."""
+NAN_IS_AN_ANSWER = {"docs/dynamics.md"}
+"""Pages whose example may find that D does not turn within the short times of this study."""
 
 
 def small(default: dict) -> dict:
@@ -93,7 +95,8 @@ def test_python_examples_run(page, workplace, capsys):
     for block in blocks(page, "python"):
         code = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's own line
         exec(compile(code, str(page), "exec"), namespace)
-    assert "nan" not in capsys.readouterr().out.lower().split()
+    printed = capsys.readouterr().out.lower().split()
+    assert name_of(page) in NAN_IS_AN_ANSWER or "nan" not in printed
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES, ids=name_of)
