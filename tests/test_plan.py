@@ -229,3 +229,31 @@ def test_requests_grow_with_the_work(folder):
         assert large[2] >= small[2] >= 5
         assert 60 * small[2] > 2 * small[1]
     assert ask("sampling", width=[5, 7, 9, 500])[1] > ask("sampling")[1]
+
+
+def test_a_changed_plugin_makes_its_activation_new_and_leaves_the_others(tmp_path):
+    plugin = tmp_path / "swish_for_plans.py"
+    content = copy_of_plugin_study(plugin.name)
+    names = {}
+    for slope in (1, 2):
+        plugin.write_text(
+            "from proplim.activations import register_activation, names\n"
+            "import jax.numpy as jnp\n"
+            "if 'swish_for_plans' not in names():\n"
+            f"    register_activation('swish_for_plans', lambda h: h / (1 + jnp.exp(-{slope} * h)))\n"
+        )
+        plan = Plan(parse_config(content, folders=[tmp_path]), [tmp_path])
+        names[slope] = {b.point["activation"]: b.kernel for j in plan.jobs["theory"].values() for b in j.blocks}
+    assert names[1]["erf"] == names[2]["erf"]
+    assert names[1]["swish_for_plans"] != names[2]["swish_for_plans"]
+
+
+def copy_of_plugin_study(plugin: str) -> dict:
+    return {
+        "study": "plugged",
+        "plugins": [plugin],
+        "datasets": [{"name": "g", "source": "gaussian", "n_features": 4}],
+        "grid": {"n_train": [8], "width": [6], "temperature": [1.0], "activation": ["erf", "swish_for_plans"]},
+        "sampling": {"enabled": False},
+        "dynamics": {"enabled": False},
+    }

@@ -14,4 +14,7 @@ from proplim.activations._register import register_activation
 for _module in _iter_modules(__path__):
     _import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Activation", "get_activation", "names", "register_activation"]
+BUILT_IN = frozenset(names())
+"""Names of the package's own activations."""
+
+__all__ = ["BUILT_IN", "Activation", "get_activation", "names", "register_activation"]

@@ -7,6 +7,7 @@ appended to the grid since (the ledger remembers them); points that are in no su
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -261,9 +262,20 @@ class Plan:
                 point["activation"],
                 point["lambda0"],
                 self._settings_digest(stage),
+                *self._plugins_digest(point["activation"]),
             ]
             self._hashes[key] = content_hash(what)
         return self._hashes[key]
+
+    def _plugins_digest(self, activation: str) -> list[str]:
+        """Content of the user's files that an activation may come from; nothing for the package's own."""
+        from proplim.activations import BUILT_IN
+        from proplim.datasets import resolve_path
+
+        if activation in BUILT_IN:
+            return []
+        files = [resolve_path(name, self.folders) for name in self.config.plugins]
+        return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
     @cached_property
     def _hashes(self) -> dict[tuple, str]:
