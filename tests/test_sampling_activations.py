@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from arviz_stats.base import array_stats
-from conftest import gaussian_dataset
 
+from conftest import gaussian_dataset
 from proplim.sampling import SamplingSettings, sample_posterior
 
 
