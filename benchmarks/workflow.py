@@ -101,6 +101,7 @@ def measured(root: Path) -> None:
     os.chdir(root.resolve().parents[1])
     plan = Plan(config)
     heads = ("points", "predicted s", "measured s", "asked min", "asked MB", "used MB")
+    heads = ("points", "predicted s", "measured s", "asked min", "asked MB", "used MB")
     print(
         f"{'stage':9} {heads[0]:>7} {heads[1]:>11} {heads[2]:>11} {heads[3]:>9} {heads[4]:>9} {heads[5]:>8}  job"
     )

@@ -361,6 +361,8 @@ def _write_variable(
             fill_value=np.nan if values.dtype.kind == "f" else False, chunksizes=chunk_shape(dims, values.shape),
         )  # fmt: skip
         variable.set_auto_maskandscale(False)
+        # Every variable is written once and from end to end; the library would keep 16 MB of each until closing.
+        variable.set_var_chunk_cache(2**21, 11, 1.0)
         variable[...] = values
     variable.setncatts(attributes)
 
