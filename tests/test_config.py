@@ -161,6 +161,15 @@ def test_all_problems_are_reported_at_once():
     assert sorted(p.split(":")[0] for p in caught.value.problems) == ["grid.width[0]", "samplin", "study"]
 
 
+def test_settings_are_judged_together():
+    config = parse_config(changed("sampling", {"min_draws": 100, "max_draws": 100}))
+    assert config.sampling.settings.max_draws == 100
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(changed("sampling", {"min_draws": 100, "max_draws": 50, "chains": 0, "jitter": 3}))
+    keys = [line.split(":")[0] for line in caught.value.problems]
+    assert sorted(keys) == ["sampling.chains", "sampling.jitter", "sampling.max_draws"]
+
+
 def test_defaults_are_the_documented_ones():
     config = parse_config(GOOD)
     assert config.axes("theory") == {

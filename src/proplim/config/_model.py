@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from collections.abc import Iterator
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
@@ -89,28 +90,28 @@ class _StageSection(_Section):
 
     @model_validator(mode="after")
     def _settings_agree(self) -> _StageSection:
-        try:
-            self.settings  # noqa: B018  (its own checks see all fields together)
-        except InvalidInput as error:
-            key = error.key.split(".")[-1]
-            raise ValueError(f"{key}: {error.value!r} is not allowed; {error.allowed}") from None
+        problems = list(self._settings_problems())
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _settings_problems(self) -> Iterator[str]:
+        """What the settings' own checks refuse; each refused key falls back to its default to find the next."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self._settings_type)}
+        while values:
+            try:
+                self._settings_type(**values)
+                return
+            except InvalidInput as error:
+                key = error.key.split(".")[-1]
+                yield f"{key}: {error.value!r} is not allowed; {error.allowed}"
+                if key not in values:
+                    return
+                del values[key]
 
 
 def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSection]:
-    """Make a section whose keys are the fields of a settings dataclass, each also checked by that class alone."""
-
-    def alone(key: str) -> Any:
-        def check(value: Any) -> Any:
-            try:
-                settings_type(**{key: value})
-            except ValueError as error:
-                # A limit that depends on other fields is judged when all are known.
-                if getattr(error, "key", key).split(".")[-1] == key:
-                    raise ValueError(str(getattr(error, "allowed", error))) from None
-            return value
-
-        return check
+    """Make a section whose keys are the fields of a settings dataclass."""
 
     hints = typing.get_type_hints(settings_type, include_extras=True)
     fields: dict[str, Any] = {}
@@ -119,7 +120,7 @@ def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSecti
         if hint is bool:
             annotated = hint
         else:
-            annotated = Annotated[hint, BeforeValidator(_no_bool), AfterValidator(alone(field.name))]
+            annotated = Annotated[hint, BeforeValidator(_no_bool)]
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
         fields[field.name] = (
             annotated,

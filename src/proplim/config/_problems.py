@@ -74,7 +74,7 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
             text = message.removeprefix("Value error, ")
             text = text[0].lower() + text[1:]
             if kind == "value_error" and " is not allowed; " in text:
-                lines.append(f"{key}.{text}" if key else text)
+                lines += [f"{key}.{line}" if key else line for line in text.splitlines()]
             else:
                 lines.append(
                     f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}"
