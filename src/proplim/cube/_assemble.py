@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube._files import CHECKSUM, DamagedFile, _umask
+from proplim.cube._files import CHECKSUM, DamagedFile, whole_file
 from proplim.cube._tables import CODED, Table, as_table, grid_dims, read_table
 from proplim.cube.variables import VARIABLES, variables_of
 
@@ -114,34 +112,23 @@ def write_cube(
     import netCDF4
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     held: list[Table | Path] = []
     layout = _Layout(stage, axes, own_coords, _held(_load(tables, repair), tables, held, memory // 4))
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
     digest = hashlib.sha256()
-    try:
-        with netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
-            file.setncatts(attrs)
-            for name, values in layout.coords.items():
-                file.createDimension(name, len(values))
-            for names in layout.groups(memory):
-                arrays = layout.fill([n for n in names if n in layout.dims], _load(held))
-                for name in names:
-                    dims = layout.dims.get(name, (name,))
-                    values: np.ndarray = (
-                        arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
-                    )
-                    _write_variable(file, name, dims, values, layout.attributes(name))
-                    _digest_variable(digest, name, dims, values)
-            file.setncattr(CHECKSUM, digest.hexdigest())
-        with open(temporary, "rb+") as stream:
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
+        file.setncatts(attrs)
+        for name, values in layout.coords.items():
+            file.createDimension(name, len(values))
+        for names in layout.groups(memory):
+            arrays = layout.fill([n for n in names if n in layout.dims], _load(held))
+            for name in names:
+                dims = layout.dims.get(name, (name,))
+                values: np.ndarray = (
+                    arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
+                )
+                _write_variable(file, name, dims, values, layout.attributes(name))
+                _digest_variable(digest, name, dims, values)
+        file.setncattr(CHECKSUM, digest.hexdigest())
     return path
 
 

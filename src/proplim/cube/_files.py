@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +60,6 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
         `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     dataset = dataset.assign_attrs({CHECKSUM: content_checksum(dataset)})
     encoding = {
         name: dict(_COMPRESSION)
@@ -69,10 +70,19 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
         if variable.dtype.kind == "f":
             # NaN is the fill value of netCDF floats; declaring it makes other readers agree.
             encoding.setdefault(name, {})["_FillValue"] = np.nan if name not in dataset.coords else None
+    with whole_file(path) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[str]:
+    """Give a temporary file in the folder of `path` to write to; it becomes `path` when all is written, or vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     try:
-        dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -80,7 +90,6 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
 
 
 def read_netcdf(path: str | Path) -> xr.Dataset:

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube._files import DamagedFile, _umask
+from proplim.cube._files import DamagedFile, whole_file
 from proplim.cube.variables import GRID_DIMS
 
 CODED = ("dataset", "activation")
@@ -182,19 +180,9 @@ def write_table(dataset: xr.Dataset, path: str | Path) -> Path:
     }
     header = json.dumps(about, default=_plain)
     content = header.encode() + b"\n" + table.records.tobytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(hashlib.sha256(content).hexdigest().encode() + b"\n")
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as temporary, open(temporary, "wb") as stream:
+        stream.write(hashlib.sha256(content).hexdigest().encode() + b"\n")
+        stream.write(content)
     return path
 
 
