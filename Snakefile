@@ -55,6 +55,7 @@ onstart:
 
 
 onsuccess:
-    from proplim.study import write_report
+    from proplim.study import print_summary, write_report
 
     write_report(plan, workflow)
+    print_summary(plan)

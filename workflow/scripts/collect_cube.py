@@ -1,8 +1,7 @@
 """Put the results of all jobs of a stage into one cube; points that are missing are NaN with converged = 0."""
 
-from proplim.study import collect_cube, print_convergence, restore_plan
+from proplim.study import collect_cube, restore_plan
 
 if __name__ == "__main__":
     plan = restore_plan(snakemake.config)
     collect_cube(plan, snakemake.wildcards.stage, snakemake.input, snakemake.output[0])
-    print_convergence(snakemake.wildcards.stage, snakemake.output[0])

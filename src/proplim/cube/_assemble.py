@@ -123,9 +123,7 @@ def write_cube(
             arrays = layout.fill([n for n in names if n in layout.dims], _load(held))
             for name in names:
                 dims = layout.dims.get(name, (name,))
-                values: np.ndarray = (
-                    arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
-                )
+                values: np.ndarray = arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
                 _write_variable(file, name, dims, values, layout.attributes(name))
                 _digest_variable(digest, name, dims, values)
         file.setncattr(CHECKSUM, digest.hexdigest())
@@ -229,16 +227,24 @@ class _Layout:
         yield group
 
     def fill(self, names: Sequence[str], tables: Iterable[Table]) -> dict[str, np.ndarray]:
-        """Arrays of some variables over the full grid; a point of no table is NaN and has not converged."""
+        """Arrays of some variables over the full grid; a point of no table is NaN and has not converged.
+
+        A point that failed in one table and has values in another, where it was tried again, has those values.
+        """
         wanted_names = [*names, "converged"] if _REASON in names and "converged" not in names else list(names)
         arrays = {name: self._empty(name) for name in wanted_names}
         if not names:
             return arrays
         waiting: dict[tuple, list[tuple[Table, list[np.ndarray], np.ndarray]]] = {}
+        failures: list[tuple[list[np.ndarray], np.ndarray]] = []
         held = 0
         for table in tables:
             index = self._index(table)
             wanted = np.all(np.stack(index) >= 0, axis=0)
+            if table.failed:
+                lost = np.isin(np.arange(len(wanted)), table.failed) & wanted
+                failures.append(([i[lost] for i in index], self._reason_codes(table)[lost]))
+                wanted &= ~lost
             key = (table.records.dtype.descr.__repr__(), repr(table.coords), repr(table.dims))
             waiting.setdefault(key, []).append((table, [i[wanted] for i in index], wanted))
             held += table.records.nbytes
@@ -246,12 +252,26 @@ class _Layout:
                 self._place(arrays, waiting)
                 held = 0
         self._place(arrays, waiting)
+        if _REASON in arrays:
+            missing = arrays[_REASON] == _MEANINGS.index(_MISSING)
+            for where, codes in failures:
+                still = missing[tuple(where)]
+                arrays[_REASON][tuple(i[still] for i in where)] = codes[still]
+            self._forget_mended(arrays[_REASON])
         if "converged" in arrays:
             np.nan_to_num(arrays["converged"], copy=False, nan=0.0)
         if _REASON in arrays:
             short = arrays["converged"].min(axis=tuple(range(len(self.grid), arrays["converged"].ndim))) < 1
             arrays[_REASON][short & (arrays[_REASON] == 0)] = _MEANINGS.index(_SHORT)
         return {name: arrays[name] for name in names}
+
+    def _forget_mended(self, codes: np.ndarray) -> None:
+        """Leave out meanings that no point has any more, as if its failure had never been."""
+        used = np.bincount(codes.ravel(), minlength=len(self.meanings)) > 0
+        used[: len(_MEANINGS)] = True
+        codes[...] = (np.cumsum(used) - 1)[codes]
+        self.meanings = [text for text, kept in zip(self.meanings, used, strict=True) if kept]
+        self._given[_REASON]["meanings"] = json.dumps(self.meanings)
 
     def _empty(self, name: str) -> np.ndarray:
         """A variable before any point is in its place."""

@@ -25,6 +25,7 @@ from proplim.cube.variables import GRID_DIMS
 
 CODED = ("dataset", "activation")
 FORMAT = 1
+_ATTRIBUTES = ("reasons", "failed", *(f"{name}_codes" for name in CODED))
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Table:
         Variable -> attributes.
     reasons : dict
         Index of a point -> why it fell short.
+    failed : list of int
+        Points that have no values because computing them raised an error.
     about : dict
         How the table was made.
     """
@@ -55,6 +58,7 @@ class Table:
     codes: dict[str, list[str]]
     attributes: dict[str, dict] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
+    failed: list[int] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,7 +75,8 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     blocks : sequence of (point, result)
         `point` gives the grid coordinates that `result` does not have as dimensions (scalars); `result` has
         any of the other grid dimensions, and the stage's own. Its attribute `reason`, if it has one, says why
-        its points fell short. What a result lacks (one that failed has `converged` alone) is NaN.
+        its points fell short, its attribute `failed` that they have no values because of an error. What a
+        result lacks (one that failed has `converged` alone) is NaN.
     stage : str
 
     Returns
@@ -86,6 +91,7 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     sizes = {d: r.sizes[d] for _, r in blocks for d in r.dims if d not in dims}
     columns: dict[str, list[np.ndarray]] = {name: [] for name in (*dims, *rest)}
     reasons: dict[str, str] = {}
+    failed: list[int] = []
     n_points = 0
     for point, result in blocks:
         axes = {d: result[d].values if d in result.dims else np.asarray([point[d]]) for d in dims}
@@ -101,13 +107,16 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
         count = int(np.prod(shape, dtype=np.int64))
         if result.attrs.get("reason"):
             reasons |= {str(n_points + i): str(result.attrs["reason"]) for i in range(count)}
+        if result.attrs.get("failed"):
+            failed += range(n_points, n_points + count)
         n_points += count
     attributes = {str(n): dict(v.attrs) for _, r in reversed(blocks) for n, v in r.data_vars.items()}
     variables = {
         name: (("point", *rest.get(name, ())), np.concatenate(values), attributes.get(name, {}))
         for name, values in columns.items()
     }
-    attrs = {f"{name}_codes": json.dumps(codes[name]) for name in CODED} | {"reasons": json.dumps(reasons)}
+    attrs = {f"{name}_codes": json.dumps(codes[name]) for name in CODED}
+    attrs |= {"reasons": json.dumps(reasons), "failed": json.dumps(failed)}
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 
@@ -151,7 +160,8 @@ def as_table(dataset: xr.Dataset) -> Table:
         {n: json.loads(dataset.attrs[f"{n}_codes"]) for n in CODED},
         {n: dict(dataset[n].attrs) for n in names},
         {int(i): text for i, text in json.loads(dataset.attrs.get("reasons", "{}")).items()},
-        {k: v for k, v in dataset.attrs.items() if k != "reasons" and not str(k).endswith("_codes")},
+        json.loads(dataset.attrs.get("failed", "[]")),
+        {k: v for k, v in dataset.attrs.items() if k not in _ATTRIBUTES},
     )
 
 
@@ -176,6 +186,7 @@ def write_table(dataset: xr.Dataset, path: str | Path) -> Path:
         "codes": table.codes,
         "attributes": table.attributes,
         "reasons": table.reasons,
+        "failed": table.failed,
         "about": table.about,
     }
     header = json.dumps(about, default=_plain)
@@ -207,7 +218,14 @@ def read_table(path: str | Path) -> Table:
     dims = {name: tuple(d) for name, d in content["dims"].items()}
     reasons = {int(i): text for i, text in content["reasons"].items()}
     return Table(
-        records, dims, content["coords"], content["codes"], content["attributes"], reasons, content["about"]
+        records,
+        dims,
+        content["coords"],
+        content["codes"],
+        content["attributes"],
+        reasons,
+        content.get("failed", []),
+        content["about"],
     )
 
 

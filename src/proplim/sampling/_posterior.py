@@ -390,7 +390,7 @@ def _package(outcome: _Outcome, settings: SamplingSettings) -> PosteriorSample:
 def _failed(reason: str) -> PosteriorSample:
     sizes = {"statistic": 4, "split": 2, "label": 2}
     coords = {"statistic": list(STATISTICS), "split": list(SPLITS), "label": list(LABELS)}
-    summary = xr.Dataset(coords=coords, attrs={"reason": reason})
+    summary = xr.Dataset(coords=coords, attrs={"reason": reason, "failed": 1})
     for variable in variables_of("sampling"):
         attributes = {"long_name": variable.long_name, "units": variable.units}
         dims = ("statistic", *variable.dims)

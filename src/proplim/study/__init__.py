@@ -11,7 +11,7 @@ from proplim.study._run import (
     run_job,
 )
 from proplim.study._summary import write_summary
-from proplim.study._workflow import open_study, restore_plan, write_report
+from proplim.study._workflow import open_study, print_summary, restore_plan, write_report
 
 __all__ = [
     "NUMERICS",
@@ -25,6 +25,7 @@ __all__ = [
     "open_study",
     "prepare_draw",
     "print_convergence",
+    "print_summary",
     "restore_plan",
     "run_job",
     "write_report",

@@ -7,14 +7,13 @@ points, and by the next run, which so finds again what is finished however the g
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proplim.cube._files import whole_file
 from proplim.study._packing import Block
 
 VERSION = 1
@@ -68,18 +67,8 @@ def write_ledger(ledger: Ledger, path: Path) -> None:
             return
     except (OSError, UnicodeDecodeError):
         pass
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
 
 
 def _encode(ledger: Ledger) -> dict[str, Any]:

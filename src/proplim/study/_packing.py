@@ -54,23 +54,34 @@ class Coverage:
         self.open = np.ones([len(values) for values in wanted.axes.values()], dtype=bool)
         self._index = [{v: i for i, v in enumerate(values)} for values in wanted.axes.values()]
 
-    def count(self, block: Block) -> int:
-        """Number of points of `block` that are wanted and in no job yet."""
-        where = self._where(block)
+    def count(self, block: Block, failed: Sequence[Block] = ()) -> int:
+        """Number of points of `block` that are wanted and in no job yet, those of `failed` left out."""
+        where = self._where(block, failed)
         return int(self.open[where].sum()) if where is not None else 0
 
-    def take(self, block: Block) -> None:
-        """Note that the points of `block` are in a job."""
-        where = self._where(block)
+    def take(self, block: Block, failed: Sequence[Block] = ()) -> None:
+        """Note that the points of `block` are in a job, but for those of `failed`."""
+        where = self._where(block, failed)
         if where is not None:
             self.open[where] = False
 
-    def _where(self, block: Block) -> tuple[np.ndarray, ...] | None:
+    def _where(self, block: Block, failed: Sequence[Block] = ()) -> Any:
+        """Index of the wanted points of `block`, or None."""
         picks = [
             [index[v] for v in block.axes[name] if v in index]
             for name, index in zip(self.wanted.axes, self._index, strict=True)
         ]
-        return np.ix_(*picks) if all(picks) else None
+        if not all(picks):
+            return None
+        if not failed:
+            return np.ix_(*picks)
+        mask = np.zeros_like(self.open)
+        mask[np.ix_(*picks)] = True
+        for lost in failed:
+            where = self._where(lost)
+            if where is not None:
+                mask[where] = False
+        return mask
 
 
 def pack(

@@ -2,7 +2,8 @@
 
 A job is a list of blocks of grid points. Its name holds a hash of everything that its numbers depend on. Jobs
 that are finished keep their name and points as long as one of their points is asked for, whatever has been
-appended to the grid since (the ledger remembers them); points that are in no such job are packed into new ones.
+appended to the grid since (the ledger remembers them); points that are in no such job, and those that failed
+there, are packed into new ones.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from proplim.config import StudyConfig
 from proplim.seeds import content_hash
 from proplim.study import _cost
+from proplim.study._failures import SUFFIX, read_failures
 from proplim.study._ledger import Ledger, read_ledger, write_ledger
 from proplim.study._packing import Block, Coverage, pack
 
@@ -101,6 +103,11 @@ class Plan:
         for stage, planned in self.jobs.items():
             jobs.setdefault(stage, {}).update({name: list(job.blocks) for name, job in planned.items()})
         current = {stage: list(planned) for stage, planned in self.jobs.items()}
+        for stage, name in self._fruitless():
+            result = Path(self.root) / stage / f"{name}.points"
+            result.unlink(missing_ok=True)
+            result.with_suffix(SUFFIX).unlink(missing_ok=True)
+            del jobs[stage][name]
         write_ledger(Ledger(self._granularity(), jobs, current, self.batches), self.ledger_file)
 
     @cached_property
@@ -176,6 +183,11 @@ class Plan:
 
         configs = [self.config.dataset(name) for name in sorted({self.draws[file].dataset for file in files})]
         return [str(resolve_path(c.path, self.folders)) for c in configs if c.source == "file"]
+
+    def open_points(self) -> int:
+        """Number of grid points that a run would compute: those in no finished job, and those that failed there."""
+        jobs = (job for members in self.jobs.values() for job in members.values())
+        return sum(job.n_points for job in jobs if not Path(self.result(job)).exists())
 
     def memory_mb(self, stage: str, name: str) -> int:
         """Memory to ask for: what a job needs by measurement (docs/scaling.md), with a margin."""
@@ -320,6 +332,33 @@ class Plan:
         names = {f"{file.parent.name}/{file.stem}" for file in folder.glob("*/*.points")}
         return {name for name in names if not name.split("/")[1].startswith(".")}
 
+    @cached_property
+    def _failures(self) -> dict[tuple[str, str], list[Block]]:
+        """(stage, job) -> its points that failed, for finished jobs."""
+        found = {}
+        for note in Path(self.root).glob(f"*/*/*{SUFFIX}"):
+            stage, name = note.parts[-3], f"{note.parent.name}/{note.stem}"
+            if not note.name.startswith(".") and note.with_suffix(".points").exists():
+                found[stage, name] = read_failures(note.with_suffix(".points"))
+        return found
+
+    def _lost(self, stage: str, name: str, block: Block) -> list[Block]:
+        """The points of a block of a job that failed."""
+        failed = self._failures.get((stage, name), [])
+        key = block.kernel, block.point["dataset"]
+        return [b for b in failed if (b.kernel, b.point["dataset"]) == key]
+
+    def _fruitless(self) -> list[tuple[str, str]]:
+        """Finished jobs of the ledger all of whose points failed and are now tried again in another job."""
+        return [
+            (stage, name)
+            for stage, name in self._failures
+            if name in self._ledger.jobs.get(stage, {})
+            and name not in self.jobs.get(stage, {name: None})
+            and sum(b.n_points for b in self._failures[stage, name])
+            == sum(b.n_points for b in self._ledger.jobs[stage][name])
+        ]
+
     def _plan_stage(self, stage: str) -> dict[str, Job]:
         coverages = {(b.kernel, b.point["dataset"]): Coverage(b) for b in self._kernels(stage)}
         kept = self._keep(stage, coverages)
@@ -350,12 +389,15 @@ class Plan:
         names = [n for n in known if n in finished] + [n for n in started if n not in finished]
         for name in names:
             blocks = known[name]
-            members = [(coverages.get((b.kernel, b.point["dataset"])), b) for b in blocks]
-            new = sum(coverage.count(b) for coverage, b in members if coverage)
+            members = [
+                (coverage, b, self._lost(stage, name, b))
+                for b in blocks
+                if (coverage := coverages.get((b.kernel, b.point["dataset"])))
+            ]
+            new = sum(coverage.count(b, lost) for coverage, b, lost in members)
             if new and (name in finished or new == sum(b.n_points for b in blocks)):
-                for coverage, block in members:
-                    if coverage:
-                        coverage.take(block)
+                for coverage, block, lost in members:
+                    coverage.take(block, lost)
                 yield Job(stage, name, tuple(blocks))
 
     def _job(self, stage: str, blocks: Sequence[Block]) -> Job:
@@ -365,7 +407,13 @@ class Plan:
             for prefix, name in (("", "activation"), ("P", "n_train"), ("seed", "seed"))
             if len({b.point[name] for b in blocks}) == 1
         ]
-        return Job(stage, f"{blocks[0].point['dataset']}/{'-'.join([*common, digest])}", tuple(blocks))
+        name = f"{blocks[0].point['dataset']}/{'-'.join([*common, digest])}"
+        # A finished job is packed again only if its points failed; the new one needs a name of its own.
+        known = self._ledger.jobs.get(stage, {})
+        names = (name if k == 0 else f"{name}-again{k}" for k in itertools.count())
+        return Job(
+            stage, next(n for n in names if not (n in known and (stage, n) in self._failures)), tuple(blocks)
+        )
 
     def _size(self, block: Block) -> _cost.Size:
         config = self.config.dataset(block.point["dataset"])

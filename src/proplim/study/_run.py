@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,8 +31,9 @@ from proplim.cube import (
     write_table,
 )
 from proplim.datasets import Dataset, prepare_dataset
-from proplim.errors import ProplimError
+from proplim.errors import InvalidInput, ProplimError
 from proplim.seeds import canonical_json, content_hash
+from proplim.study._failures import note_failures
 from proplim.study._packing import Block
 from proplim.study._plan import NUMERICS, Draw, Job, Plan
 
@@ -79,20 +80,26 @@ def load_draw(path: str | Path) -> Dataset:
 def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
     """Compute all points of a job and write their table to `path`.
 
-    A point that fails is NaN with converged = 0 and its reason; the others are computed all the same.
+    A point that fails is NaN with converged = 0 and its reason; the others are computed all the same, and the
+    next run tries it again.
     """
     started = time.perf_counter()
     compute = {"theory": _theory, "sampling": _sampling, "dynamics": _dynamics}[job.stage]
     say = _Progress(job)
-    results: list[tuple[Mapping[str, Any], xr.Dataset]] = []
+    results: Results = []
+    failed: list[Block] = []
     seconds, cpu = [], 0.0
     for file, blocks in itertools.groupby(job.blocks, key=lambda b: plan.draw_of(b).file):
         dataset = _whole_draw(plan, file)
         for block in blocks:
             begun, used = time.perf_counter(), time.process_time()
-            results += compute(plan, block, dataset, threads, say)
+            found = compute(plan, block, dataset, threads, say)
+            results += found
+            failed += [_part(block, point, result) for point, result in found if result.attrs.get("failed")]
             seconds.append(round(time.perf_counter() - begun, 4))
             cpu += time.process_time() - used
+    for block in failed:
+        _say(f"{block.n_points} grid point(s) failed and are tried again by the next run: {_place(block)}")
     table = point_table(results, job.stage)
     table.attrs.update(
         title=f"{job.stage} of {job.n_points} grid points",
@@ -101,7 +108,22 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
         cpu_seconds=round(cpu, 3),
         **provenance(),
     )
+    note_failures(Path(path), failed)
     write_table(table, path)
+
+
+def _part(block: Block, point: Mapping[str, Any], result: xr.Dataset) -> Block:
+    """The points of a block that a result is about."""
+    axes = {d: result[d].values.tolist() if d in result.dims else [point[d]] for d in block.axes}
+    return Block(block.kernel, block.point, axes)
+
+
+def _place(block: Block) -> str:
+    where = {
+        **block.point,
+        **{d: v[0] if len(v) == 1 else f"{v[0]} to {v[-1]}" for d, v in block.axes.items()},
+    }
+    return ", ".join(f"{name} = {value}" for name, value in where.items())
 
 
 def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str | Path) -> None:
@@ -160,19 +182,29 @@ Results = list[tuple[Mapping[str, Any], xr.Dataset]]
 
 
 def _theory(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
-    from proplim.theory import solve_grid
+    from proplim.activations import get_activation
+    from proplim.theory import build_spectrum, solve_grid
 
-    compute = partial(
-        solve_grid,
-        dataset,
-        block.point["activation"],
-        temperature=block.axes["temperature"],
-        width=block.axes["width"],
-        lambda0=block.point["lambda0"],
-        lambda1=block.axes["lambda1"],
-        approximations=plan.config.theory.approximations,
-    )
-    return [(block.point, _or_reason(compute, block.axes))]
+    activation, lambda0 = block.point["activation"], block.point["lambda0"]
+    settings = {"lambda0": lambda0, "approximations": plan.config.theory.approximations}
+    solve = partial(solve_grid, dataset, activation, **settings)
+    kernel = partial(build_spectrum, dataset, get_activation(activation), lambda0)
+    whole = _or_reason(partial(solve, **block.axes), block.axes)
+    if not whole.attrs.get("failed") or isinstance(_or_reason(kernel, {}), xr.Dataset):
+        return [(block.point, whole)]  # solved, or what all points share fails
+    return [(block.point, result) for result in _solve_apart(solve, block.axes)]
+
+
+def _solve_apart(solve: Callable[..., xr.Dataset], axes: Mapping[str, list]) -> Iterator[xr.Dataset]:
+    """Solve a block of points; where that fails, its halves, so that a point that fails leaves the others alone."""
+    result = _or_reason(partial(solve, **axes), axes)
+    longest = max(axes, key=lambda name: len(axes[name]))
+    if not result.attrs.get("failed") or len(axes[longest]) == 1:
+        yield result
+        return
+    middle = len(axes[longest]) // 2
+    for half in (axes[longest][:middle], axes[longest][middle:]):
+        yield from _solve_apart(solve, {**axes, longest: half})
 
 
 def _dynamics(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
@@ -211,8 +243,6 @@ def _train_attributed(
 
 
 def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
-    from proplim.sampling import sample_posterior
-
     settings = plan.config.sampling.settings
     results: Results = []
     for width, lambda1, temperature in itertools.product(
@@ -222,27 +252,30 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
         draws_file = draws_path(plan, point, dataset)
         summary = _finished(draws_file)
         if summary is None:
-            sample = sample_posterior(
-                dataset,
-                point["activation"],
-                width=width,
-                temperature=temperature,
-                lambda0=point["lambda0"],
-                lambda1=lambda1,
-                settings=settings,
-                threads=threads,
-            )
-            summary = sample.summary
-            _keep(draws_file, point, sample.draws, summary, settings)
+            summary = _or_reason(partial(_sample, draws_file, point, dataset, settings, threads), {})
         results.append((point, summary))
         say(f"N = {width}, T = {temperature:g}, converged {int(summary['converged'])}")
     return results
 
 
-def _or_reason(compute: Callable[[], xr.Dataset], axes: Mapping[str, list]) -> xr.Dataset:
+def _sample(
+    file: Path, point: Mapping[str, Any], dataset: Dataset, settings: Any, threads: int
+) -> xr.Dataset:
+    """Summary of a sampled point, whose draws are kept in `file` unless sampling failed."""
+    from proplim.sampling import sample_posterior
+
+    network = {name: point[name] for name in ("width", "temperature", "lambda0", "lambda1")}
+    sample = sample_posterior(dataset, point["activation"], **network, settings=settings, threads=threads)
+    if not sample.summary.attrs.get("failed"):
+        _keep(file, point, sample.draws, sample.summary, settings)
+    return sample.summary
+
+
+def _or_reason(compute: Callable[[], Any], axes: Mapping[str, list]) -> Any:
     """Result of `compute`, or where it fails a result that holds nothing but converged = 0 and the reason.
 
-    What a retry may mend is let through: too little memory, an unreadable disk, a bug.
+    What another attempt of the job may mend is let through: too little memory, an unreadable disk. So is a bug.
+    An input outside what is allowed has its answer; other failures are tried again by the next run.
     """
     try:
         return compute()
@@ -250,11 +283,11 @@ def _or_reason(compute: Callable[[], xr.Dataset], axes: Mapping[str, list]) -> x
         if "RESOURCE_EXHAUSTED" in str(error):
             raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        _say(f"grid point failed: {reason}")
         converged = xr.DataArray(
             np.zeros([len(v) for v in axes.values()]), coords=dict(axes), dims=list(axes)
         )
-        return xr.Dataset({"converged": converged}, attrs={"reason": reason})
+        failed = int(not isinstance(error, InvalidInput))
+        return xr.Dataset({"converged": converged}, attrs={"reason": reason, "failed": failed})
 
 
 def draws_path(plan: Plan, point: Mapping[str, Any], dataset: Dataset) -> Path:
@@ -300,9 +333,12 @@ def print_convergence(stage: str, path: str | Path) -> None:
     """Say on standard error how many points of a cube fell short, and which."""
     with xr.open_dataset(path) as cube:
         summary = convergence_summary(cube, stage)
+    short = summary["points"] - summary["converged"]
     _say(f"{stage}: {summary['converged']} of {summary['points']} grid points converged")
     for point in summary["short"]:
         _say(f"  fell short: {point}")
+    if short > len(summary["short"]):
+        _say(f"  and {short - len(summary['short'])} more: `converged` and `reason` in {path}")
 
 
 def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:

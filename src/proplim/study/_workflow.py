@@ -10,6 +10,7 @@ from typing import Any
 
 from proplim.config import check_data, parse_config, read_yaml
 from proplim.study._plan import Plan
+from proplim.study._run import print_convergence
 
 _FOLDERS = "_folders"
 
@@ -53,6 +54,15 @@ def _plan(config: Mapping[str, Any], *, as_started: bool) -> Plan:
     folders = [Path(folder) for folder in config.get(_FOLDERS, ["."])]
     content = {k: v for k, v in config.items() if k != _FOLDERS}
     return Plan(parse_config(content, folders=folders), folders, as_started=as_started)
+
+
+def print_summary(plan: Plan) -> None:
+    """Say at the end of a run what fell short, and what the next run tries again."""
+    for stage, cube in zip(plan.config.stages(), plan.cubes(), strict=True):
+        print_convergence(stage, cube)
+    failed = Plan(plan.config, plan.folders).open_points()
+    if failed:
+        print(f"{failed} grid point(s) failed; the same command tries them again", file=sys.stderr)
 
 
 def write_report(plan: Plan, workflow: Any) -> None:
