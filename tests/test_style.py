@@ -1,4 +1,4 @@
-"""The code is clean under the linter that pyproject.toml configures."""
+"""The code is clean under the linter and the type checker that pyproject.toml configures."""
 
 import subprocess
 import sys
@@ -16,3 +16,14 @@ def test_ruff_is_silent():
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_mypy_is_silent():
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-error-summary"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

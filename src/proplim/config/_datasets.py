@@ -105,6 +105,9 @@ class FileConfig(_DatasetConfig):
     standardize: bool = Field(default=False, description="subtract one scalar mean, divide by one scalar std")
 
 
+PooledConfig = DigitsConfig | MnistConfig | FashionMnistConfig | Cifar10Config | FileConfig
+"""Sources that hold a fixed number of inputs, from which training and test sets are drawn."""
+
 DatasetConfig = Annotated[
     DigitsConfig
     | MnistConfig

@@ -117,11 +117,9 @@ def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSecti
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(settings_type):
         hint = hints[field.name]
-        if hint is bool:
-            annotated = hint
-        else:
-            annotated = Annotated[hint, BeforeValidator(_no_bool)]
-        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+        annotated: Any = hint if hint is bool else Annotated[hint, BeforeValidator(_no_bool)]
+        factory: Any = field.default_factory
+        default = factory() if field.default is dataclasses.MISSING else field.default
         fields[field.name] = (
             annotated,
             Field(default=default, description=_described(settings_type, field.name)),
@@ -173,6 +171,9 @@ class _StudyBase(_Section):
     theory: TheorySection = Field(default_factory=TheorySection)
     figures: FiguresSection = Field(default_factory=FiguresSection)
     jobs: JobsSection = Field(default_factory=JobsSection)
+    if typing.TYPE_CHECKING:  # made from the settings of the stages when first asked for
+        sampling: _StageSection
+        dynamics: _StageSection
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> _StudyBase:

@@ -47,7 +47,7 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
     for item in items:
         if item["type"] == "too_short" and any(_inside(other["loc"], item["loc"]) for other in items):
             continue  # a list is short only because its members were refused
-        location = [part for part in item["loc"] if part not in tags or isinstance(part, int)]
+        location = [part for part in item["loc"] if isinstance(part, int) or part not in tags]
         key = dotted(location)
         kind, message, value = item["type"], item["msg"], item.get("input")
         if kind == "extra_forbidden":

@@ -117,8 +117,8 @@ def write_cube(
     digest = hashlib.sha256()
     with whole_file(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
         file.setncatts(attrs)
-        for name, values in layout.coords.items():
-            file.createDimension(name, len(values))
+        for name in layout.coords:
+            file.createDimension(name, len(layout.coords[name]))
         for names in layout.groups(memory):
             arrays = layout.fill([n for n in names if n in layout.dims], _load(held))
             for name in names:

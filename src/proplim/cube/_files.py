@@ -61,15 +61,15 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
     """
     path = Path(path)
     dataset = dataset.assign_attrs({CHECKSUM: content_checksum(dataset)})
-    encoding = {
-        name: dict(_COMPRESSION)
+    encoding: dict[str, dict] = {
+        str(name): dict(_COMPRESSION)
         for name, variable in dataset.variables.items()
         if compress and variable.dtype.kind in "fiu" and variable.nbytes > 1024
     }
     for name, variable in dataset.variables.items():
         if variable.dtype.kind == "f":
             # NaN is the fill value of netCDF floats; declaring it makes other readers agree.
-            encoding.setdefault(name, {})["_FillValue"] = np.nan if name not in dataset.coords else None
+            encoding.setdefault(str(name), {})["_FillValue"] = np.nan if name not in dataset.coords else None
     with whole_file(path) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
     return path

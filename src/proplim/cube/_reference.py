@@ -31,12 +31,16 @@ def reference_page() -> str:
     """The page as Markdown."""
     parts = [_HEAD]
     for stage in STAGES:
-        parts.append(f"## {stage}.nc\n\n| variable | dims beside the grid | meaning | units |\n|---|---|---|---|")
+        parts.append(
+            f"## {stage}.nc\n\n| variable | dims beside the grid | meaning | units |\n|---|---|---|---|"
+        )
         for variable in variables_of(stage):
             dims = ", ".join(variable.dims) + "".join(f" (no {d})" for d in variable.without)
             latex = variable.symbol.replace("|", r"\vert ")  # a bar would end the cell
             symbol = f", ${latex}$" if variable.name != "converged" else ""
-            parts.append(f"| `{variable.name}` | {dims.strip()} | {variable.long_name}{symbol} | {variable.units} |")
+            parts.append(
+                f"| `{variable.name}` | {dims.strip()} | {variable.long_name}{symbol} | {variable.units} |"
+            )
         parts.append("")
     return "\n".join(parts)
 

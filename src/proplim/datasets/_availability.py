@@ -32,7 +32,7 @@ def largest_n_train(config: DatasetConfig, folders: Sequence[Path]) -> tuple[boo
         If the file or folder does not hold what it should, a class is missing, or the test inputs alone are
         too many.
     """
-    if config.source in ("gaussian", "teacher"):
+    if config.source == "gaussian" or config.source == "teacher":
         return False, None
     if config.source == "file":
         arrays = _file_arrays(resolve_path(config.path, folders))

@@ -20,6 +20,7 @@ from proplim.seeds import canonical_json
 
 if TYPE_CHECKING:
     from proplim.config import DatasetConfig
+    from proplim.config._datasets import PooledConfig
 
 
 def prepare_dataset(
@@ -51,13 +52,13 @@ def prepare_dataset(
     ProplimError
         If a download is needed and fails.
     """
-    if config.source in ("gaussian", "teacher"):
-        if config.source == "gaussian":
-            arrays = draw_gaussian(n_train, config.n_test, config.n_features, seed)
-            what: dict = {"source": "gaussian", "n_features": config.n_features}
-        else:
-            arrays = draw_teacher(n_train, config.n_test, config.n_features, config.noise, seed)
-            what = {"source": "teacher", "n_features": config.n_features, "noise": config.noise}
+    arrays: tuple[np.ndarray, ...]
+    if config.source == "gaussian":
+        arrays = draw_gaussian(n_train, config.n_test, config.n_features, seed)
+        what: dict = {"source": "gaussian", "n_features": config.n_features}
+    elif config.source == "teacher":
+        arrays = draw_teacher(n_train, config.n_test, config.n_features, config.noise, seed)
+        what = {"source": "teacher", "n_features": config.n_features, "noise": config.noise}
     elif config.source == "file" and "x_train" in (given := _file_arrays(resolve_path(config.path, folders))):
         arrays = tuple(given[name] for name in ("x_train", "y_train", "x_test", "y_test"))
         if len(arrays[0]) != n_train:
@@ -80,10 +81,11 @@ def prepare_dataset(
             "standardize": config.standardize,
         }
     )
-    return Dataset(*arrays, identity=identity)
+    x_train, y_train, x_test, y_test = arrays
+    return Dataset(x_train, y_train, x_test, y_test, identity)
 
 
-def load_pool(config: DatasetConfig, folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict]:
+def load_pool(config: PooledConfig, folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict]:
     """All inputs of the two classes of a pooled source, their labels, and what they are (for seeds)."""
     if config.source == "file":
         path = resolve_path(config.path, folders)

@@ -37,8 +37,6 @@ from proplim.study._failures import note_failures
 from proplim.study._packing import Block
 from proplim.study._plan import NUMERICS, Draw, Job, Plan
 
-FORMAT_NAMES = ("x_train", "y_train", "x_test", "y_test")
-
 
 def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     """Prepare one data set and write it to `path` (x_train, y_train, x_test, y_test as used)."""
@@ -74,7 +72,8 @@ def load_draw(path: str | Path) -> Dataset:
         If the file is not what was written.
     """
     stored = read_netcdf(path)
-    return Dataset(*(stored[name].values for name in FORMAT_NAMES), identity=str(stored.attrs["identity"]))
+    x_train, y_train, x_test, y_test = (stored[n].values for n in ("x_train", "y_train", "x_test", "y_test"))
+    return Dataset(x_train, y_train, x_test, y_test, str(stored.attrs["identity"]))
 
 
 def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
