@@ -1,93 +1,18 @@
-"""Properties that hold for every input: geometry, tables of points, seeds, the configuration's round trip."""
+"""Properties that hold for every input: tables of points, seeds, the configuration's round trip."""
 
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import xarray as xr
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from proplim.config import parse_config, resolved_yaml
 from proplim.cube import assemble_cube, point_table
-from proplim.geometry import (
-    centroid_distance_sq,
-    centroid_distance_sq_of_features,
-    class_weights,
-    gyration_radius_sq,
-    gyration_radius_sq_of_features,
-)
 from proplim.seeds import canonical_json, content_hash, derive_seed
-
-FINITE = st.floats(-10, 10, allow_nan=False, width=64)
-
-
-@st.composite
-def labelled_features(draw):
-    """Features (P, N) with both classes present."""
-    n_inputs, n_units = draw(st.integers(2, 9)), draw(st.integers(1, 6))
-    features = draw(arrays(np.float64, (n_inputs, n_units), elements=FINITE))
-    labels = np.where(draw(arrays(np.bool_, n_inputs)), 1.0, -1.0)
-    labels[:2] = -1.0, 1.0
-    return features, class_weights(labels)
-
-
-def geometry(features, weights):
-    return np.append(
-        gyration_radius_sq_of_features(features, weights), centroid_distance_sq_of_features(features, weights)
-    )
-
-
-@given(labelled_features())
-def test_geometry_of_features_is_that_of_their_kernel(case):
-    features, weights = case
-    kernel = features @ features.T / features.shape[1]
-    direct = np.append(
-        gyration_radius_sq(np.diag(kernel), kernel, weights), centroid_distance_sq(kernel, weights)
-    )
-    np.testing.assert_allclose(geometry(features, weights), direct, atol=1e-10)
-    assert (geometry(features, weights) > -1e-10).all()
-
-
-@given(labelled_features(), st.integers(0, 2**32 - 1))
-def test_geometry_is_invariant_under_translation_and_rotation_of_features(case, seed):
-    features, weights = case
-    rng = np.random.default_rng(seed)
-    rotation, _ = np.linalg.qr(rng.standard_normal((features.shape[1],) * 2))
-    moved = features @ rotation + rng.standard_normal(features.shape[1])
-    np.testing.assert_allclose(geometry(moved, weights), geometry(features, weights), atol=1e-9)
-
-
-@given(labelled_features(), st.randoms(use_true_random=False))
-def test_geometry_is_invariant_under_permutations_and_quadratic_in_scale(case, random):
-    features, weights = case
-    order = list(range(len(features)))
-    random.shuffle(order)
-    np.testing.assert_allclose(
-        geometry(features[order], weights[:, order]), geometry(features, weights), atol=1e-10
-    )
-    np.testing.assert_allclose(geometry(3 * features, weights), 9 * geometry(features, weights), atol=1e-9)
-
-
-@given(labelled_features())
-def test_the_parallel_axis_theorem(case):
-    """Mean squared distance of two inputs of different classes = R_+^2 + R_-^2 + D."""
-    features, weights = case
-    minus, plus = features[weights[0] > 0], features[weights[1] > 0]
-    pairs = [((a - b) ** 2).mean() for a, b in itertools.product(minus, plus)]
-    np.testing.assert_allclose(np.mean(pairs), geometry(features, weights).sum(), atol=1e-9)
-
-
-def test_a_class_without_members_is_nan():
-    weights = class_weights(np.ones(3))
-    assert np.isnan(centroid_distance_sq(np.eye(3), weights))
-    assert np.isnan(gyration_radius_sq(np.ones(3), np.eye(3), weights)[0])
-    assert math.isclose(gyration_radius_sq(np.ones(3), np.eye(3), weights)[1], 1 - 1 / 3)
-
 
 SCALARS = st.one_of(
     st.integers(-(2**53) + 1, 2**53 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text()
