@@ -37,6 +37,8 @@ class Activation:
         ``mean_derivative(c11)`` = E[sigma'(h)].
     kinks : tuple of float
         Where sigma or sigma' jumps; numerical integrals are cut there.
+    jax_quick : callable or None
+        sigma(h) within a few roundings at less cost, for loops that spend their time in it.
     """
 
     name: str
@@ -48,6 +50,11 @@ class Activation:
     mean: Callable[[np.ndarray], np.ndarray] | None = None
     mean_derivative: Callable[[np.ndarray], np.ndarray] | None = None
     kinks: tuple[float, ...] = ()
+    jax_quick: Callable[[Array], Array] | None = None
+
+    def jax_features(self, h: Array) -> Array:
+        """sigma(h) on JAX arrays in the form that costs least."""
+        return (self.jax_quick or self.jax_function)(h)
 
 
 _REGISTRY: dict[str, Activation] = {}

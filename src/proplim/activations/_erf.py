@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from proplim.activations._base import Activation, Array, add
+from proplim.activations._rational_erf import rational_erf
 
 
 def _jax_function(h: Array) -> Array:
@@ -35,5 +36,6 @@ erf = add(
         kernel=_kernel,
         mean=lambda c11: np.zeros_like(c11),
         mean_derivative=lambda c11: 2.0 / np.sqrt(np.pi * (1.0 + 2.0 * c11)),
+        jax_quick=rational_erf,
     )
 )

@@ -182,7 +182,7 @@ def descent_direction(
     if batch is not None:
         h_start, forward, y, weight = h_start[batch], forward[batch], y[batch], n_train / batch.shape[0]
     h = h_start + forward @ hidden
-    features = activation.jax_function(h)
+    features = activation.jax_features(h)
     residual = weight * (y - scale * (features @ readout))
     force = (scale * residual)[:, None] * readout[None, :] * activation.jax_derivative(h)
     return Parameters(_to_frame(problem, force, batch), scale * (residual @ features))

@@ -63,7 +63,7 @@ def observe_inputs(
     """
     hidden, readout = parameters
     h = start.h_train + problem.train.forward @ hidden
-    features, slopes = activation.jax_function(h), activation.jax_derivative(h)
+    features, slopes = activation.jax_features(h), activation.jax_derivative(h)
     width = readout.shape[0]
     residual = problem.train.y - features @ readout / jnp.sqrt(width)
     difference = problem.train.class_weights[1] - problem.train.class_weights[0]
@@ -77,7 +77,7 @@ def _observe_split(
 ) -> tuple[dict[str, Array], Array]:
     width = parameters.readout.shape[0]
     h = h_start + split.forward @ parameters.hidden
-    features = activation.jax_function(h)
+    features = activation.jax_features(h)
     output = features @ parameters.readout / jnp.sqrt(width)
     error = (split.y - output) ** 2
     return {

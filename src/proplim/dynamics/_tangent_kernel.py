@@ -25,7 +25,7 @@ def tangent_kernel(gram: Array, h: Array, readout: Array, activation: Activation
     -------
     (P, P) array
     """
-    features = activation.jax_function(h)
+    features = activation.jax_features(h)
     slopes = activation.jax_derivative(h) * readout
     return (features @ features.T + gram * (slopes @ slopes.T)) / readout.shape[0]
 
