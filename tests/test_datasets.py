@@ -13,8 +13,9 @@ import xarray as xr
 from pydantic import TypeAdapter
 
 from proplim.config import DatasetConfig
-from proplim.datasets import Dataset, prepare_dataset
+from proplim.datasets import Dataset, load_dataset, prepare_dataset
 from proplim.datasets import _images as images_module
+from proplim.datasets._draw import flipped_labels
 from proplim.errors import InvalidInput, ProplimError
 
 
@@ -74,6 +75,37 @@ def test_labels_follow_the_order_of_classes():
     lookup = {tuple(row): int(d) for row, d in zip(x, digit, strict=True)}
     for row, label in zip(one.x_train, one.y_train, strict=True):
         assert lookup[tuple(row)] == (3 if label < 0 else 8)
+
+
+def test_flipped_labels_change_nothing_but_training_labels():
+    """A fifth of each class, in nested training sets; clean data are the same data as without the option."""
+    noisy = configure(source="digits", classes=[3, 8], n_test=40, flip_fraction=0.2)
+    clean, flipped, small = (prepare_dataset(c, n) for c, n in ((DIGITS, 60), (noisy, 60), (noisy, 30)))
+    for name in ("x_train", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(clean, name), getattr(flipped, name))
+    turned = flipped.y_train != clean.y_train
+    for label in (-1, 1):
+        assert turned[clean.y_train == label].sum() == 6
+    assert flipped.y_train.sum() == 0
+    np.testing.assert_array_equal(small.y_train, flipped.y_train[:30])
+    assert flipped.identity != clean.identity
+    assert "flip_fraction" not in clean.identity
+    explicit = configure(source="digits", classes=[3, 8], n_test=40, flip_fraction=0.0)
+    assert prepare_dataset(explicit, 60).identity == clean.identity
+
+
+@pytest.mark.parametrize(("n", "fraction", "count"), [(10, 0.3, 6), (30, 0.1, 6), (7, 0.5, 6), (20, 0.01, 0)])
+def test_the_number_of_flips_is_rounded_down_in_each_class(n, fraction, count):
+    labels = np.where(np.arange(2 * n) % 2, 1.0, -1.0)
+    assert (flipped_labels(labels, fraction) != labels).sum() == count
+
+
+@pytest.mark.parametrize("value", [-0.1, 0.6, True, float("nan")])
+def test_a_share_of_flips_outside_its_range_is_refused(value):
+    with pytest.raises(InvalidInput, match="flip_fraction"):
+        load_dataset("digits", 20, classes=(3, 8), flip_fraction=value)
+    with pytest.raises(InvalidInput, match="unknown option"):
+        load_dataset("gaussian", 20, n_features=4, flip_fraction=0.1)
 
 
 def test_too_many_inputs_name_the_limit():

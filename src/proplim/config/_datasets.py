@@ -33,6 +33,9 @@ class _DatasetConfig(BaseModel):
 
 class _ClassPairConfig(_DatasetConfig):
     classes: tuple[ClassIndex, ClassIndex] = Field(description="first class -> y = -1, second -> +1")
+    flip_fraction: Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=0.5, allow_inf_nan=False)] = (
+        Field(default=0.0, description="share of the training inputs of each class whose label is flipped")
+    )
 
     @field_validator("classes")
     @classmethod

@@ -55,6 +55,21 @@ def draw_balanced(
     return _interleave(*train), _interleave(*test)
 
 
+def flipped_labels(labels: np.ndarray, fraction: float) -> np.ndarray:
+    """Labels with a share of those of each class flipped, for inputs in the order in which they were drawn.
+
+    Of the first n inputs of a class, floor(n * fraction) are flipped, spread evenly. As the order is random
+    so is the choice, training sets of one seed stay nested, and an even training set stays balanced.
+    """
+    flipped = labels.copy()
+    for label in (-1, 1):
+        members = np.flatnonzero(labels == label)
+        # Rounding must not take one from a whole number of flips.
+        count = np.floor(np.arange(len(members) + 1) * fraction + 1e-9)
+        flipped[members[np.diff(count) > 0]] *= -1
+    return flipped
+
+
 def _interleave(minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
     merged = np.empty(len(minus) + len(plus), dtype=int)
     merged[0::2], merged[1::2] = minus, plus

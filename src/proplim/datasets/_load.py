@@ -26,7 +26,7 @@ def load_dataset(
     seed : int
         Draw of the training and test set.
     **options
-        The keys of a data set in a configuration: n_test, standardize, root, n_features, noise, path.
+        The keys of a data set in a configuration: n_test, standardize, flip_fraction, root, n_features, noise, path.
 
     Returns
     -------

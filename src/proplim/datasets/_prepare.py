@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proplim.datasets._base import Dataset
-from proplim.datasets._draw import draw_balanced
+from proplim.datasets._draw import draw_balanced, flipped_labels
 from proplim.datasets._file import file_hash, load_file
 from proplim.datasets._images import load_images
 from proplim.datasets._synthetic import draw_gaussian, draw_teacher
@@ -69,7 +69,13 @@ def prepare_dataset(
     else:
         x, y, what = load_pool(config, folders)
         train, test = draw_balanced(y, n_train, config.n_test, seed, canonical_json(what))
-        arrays = (x[train], y[train], x[test], y[test])
+        labels = y[train]
+        if config.source != "file" and config.flip_fraction:
+            labels = flipped_labels(labels, config.flip_fraction)
+            # Not a part of `what` before the draw: the same inputs with and without flips, and clean data
+            # keep the identity that they had before there were flips.
+            what = {**what, "flip_fraction": config.flip_fraction}
+        arrays = (x[train], labels, x[test], y[test])
     if config.standardize:
         arrays = _standardize(config.name, *arrays)
     identity = canonical_json(
