@@ -10,7 +10,6 @@ from typing import Any
 
 from proplim.config import check_data, parse_config, read_yaml
 from proplim.study._plan import Plan
-from proplim.study._run import print_convergence
 
 _FOLDERS = "_folders"
 
@@ -58,6 +57,8 @@ def _plan(config: Mapping[str, Any], *, as_started: bool) -> Plan:
 
 def print_summary(plan: Plan) -> None:
     """Say at the end of a run what fell short, and what the next run tries again."""
+    from proplim.study._run import print_convergence
+
     for stage, cube in zip(plan.config.stages(), plan.cubes(), strict=True):
         print_convergence(stage, cube)
     failed = Plan(plan.config, plan.folders).open_points()
