@@ -163,6 +163,10 @@ _TITLES = {
 }
 
 
+SILENCE = 30.0
+"""Seconds after which a sampled point that is not done says how far it is."""
+
+
 class _Progress:
     """Says on standard error how far a job is."""
 
@@ -175,6 +179,23 @@ class _Progress:
         _say(
             f"{self.job.stage}: {self.done} of {self.job.n_points} points done ({what}), about {left:.0f} s left"
         )
+
+    def within(self, point: Mapping[str, Any]) -> Callable[[Any], None]:
+        """Callback for a sampled point that takes long: says now and then how far it is."""
+        last = time.perf_counter()
+
+        def report(now: Any) -> None:
+            nonlocal last
+            if time.perf_counter() - last > SILENCE:
+                last = time.perf_counter()
+                check = f", smallest ESS {now.ess:.0f}, largest R-hat {now.rhat:.3f}" if now.ess >= 0 else ""
+                left = f", about {now.seconds_left:.0f} s left for it" if now.seconds_left >= 0 else ""
+                _say(
+                    f"sampling: N = {point['width']}, T = {point['temperature']:g}: "
+                    f"{now.draws} draws a chain{check}{left}"
+                )
+
+        return report
 
 
 Results = list[tuple[Mapping[str, Any], xr.Dataset]]
@@ -251,20 +272,28 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
         draws_file = draws_path(plan, point, dataset)
         summary = _finished(draws_file)
         if summary is None:
-            summary = _or_reason(partial(_sample, draws_file, point, dataset, settings, threads), {})
+            compute = partial(_sample, draws_file, point, dataset, settings, threads, say.within(point))
+            summary = _or_reason(compute, {})
         results.append((point, summary))
         say(f"N = {width}, T = {temperature:g}, converged {int(summary['converged'])}")
     return results
 
 
 def _sample(
-    file: Path, point: Mapping[str, Any], dataset: Dataset, settings: Any, threads: int
+    file: Path,
+    point: Mapping[str, Any],
+    dataset: Dataset,
+    settings: Any,
+    threads: int,
+    progress: Callable[[Any], None],
 ) -> xr.Dataset:
     """Summary of a sampled point, whose draws are kept in `file` unless sampling failed."""
     from proplim.sampling import sample_posterior
 
     network = {name: point[name] for name in ("width", "temperature", "lambda0", "lambda1")}
-    sample = sample_posterior(dataset, point["activation"], **network, settings=settings, threads=threads)
+    sample = sample_posterior(
+        dataset, point["activation"], **network, settings=settings, threads=threads, progress=progress
+    )
     if not sample.summary.attrs.get("failed"):
         _keep(file, point, sample.draws, sample.summary, settings)
     return sample.summary
