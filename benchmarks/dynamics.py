@@ -179,7 +179,7 @@ def single_accuracy(flip_fraction: float, t_max: float = 100.0) -> None:
     problem, (start,) = prepared(data, 60, 1)
     rate = GradientDescent(get_activation("erf")).automatic_step(problem, start)
     times = DynamicsSettings(t_max=t_max, n_times=26).times
-    counts = np.unique(np.round(times / rate).astype(int))
+    counts = np.unique(np.maximum(np.round(times / rate).astype(int), 1))
     seen = []
     for problem_p, start_p, state in precisions(problem, start):
         here, done, rows = state, 0, []
@@ -190,11 +190,11 @@ def single_accuracy(flip_fraction: float, t_max: float = 100.0) -> None:
             rows.append((float(row["centroid_distance_sq"][0]), float(row["mse"][0])))
         seen.append(np.array(rows))
     gap = np.abs(seen[1] / seen[0] - 1).max(axis=0)
-    turns = [find_inversion(np.maximum(counts, 1) * rate, *rows.T)[1] for rows in seen]
+    turns = [find_inversion(counts * rate, *rows.T)[1] for rows in seen]
     print(
-        f"digits, P = 120, N = 60, labels flipped {flip_fraction:g}, {counts[-1]} steps: D differs by {gap[0]:.1e}, "
-        f"training error by {gap[1]:.1e} (relative; it falls to {seen[0][-1, 1]:.1e}), "
-        f"error at the inversion {turns[0]:.6g} and {turns[1]:.6g}"
+        f"digits, P = 120, N = 60, {flip_fraction:.0%} of the labels flipped, {counts[-1]} steps: "
+        f"D differs by {gap[0]:.1e}, training error by {gap[1]:.1e} (relative; it falls to "
+        f"{seen[0][-1, 1]:.1e}), error at the inversion {turns[0]:.6g} and {turns[1]:.6g}"
     )
 
 

@@ -92,6 +92,8 @@ def test_flipped_labels_change_nothing_but_training_labels():
     assert "flip_fraction" not in clean.identity
     explicit = configure(source="digits", classes=[3, 8], n_test=40, flip_fraction=0.0)
     assert prepare_dataset(explicit, 60).identity == clean.identity
+    assert "flip_fraction" not in explicit.model_dump()
+    assert noisy.model_dump()["flip_fraction"] == 0.2
 
 
 @pytest.mark.parametrize(("n", "fraction", "count"), [(10, 0.3, 6), (30, 0.1, 6), (7, 0.5, 6), (20, 0.01, 0)])

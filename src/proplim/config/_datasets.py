@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*$"
 SafeName = Annotated[str, Field(pattern=_NAME, max_length=80)]
@@ -43,6 +51,12 @@ class _ClassPairConfig(_DatasetConfig):
         if value[0] == value[1]:
             raise ValueError("two different classes")
         return value
+
+    @model_serializer(mode="wrap")
+    def _without_idle_flips(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No flips are not written out: what is computed, and so its hash, is what it was without the key."""
+        written: dict[str, Any] = handler(self)
+        return {key: value for key, value in written.items() if key != "flip_fraction" or value}
 
 
 class DigitsConfig(_ClassPairConfig):
