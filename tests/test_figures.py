@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ from _cubes import all_cubes, dynamics_cube, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
 from proplim.figures import CAPTIONS, FIGURES, Style, caption_of, draw_figures
 from proplim.figures._draw import file_stem
+from proplim.figures._histograms import weight_histograms
 from proplim.figures._panels import pages, panel_title
 from proplim.figures._slices import at, dynamics_curve, sampling_curve, shared_seeds, theory_curve
 from proplim.figures._style import applied
@@ -167,6 +169,98 @@ def test_parity_shows_z_scores() -> None:
     bottoms = [ax for ax in figure.axes if ax.get_subplotspec().rowspan.start == 1]
     shown = [np.sort(line.get_ydata()) for ax in bottoms for line in ax.lines if line.get_marker() == "s"]
     assert any(s.size == z.size and np.allclose(s, np.sort(z.values.ravel())) for s in shown)
+
+
+def test_finite_size_shows_deviations_and_their_limit() -> None:
+    sizes = {"n_train": [20, 40, 80, 160], "width": [20, 40, 80, 160], "temperature": [1.0]}
+    theory, sampling = theory_cube(**sizes), sampling_cube(noise=1e-6, **sizes)
+    exact = sampling.centroid_distance_sq
+    exact[{"statistic": 0}] = theory.centroid_distance_sq.sel(approximation="proportional").values
+    exact[{"statistic": 0}] *= 1 / (1.02 + 0.5 / exact.width)  # so theory/sampling - 1 = 2 % + 0.5/N
+    ((key, figure),) = only_figure("finite_size", {"theory": theory, "sampling": sampling})
+    assert "temperature" not in key
+    tops = [ax for ax in figure.axes if ax.get_subplotspec().rowspan.start == 0]
+    assert [ax.get_title() for ax in tops] == [rf"$\alpha={a}$" for a in ("0.5", "1", "2")]
+    shown = [np.asarray(line.get_xydata()) for line in tops[1].lines if line.get_marker() == "s"]
+    points, limit = (p for p in shown if p.size)
+    np.testing.assert_allclose(points[:, 0], [1 / 20, 1 / 40, 1 / 80, 1 / 160])
+    np.testing.assert_allclose(points[:, 1], 2 + 50 * points[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(limit, [[0.0, 2.0]], atol=1e-9)
+    assert "T=1" in texts(figure)
+
+
+def test_two_sizes_are_no_finite_size_figure() -> None:
+    cubes = {"theory": theory_cube(), "sampling": sampling_cube()}  # P in 60, 120, 240 and N in 60, 120
+    assert only_figure("finite_size", cubes) == []
+
+
+def kept_draws(folder: Path, sampling: xr.Dataset, count: int = 40000, **change: float) -> None:
+    """Files of draws as a study with histograms leaves them, weights Gaussian with the moments of the cube."""
+    rng = np.random.default_rng(3)
+    for temperature in sampling.temperature.values:
+        here = sampling.sel(temperature=temperature).squeeze()
+        point = {d: sampling[d].values[0].item() for d in sampling.dims if d in POINT or d == "seed"}
+        point["temperature"] = float(temperature)
+        moments = {k: float(here[k].sel(statistic="mean")) for k in ("readout_variance", "signal_variance")}
+        draws = xr.Dataset(
+            {
+                f"unit_{kind}": (
+                    ("chain", "draw", "unit"),
+                    rng.normal(0, moments[name] ** 0.5, (2, count // 20, 10)),
+                )
+                for kind, name in (("readout", "readout_variance"), ("signal", "signal_variance"))
+            }
+        )
+        told = {k: {"dims": ["statistic"], "data": [v + change.get(k, 0.0)]} for k, v in moments.items()}
+        summary = {"coords": {"statistic": {"dims": ["statistic"], "data": ["mean"]}}, "data_vars": told}
+        summary |= {"dims": {"statistic": 1}, "attrs": {}}
+        draws.attrs = {"point": json.dumps(point), "summary": json.dumps(summary)}
+        (folder / "digits-3v8").mkdir(parents=True, exist_ok=True)
+        draws.to_netcdf(folder / "digits-3v8" / f"T{temperature:g}.nc")
+
+
+def keeping_units(sampling: xr.Dataset) -> xr.Dataset:
+    text = sampling.attrs["configuration"] + "sampling: {histograms: true}\n"
+    return sampling.assign_attrs(configuration=text)
+
+
+def test_histograms_lie_on_the_gaussians_they_were_drawn_from(tmp_path: Path) -> None:
+    sampling = keeping_units(sampling_cube(**ONE))
+    kept_draws(tmp_path, sampling)
+    counted = weight_histograms(sampling, tmp_path)
+    assert counted is not None
+    middle = counted["bin"].values
+    for name, moment in (("unit_readout", "readout_variance"), ("unit_signal", "signal_variance")):
+        for temperature in sampling.temperature.values:
+            density = counted[name].sel(temperature=temperature).squeeze().values
+            variance = float(sampling[moment].sel(statistic="mean", temperature=temperature).squeeze())
+            width = middle[1] - middle[0]
+            expected = np.exp(-0.5 * middle**2 / variance) / np.sqrt(2 * np.pi * variance)
+            assert density.sum() * width == pytest.approx(1.0)
+            # 40 000 values, a fixed seed: five standard errors of a bin, and the curvature of the Gaussian in it
+            tolerance = 5 * np.sqrt(expected / (40000 * width)) + 0.1 * width**2
+            assert (abs(density - expected) < tolerance + 5 / (40000 * width)).all()
+    cubes = {"theory": theory_cube(**ONE, temperature=[0.01, 0.1, 1.0]), "sampling": sampling}
+    ((key, figure),) = only_figure("histograms", {**cubes, "histograms": counted})
+    assert (key["n_train"], key["width"]) == (60, 60)
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["$T=0.01$", "$T=0.1$", "$T=1$"]
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "proportional")
+    variance = cubes["theory"].readout_variance.sel(approximation="proportional").isel(temperature=0).item()
+    assert max(line.get_ydata()) == pytest.approx(1 / np.sqrt(2 * np.pi * variance), rel=1e-3)
+    written = draw_figures(
+        cubes, tmp_path / "out", formats=["png"], names=["histograms"], dpi=40, draws=tmp_path
+    )
+    assert [p.name for p in written] == ["histograms__digits-3v8__erf__P-60__N-60.png"]
+
+
+def test_histograms_pass_over_draws_of_another_study(tmp_path: Path) -> None:
+    sampling = keeping_units(sampling_cube(**ONE))
+    kept_draws(tmp_path, sampling, count=200, signal_variance=1e-9)
+    assert weight_histograms(sampling, tmp_path) is None
+    kept_draws(tmp_path, sampling, count=200)
+    assert weight_histograms(sampling, tmp_path) is not None
+    assert weight_histograms(sampling_cube(**ONE), tmp_path) is None  # a study without histograms
+    assert weight_histograms(sampling, tmp_path / "nowhere") is None
 
 
 def test_training_figure_marks_the_maximum_and_the_prior() -> None:

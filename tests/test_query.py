@@ -10,6 +10,7 @@ from _cubes import all_cubes, dynamics_cube, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
 from proplim.query import (
     differences,
+    fit_sizes,
     open_cube,
     parabola_peak,
     parse_selection,
@@ -18,6 +19,7 @@ from proplim.query import (
     ratio_to_prior,
     relative_distance,
     select,
+    size_deviations,
     summarise,
     to_table,
     worst_points,
@@ -274,3 +276,30 @@ def test_compare_refuses_the_wrong_cube() -> None:
         differences(sampling_cube(), sampling_cube())
     with pytest.raises(InvalidInput, match="free_energy"):
         differences(sampling_cube(), theory_cube(), ["free_energy"])
+
+
+def test_size_deviations_are_taken_draw_by_draw() -> None:
+    axes = {"n_train": [50, 100], "width": [50, 100], "temperature": [1.0], "seed": [0, 1, 2]}
+    theory, sampling = theory_cube(**axes), sampling_cube(**axes)
+    sampling["converged"][{"seed": 2, "n_train": 1}] = 0.0
+    table = size_deviations(sampling, theory, "readout_variance")
+    assert set(table["alpha"]) == {0.5, 1.0, 2.0}
+    row = table.query("approximation == 'proportional' and width == 100 and n_train == 100").iloc[0]
+    assert row["draws"] == 2
+    here = {"width": 100, "n_train": 100, "seed": [0, 1]}
+    mean, error = (sampling.readout_variance.sel(statistic=s, **here).squeeze() for s in ("mean", "mcse"))
+    ratio = theory.readout_variance.sel(approximation="proportional", **here).squeeze() / mean - 1
+    assert row["deviation"] == pytest.approx(float(ratio.mean()))
+    expected = max(float(ratio.var("seed", ddof=1)), float(((error / mean) ** 2).mean())) / 2
+    assert row["error"] == pytest.approx(expected**0.5)
+
+
+def test_fit_in_inverse_width_covers_its_limit() -> None:
+    rng, x = np.random.default_rng(0), np.array([0.04, 0.02, 0.01, 0.005])
+    error = np.array([0.4, 0.3, 0.3, 0.6])
+    fits = [fit_sizes(x, -2.0 + 30.0 * x + error * rng.standard_normal(4), error) for _ in range(400)]
+    inside = sum(abs(f.limit + 2.0) < f.limit_error for f in fits if f)
+    # Errors are widened where a line fits badly by chance, so they cover more than 68 %: 73 % of 20 000 fits. The
+    # number inside is binomial; the bounds are 4.5 of its standard deviations away (false alarms 7e-6).
+    assert 0.63 < inside / 400 < 0.83
+    assert fit_sizes(x[:2], x[:2], error[:2]) is None

@@ -1,15 +1,25 @@
 """Draw every figure from the cubes alone; beside the inversion figure stands its table, inversion.csv."""
 
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import xarray as xr
 
-from proplim.figures import draw_figures, inversion_table
+from proplim.figures import FIGURES, draw_figures, inversion_table
+
+
+def draw(name, **options):
+    """Draw one kind of figure from the cubes, which a forked process shares with this one."""
+    draw_figures(cubes, folder, names=[name], **options)
+
 
 if __name__ == "__main__":
-    cubes = {Path(path).stem: xr.open_dataset(path).load() for path in snakemake.input}
-    folder, options = Path(snakemake.output[0]), snakemake.params.figures
-    draw_figures(cubes, folder, formats=options["formats"], dpi=options["dpi"])
+    cubes = {Path(path).stem: xr.load_dataset(path) for path in snakemake.input}
+    folder = Path(snakemake.output[0])
+    options = {name: snakemake.params.figures[name] for name in ("formats", "dpi")}
+    with get_context("fork").Pool(snakemake.threads) as pool:
+        pool.map(partial(draw, draws=folder.with_name("draws"), **options), FIGURES, chunksize=1)
     if {"theory", "dynamics"} <= set(cubes) and "proportional" in cubes["theory"].approximation:
         folder.mkdir(parents=True, exist_ok=True)
         inversion_table(cubes).to_csv(folder / "inversion.csv", index=False)

@@ -59,6 +59,7 @@ def figures(
             height=height,
             font_size=font_size,
             dpi=dpi,
+            draws=study / "draws",
         )
     for path in written:
         print(path)

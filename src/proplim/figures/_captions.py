@@ -22,6 +22,12 @@ CAPTIONS: dict[str, str] = {
         "Second moment of the hidden weights along the signal direction u = B a/|B a|, the direction in which "
         "the data pull the weights. Above its prior value 1/lambda0 the hidden layer has turned towards the signal."
     ),
+    "histograms": (
+        "Distributions over the posterior of a unit's readout weight v and of its hidden weights along the signal "
+        "direction u, in units of the prior's standard deviation, beside Gaussians of mean zero with the second "
+        "moments of the theories; dashed grey: the prior. On the logarithmic scale a Gaussian is a parabola: wider "
+        "than the dashed one where weights have grown, and left by the tails where units are not Gaussian."
+    ),
     "test_error": (
         "Test error against temperature, averaged over the posterior (solid), and the squared bias of the mean "
         "predictor (dotted). The difference is the predictive variance."
@@ -35,6 +41,11 @@ CAPTIONS: dict[str, str] = {
         "Sampled against theoretical values of every observable at every sampled point, and below them z, the "
         "difference in Monte-Carlo standard errors. Points on the diagonal and within the grey band agree; the "
         "scale of z is linear up to 4 and logarithmic beyond."
+    ),
+    "finite_size": (
+        "Relative deviation of the theories from sampling against 1/N at fixed load alpha = P/N, with a straight line "
+        "fitted by the error bars and its limit at 1/N = 0 (open). What goes to zero there is a correction of finite "
+        "size; what stays is an error of the theory on these data."
     ),
     "training": (
         "Class distance and training error against time under gradient descent from the prior. The band is the "

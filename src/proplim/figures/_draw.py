@@ -15,7 +15,9 @@ import xarray as xr
 from proplim.errors import InvalidInput
 from proplim.figures._dynamics import bridge, inversion_summary
 from proplim.figures._heatmap import heat_map
+from proplim.figures._histograms import histograms, weight_histograms
 from proplim.figures._parity import parity
+from proplim.figures._sizes import finite_size
 from proplim.figures._slices import Cubes
 from proplim.figures._style import FORMATS, Style, applied
 from proplim.figures._temperature import (
@@ -36,9 +38,11 @@ FIGURES: dict[str, Callable[[Cubes, Style], Drawings]] = {
     "gyration_radii": gyration_radii,
     "weights": weights,
     "signal_variance": signal_variance,
+    "histograms": histograms,
     "test_error": test_error,
     "heat_map": heat_map,
     "parity": parity,
+    "finite_size": finite_size,
     "training": training,
     "bridge": bridge,
     "inversion": inversion_summary,
@@ -48,8 +52,10 @@ FIGURES: dict[str, Callable[[Cubes, Style], Drawings]] = {
 IN_MEMORY_BYTES = 500_000_000
 
 NEEDS = {
+    "histograms": ("sampling", "histograms"),
     "heat_map": ("theory",),
     "parity": ("theory", "sampling"),
+    "finite_size": ("theory", "sampling"),
     "training": ("dynamics",),
     "bridge": ("dynamics",),
     "inversion": ("theory", "dynamics"),
@@ -83,6 +89,7 @@ def draw_figures(
     height: float | None = None,
     font_size: float | None = None,
     dpi: int | None = None,
+    draws: str | os.PathLike[str] | None = None,
     limit: int = 100,
 ) -> list[Path]:
     """Draw every figure that the cubes hold data for.
@@ -101,6 +108,9 @@ def draw_figures(
         Which figures (keys of :data:`FIGURES`); all by default.
     style, width, height, font_size, dpi
         See :class:`proplim.figures.Style`.
+    draws : path, optional
+        Folder with the draws of the study, ``results/<study>/draws``, from which histograms are made where the
+        study has kept single units (``sampling: {histograms: true}``).
     limit : int
         Largest number of files per figure and format; a study with more is cut with a warning.
 
@@ -124,6 +134,9 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     # A figure reads many small slices: from memory, where a cube fits, much faster than from a compressed file.
     cubes = {k: c.compute() if c.nbytes < IN_MEMORY_BYTES else c for k, c in cubes.items()}
+    if draws is not None and "sampling" in cubes and "histograms" in chosen:
+        counted = weight_histograms(cubes["sampling"], Path(draws))
+        cubes = cubes if counted is None else {**cubes, "histograms": counted}
     varying = _varying(cubes)
     written: list[Path] = []
     for name in chosen:
@@ -159,7 +172,7 @@ def _varying(cubes: Cubes) -> set[str]:
 def file_stem(name: str, parameters: Mapping[str, object], varying: Iterable[str] = ()) -> str:
     """File name without suffix, of letters that are safe on every file system."""
     parts = [name]
-    short = {"width": "N", "n_train": "P"}
+    short = {"width": "N", "n_train": "P", "temperature": "T"}
     for key, value in parameters.items():
         text = f"{value:g}" if isinstance(value, float) else str(value)
         if key in ("dataset", "activation", "split"):

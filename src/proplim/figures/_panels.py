@@ -51,40 +51,45 @@ def panel_title(n_train: object, width: object) -> str:
     return rf"$P={number(n_train)},\ N={number(width)},\ \alpha={alpha:.3g}$"
 
 
-def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str) -> str:
-    """The line below a figure that states what it shows."""
+def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str, spread: str = "s.d.") -> str:
+    """The line below a figure that states what it shows; `spread` is what bars and bands over draws are."""
     parts = [str(point[d]) for d in ("dataset", "activation") if d in point]
     features = _n_features(cubes, point)
     if features:
         parts.append(f"$N_0={features}$")
-    latex_of = {"n_train": "P", "width": "N", "lambda0": r"\lambda_0", "lambda1": r"\lambda_1"}
+    latex_of = {
+        "n_train": "P",
+        "width": "N",
+        "temperature": "T",
+        "lambda0": r"\lambda_0",
+        "lambda1": r"\lambda_1",
+    }
     for dim, latex in latex_of.items():
         if dim in point:
             parts.append(f"${latex}={number(point[dim])}$")
     seeds = _seed_count(cubes)
-    parts.append(f"{seeds} training-set draw" + ("s (mean, spread: s.d.)" if seeds > 1 else ""))
+    parts.append(f"{seeds} training-set draw" + (f"s (mean, spread: {spread})" if seeds > 1 else ""))
     return "   ·   ".join([*parts, *[m for m in more if m]])
 
 
 def _n_features(cubes: Cubes, point: Mapping[str, object]) -> int:
     for cube in cubes.values():
-        for entry in _configured_datasets(cube):
+        for entry in configuration_of(cube).get("datasets") or []:
             if entry.get("name") == point.get("dataset"):
                 return int(entry.get("n_features") or IMAGE_FEATURES.get(entry.get("source", ""), 0))
     return 0
 
 
 @lru_cache(maxsize=8)
-def _parsed(text: str) -> list[dict]:
+def _parsed(text: str) -> dict:
     import yaml
 
     content = yaml.safe_load(text)
-    found = content.get("datasets") if isinstance(content, dict) else None
-    return [entry for entry in found or [] if isinstance(entry, dict)]
+    return content if isinstance(content, dict) else {}
 
 
-def _configured_datasets(cube: xr.Dataset) -> list[dict]:
-    """The data sets of the configuration that a cube carries."""
+def configuration_of(cube: xr.Dataset) -> dict:
+    """The configuration that a cube carries; empty where it carries none."""
     return _parsed(str(cube.attrs.get("configuration", "")))
 
 

@@ -8,11 +8,14 @@ from proplim.query._compare import describe_point, differences, shared_variables
 from proplim.query._helpers import prior_distance, ratio_to_prior, relative_distance
 from proplim.query._peak import parabola_peak, peak_temperature
 from proplim.query._select import open_cube, parse_selection, pick_variables, select, to_table
+from proplim.query._sizes import SizeFit, fit_sizes, size_deviations
 
 __all__ = [
     "ProplimAccessor",
+    "SizeFit",
     "describe_point",
     "differences",
+    "fit_sizes",
     "open_cube",
     "parabola_peak",
     "parse_selection",
@@ -23,6 +26,7 @@ __all__ = [
     "relative_distance",
     "select",
     "shared_variables",
+    "size_deviations",
     "summarise",
     "to_table",
     "worst_points",
