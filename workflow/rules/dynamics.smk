@@ -8,6 +8,7 @@ rule train_dynamics:
     benchmark:
         f"{plan.root}/benchmarks/dynamics/{{dataset}}/{{job}}.tsv"
     threads: plan.threads("dynamics")
+    priority: longest_first("dynamics")
     retries: 2
     resources:
         mem_mb=job_memory("dynamics"),

@@ -44,7 +44,7 @@ rule draw_figures:
         figures=plan.config.figures.model_dump(mode="json"),
     message:
         "Drawing figures"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=2000,
         runtime=20,
@@ -60,6 +60,7 @@ rule write_explorer:
     message:
         "Writing the page to turn through the study"
     threads: 1
+    priority: 1  # side by side with the summary, before the figures take two cores
     resources:
         mem_mb=3000,
         runtime=10,
@@ -86,6 +87,7 @@ rule summarise_study:
     message:
         "Summarising the study"
     threads: 1
+    priority: 1
     resources:
         mem_mb=2000,
         runtime=10,

@@ -1,4 +1,4 @@
-# What a job asks a scheduler for: expected memory and run time (src/proplim/study/_cost.py), more at every retry.
+# How jobs are ordered, and what each asks a scheduler for: expected memory and run time (src/proplim/study/_cost.py), more at every retry.
 # The tasks of a SLURM job array share one request, that of the largest.
 
 
@@ -17,3 +17,8 @@ def job_memory(stage):
 
 def job_runtime(stage):
     return asks("runtime_minutes", stage)
+
+
+# Long jobs start first, so that the short ones fill the cores at the end; cubes and figures come after them.
+def longest_first(stage):
+    return lambda wildcards: plan.seconds(stage, f"{wildcards.dataset}/{wildcards.job}")

@@ -8,6 +8,7 @@ rule sample_sampling:
     benchmark:
         f"{plan.root}/benchmarks/sampling/{{dataset}}/{{job}}.tsv"
     threads: plan.threads("sampling")
+    priority: longest_first("sampling")
     retries: 2
     resources:
         mem_mb=job_memory("sampling"),

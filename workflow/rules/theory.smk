@@ -8,6 +8,7 @@ rule solve_theory:
     benchmark:
         f"{plan.root}/benchmarks/theory/{{dataset}}/{{job}}.tsv"
     threads: plan.threads("theory")
+    priority: longest_first("theory")
     retries: 2
     resources:
         mem_mb=job_memory("theory"),

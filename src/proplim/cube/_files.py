@@ -12,11 +12,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from proplim.errors import ProplimError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CHECKSUM = "content_sha256"
 _COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
@@ -100,6 +103,8 @@ def read_netcdf(path: str | Path) -> xr.Dataset:
     DamagedFile
         If the file cannot be read or its content differs from what was written.
     """
+    import xarray as xr
+
     try:
         with xr.open_dataset(path, engine="netcdf4") as stored:
             dataset = stored.load()

@@ -5,6 +5,7 @@ Nothing here knows what a point computes; a point's value never depends on the j
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,7 +105,7 @@ def pack(
     point_seconds : callable
         Cost of every point of a block, in a shape that spreads over its axes.
     seconds : float
-        Cost aimed at for one job. One atom (a point, or a row of temperatures) is never split.
+        Most that a job should cost. One atom (a point, or a row of temperatures) is never split.
     most_points : int
         No job has more points.
     whole_temperatures : bool
@@ -123,7 +124,7 @@ def pack(
         for c, (once, each) in zip(coverages, costs, strict=True)
         if c.open.any()
     )
-    target = total / max(1, round(total / seconds))
+    target = total / max(1, math.ceil(total / seconds))
     jobs: list[list[Block]] = []
     members: dict[int, list[np.ndarray]] = {}
     spent, points = 0.0, 0
