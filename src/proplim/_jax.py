@@ -8,10 +8,25 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 # A product split over threads may add up in another order on another number of cores, so a program runs on
 # one thread; cores are used by running points, chains or replicas side by side.
 _XLA_FLAGS = ("--xla_cpu_multi_thread_eigen=false",)
+
+
+_compiling = 0.0
+
+
+def compilation_seconds() -> float:
+    """Seconds that this process has spent on tracing, compiling and loading programs since JAX was set up."""
+    return _compiling
+
+
+def _note_compilation(event: str, seconds: float, **_: Any) -> None:
+    global _compiling
+    if event.startswith("/jax/core/compile/"):
+        _compiling += seconds
 
 
 def cache_directory() -> Path:
@@ -42,6 +57,7 @@ def configure_jax() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jax.monitoring.register_event_duration_secs_listener(_note_compilation)
     folder = cache_directory() / "jax"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from proplim._jax import compilation_seconds
 from proplim.config import resolved_yaml
 from proplim.cube import (
     DamagedFile,
@@ -105,6 +106,7 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
         wall_time_seconds=round(time.perf_counter() - started, 3),
         block_seconds=json.dumps(seconds),
         cpu_seconds=round(cpu, 3),
+        compile_seconds=round(compilation_seconds(), 3),
         **provenance(),
     )
     note_failures(Path(path), failed)
