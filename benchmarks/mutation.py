@@ -76,14 +76,18 @@ NAMES = {"minimum": "maximum", "min": "max", "argmin": "argmax", "all": "any", "
 NAMES |= {value: key for key, value in NAMES.items()}
 
 
-def mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
-    """Line, what was done, and the changed tree, for every single change."""
+def mutants(tree: ast.Module) -> Iterator[tuple[int, str, Callable[[], ast.Module]]]:
+    """Line, what is done, and a function that gives the changed tree, for every single change."""
     for index, node in enumerate(_computing(tree)):
         for number, (what, _) in enumerate(_changes(node)):
-            changed = copy.deepcopy(tree)
-            _, change = _changes(_computing(changed)[index])[number]
-            change()
-            yield node.lineno, what, ast.fix_missing_locations(changed)
+            yield node.lineno, what, partial(_changed, tree, index, number)
+
+
+def _changed(tree: ast.Module, index: int, number: int) -> ast.Module:
+    changed = copy.deepcopy(tree)
+    _, change = _changes(_computing(changed)[index])[number]
+    change()
+    return ast.fix_missing_locations(changed)
 
 
 def _computing(tree: ast.Module) -> list:
@@ -221,7 +225,7 @@ def main() -> None:
     limits: dict[Path, float] = {}
     score: Counter = Counter()
     started = time.monotonic()
-    for file, line, what, tree in chosen:
+    for file, line, what, changed in chosen:
         if time.monotonic() - started > 60 * arguments.minutes:
             break
         name = file.relative_to(ROOT / "src").with_suffix("")
@@ -232,7 +236,7 @@ def main() -> None:
             sound = run(module, compile(file.read_text(), str(file), "exec"), tests, 600)
             limits[file] = 20 + 5 * (time.monotonic() - begun)
             print(f"  {module}: unchanged {sound} in {time.monotonic() - begun:.0f} s", flush=True)
-        result = run(module, compile(tree, str(file), "exec"), tests, limits[file])
+        result = run(module, compile(changed(), str(file), "exec"), tests, limits[file])
         score[name.parts[1], result] += 1
         if result != "killed":
             source = file.read_text().splitlines()[line - 1].strip()

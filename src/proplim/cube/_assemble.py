@@ -81,7 +81,7 @@ def write_cube(
     axes: Mapping[str, Sequence],
     own_coords: Mapping[str, Sequence],
     tables: Sequence[Path],
-    attrs: Mapping[str, str],
+    attrs: Mapping[str, str | float],
     *,
     repair: Callable[[Path], None] | None = None,
     memory: int = MEMORY,
@@ -98,7 +98,7 @@ def write_cube(
     tables : sequence of Path
         Read once for each group of variables that fits into `memory`.
     attrs : mapping
-        Global attributes.
+        Global attributes; the wall time of all jobs is added to them.
     repair : callable
         Makes a table again that is missing or was damaged on the disk.
     memory : int
@@ -116,7 +116,7 @@ def write_cube(
     layout = _Layout(stage, axes, own_coords, _held(_load(tables, repair), tables, held, memory // 4))
     digest = hashlib.sha256()
     with whole_file(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
-        file.setncatts(attrs)
+        file.setncatts({**attrs, "wall_time_seconds": round(layout.seconds, 3)})
         for name in layout.coords:
             file.createDimension(name, len(layout.coords[name]))
         for names in layout.groups(memory):
@@ -177,8 +177,10 @@ class _Layout:
         self._given: dict[str, dict] = {}
         self.dims: dict[str, tuple[str, ...]] = {}
         said: set[str] = set()
+        self.seconds = 0.0
         for table in tables:
             said.update(table.reasons.values())
+            self.seconds += float(table.about.get("wall_time_seconds", 0.0))
             for name, dims in table.dims.items():
                 if name not in self.dims:
                     self._add(name, dims)

@@ -1,4 +1,4 @@
-"""What a file says about how it was made: configuration, versions, revision, time; never the machine's name."""
+"""What a file says about how it was made: configuration, versions, revision, seeds, time; never the machine's name."""
 
 from __future__ import annotations
 
@@ -55,9 +55,22 @@ def package_versions() -> str:
     return ", ".join(versions)
 
 
-def provenance() -> dict[str, str]:
-    """Global attributes common to all files."""
+def provenance(configuration: str, seeds: str, seconds: float) -> dict[str, str | float]:
+    """Global attributes common to all files.
+
+    Parameters
+    ----------
+    configuration : str
+        The study's, or that part of it which the file depends on.
+    seeds : str
+        Where the random numbers come from, as JSON.
+    seconds : float
+        Wall time that the content took.
+    """
     return {
+        "configuration": configuration,
+        "seeds": seeds,
+        "wall_time_seconds": round(seconds, 3),
         "proplim_version": proplim.__version__,
         "git_revision": git_revision(),
         "package_versions": package_versions(),

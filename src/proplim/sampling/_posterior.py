@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -294,6 +295,7 @@ def _run_chains(
         "acceptance": float(acceptance.mean()),
         "divergences": int(diverged.sum()),
         "precision": np.dtype(dtype).name,
+        "seeds": json.dumps({"chains": seeds}),
     }
     reason = "" if converged else f"budget of {done} draws a chain spent: ess {ess:.0f}, rhat {rhat:.4f}"
     return _Outcome(observed, table, converged, reason, attributes)

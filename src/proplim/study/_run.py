@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from proplim.study._plan import NUMERICS, Draw, Job, Plan
 
 def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     """Prepare one data set and write it to `path` (x_train, y_train, x_test, y_test as used)."""
+    started = time.perf_counter()
     config = plan.config.dataset(draw.dataset)
     dataset = prepare_dataset(config, draw.n_train, draw.seed, folders=plan.folders)
     stored = xr.Dataset(
@@ -57,8 +58,11 @@ def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
         attrs={
             "title": f"data set {draw.dataset}, P = {draw.n_train}, seed {draw.seed}",
             "identity": dataset.identity,
-            "configuration": canonical_json(config.model_dump(mode="json")),
-            **provenance(),
+            **provenance(
+                canonical_json(config.model_dump(mode="json")),
+                canonical_json({"seed": draw.seed}),
+                time.perf_counter() - started,
+            ),
         },
     )
     write_netcdf(stored, path)
@@ -103,14 +107,24 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
     table = point_table(results, job.stage)
     table.attrs.update(
         title=f"{job.stage} of {job.n_points} grid points",
-        wall_time_seconds=round(time.perf_counter() - started, 3),
         block_seconds=json.dumps(seconds),
         cpu_seconds=round(cpu, 3),
         compile_seconds=round(compilation_seconds(), 3),
-        **provenance(),
+        **provenance(
+            resolved_yaml(plan.config),
+            _seeds(plan, job.stage, (block.point["seed"] for block in job.blocks)),
+            time.perf_counter() - started,
+        ),
     )
     note_failures(Path(path), failed)
     write_table(table, path)
+
+
+def _seeds(plan: Plan, stage: str, draws: Iterable[int]) -> str:
+    """What the seeds of a stage are derived from; every point's own parameters come on top."""
+    rule = "proplim.seeds.derive_seed of the stage and the point's parameters"
+    own = {"sampling.seed": plan.config.sampling.settings.seed} if stage == "sampling" else {}
+    return canonical_json({"rule": rule, "seed": sorted({*draws}), **own})
 
 
 def _part(block: Block, point: Mapping[str, Any], result: xr.Dataset) -> Block:
@@ -141,8 +155,7 @@ def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str
     attrs = {
         "title": f"{_TITLES[stage]}, study {plan.config.study}",
         "study": plan.config.study,
-        "configuration": resolved_yaml(plan.config),
-        **provenance(),
+        **provenance(resolved_yaml(plan.config), _seeds(plan, stage, plan.config.axes(stage)["seed"]), 0.0),
     }
     axes, own = plan.config.axes(stage), plan.own_coords(stage)
     write_cube(path, stage, axes, own, list(map(Path, tables)), attrs, repair=again)
@@ -251,6 +264,7 @@ def _train_attributed(
     from proplim.dynamics import train_with_stragglers
     from proplim.figures import draw_stragglers
 
+    started = time.perf_counter()
     result, table = train_with_stragglers(dataset, activation, **network)
     settings = asdict(network["settings"])
     what = {k: v for k, v in point.items() if k != "dataset"}
@@ -258,14 +272,16 @@ def _train_attributed(
     label = f"{activation}-P{point['n_train']}-N{point['width']}-seed{point['seed']}-{digest}"
     path = Path(plan.root) / "stragglers" / point["dataset"] / f"{label}.nc"
     title = "rise and fall of D attributed to single training inputs, one grid point"
-    attributes = {"title": title, "point": canonical_json(dict(point)), "settings": canonical_json(settings)}
-    write_netcdf(table.assign_attrs({**attributes, **provenance()}), path)
+    attributes: dict[str, str | float] = {"title": title, "point": canonical_json(dict(point))}
+    attributes["settings"] = canonical_json(settings)
+    seeds, seconds = _seeds(plan, "dynamics", [point["seed"]]), time.perf_counter() - started
+    attributes |= provenance(resolved_yaml(plan.config), seeds, seconds)
+    write_netcdf(table.assign_attrs(attributes), path)
     draw_stragglers(table, dataset.x_train, path.with_suffix(""), formats=("png",))
     return result
 
 
 def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Progress) -> Results:
-    settings = plan.config.sampling.settings
     results: Results = []
     for width, lambda1, temperature in itertools.product(
         *(block.axes[n] for n in ("width", "lambda1", "temperature"))
@@ -274,7 +290,7 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
         draws_file = draws_path(plan, point, dataset)
         summary = _finished(draws_file)
         if summary is None:
-            compute = partial(_sample, draws_file, point, dataset, settings, threads, say.within(point))
+            compute = partial(_sample, plan, draws_file, point, dataset, threads, say.within(point))
             summary = _or_reason(compute, {})
         results.append((point, summary))
         say(f"N = {width}, T = {temperature:g}, converged {int(summary['converged'])}")
@@ -282,22 +298,26 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
 
 
 def _sample(
+    plan: Plan,
     file: Path,
     point: Mapping[str, Any],
     dataset: Dataset,
-    settings: Any,
     threads: int,
     progress: Callable[[Any], None],
 ) -> xr.Dataset:
     """Summary of a sampled point, whose draws are kept in `file` unless sampling failed."""
     from proplim.sampling import sample_posterior
 
+    settings = plan.config.sampling.settings
     network = {name: point[name] for name in ("width", "temperature", "lambda0", "lambda1")}
+    started = time.perf_counter()
     sample = sample_posterior(
         dataset, point["activation"], **network, settings=settings, threads=threads, progress=progress
     )
     if not sample.summary.attrs.get("failed"):
-        _keep(file, point, sample.draws, sample.summary, settings)
+        seconds = time.perf_counter() - started
+        about = provenance(resolved_yaml(plan.config), sample.summary.attrs["seeds"], seconds)
+        _keep(file, point, sample.draws, sample.summary, settings, about)
     return sample.summary
 
 
@@ -342,7 +362,12 @@ def _finished(path: Path) -> xr.Dataset | None:
 
 
 def _keep(
-    path: Path, point: Mapping[str, Any], draws: xr.Dataset, summary: xr.Dataset, settings: Any
+    path: Path,
+    point: Mapping[str, Any],
+    draws: xr.Dataset,
+    summary: xr.Dataset,
+    settings: Any,
+    about: Mapping[str, str | float],
 ) -> None:
     text = json.dumps(summary.to_dict())
     kept = draws.assign_attrs(
@@ -353,7 +378,7 @@ def _keep(
             "settings": canonical_json(asdict(settings)),
             "summary": text,
             "summary_sha256": hashlib.sha256(text.encode()).hexdigest(),
-            **provenance(),
+            **about,
         }
     )
     write_netcdf(kept, path)
