@@ -18,6 +18,7 @@ from _cubes import all_cubes, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
 from proplim.explore import explorer_html, write_explorer
 from proplim.explore._data import fit, pack_cubes
+from proplim.query import peak_temperature
 
 
 def unpacked(page: str, element: str) -> str:
@@ -85,14 +86,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browser(folder / "profile") as session:
         session.resize(1200, 900)
         session.open(path.as_uri())
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            state = session.run("return {...document.body.dataset}")
-            if state.get("ready") or state.get("error"):
-                break
-            time.sleep(0.1)
-        assert state.get("ready") == "true", state
+        _wait(session)
+        session.address = path.as_uri()  # type: ignore[attr-defined]
         yield session
+
+
+def _wait(session: Browser) -> None:
+    """Until the page has drawn."""
+    deadline, state = time.monotonic() + 60, {}
+    while time.monotonic() < deadline and not (state.get("ready") or state.get("error")):
+        time.sleep(0.1)
+        state = session.run("return {...document.body.dataset}")
+    assert state.get("ready") == "true", state
 
 
 CHOOSE = """
@@ -112,7 +117,7 @@ def by_name(session: Browser) -> dict[str, dict]:
 
 def test_page_draws_theory_and_sampled_points_with_errors(page: Browser) -> None:
     traces = by_name(page)
-    assert set(traces) == {"infinite width", "proportional", "sampling"}
+    assert set(traces) == {"infinite width", "proportional", "sampling", "T*, proportional"}
     where = {"n_train": 60, "width": 60, "split": "train", "lambda0": 1.0, "lambda1": 1.0}
     cubes = all_cubes(seed=[0, 1])
     theory = (
@@ -144,6 +149,57 @@ def test_controls_change_the_plot(page: Browser) -> None:
     page.run(CHOOSE, "show", "equilibrium")
     page.run(CHOOSE, "width", "60")
     np.testing.assert_array_equal(by_name(page)["proportional"]["y"], before)
+    assert page.messages() == []
+
+
+def test_t_star_is_marked_where_the_theory_has_it(page: Browser) -> None:
+    where = {"n_train": 60, "width": 60, "split": "train", "approximation": "proportional"}
+    cube = all_cubes(seed=[0, 1])["theory"].sel(**where)
+    peak = peak_temperature(cube.centroid_distance_sq.mean("seed")).squeeze()
+    mark = by_name(page)["T*, proportional"]
+    np.testing.assert_allclose([mark["x"][0], mark["y"][0]], [peak.position, peak.height], rtol=1e-5)
+    lines = page.run("return document.getElementById('plot').layout.shapes.map((s) => s.x0)")
+    assert lines == mark["x"]
+    assert "T* = " in page.run("return document.getElementById('message').textContent")
+    page.run(CHOOSE, "seed", "1")  # of one draw the theory's own T*
+    assert by_name(page)["T*, proportional"]["x"] == [float(cube.peak_temperature.sel(seed=1).squeeze())]
+    page.run(CHOOSE, "variable", "mse")
+    assert not any(name.startswith("T*") for name in by_name(page))
+    page.run(CHOOSE, "variable", "centroid_distance_sq")
+    page.run(CHOOSE, "seed", "mean")
+    assert page.messages() == []
+
+
+def test_a_view_is_in_the_address_and_can_be_shared(page: Browser) -> None:
+    page.run(CHOOSE, "width", "120")
+    page.run(CHOOSE, "variable", "mse")
+    page.run(CHOOSE, "colour by", "n_train")
+    page.run(CHOOSE, "split", "test")
+    shared, drawn = page.run("return location.hash"), by_name(page)
+    assert "at.width=120" in shared
+    page.open("about:blank")
+    page.open(page.address + shared)  # type: ignore[attr-defined]
+    _wait(page)
+    again = by_name(page)
+    assert again.keys() == drawn.keys()
+    for name, trace in drawn.items():
+        assert again[name] == trace, name
+    assert page.run("return location.hash") == shared
+    page.run(
+        "location.hash = '#view=parity&variable=readout_variance&at.width=60'"
+    )  # a link followed in the page
+    time.sleep(0.2)
+    assert page.run("return [state.view, state.variable, state.slices.width]") == [
+        "parity",
+        "readout_variance",
+        "60",
+    ]
+    page.run("location.hash = '#view=nothing&variable=unheard&x=of&at.width=7&color=blue'")
+    time.sleep(0.2)
+    assert page.run("return plotted.rows.length") > 0  # what the study does not have is put right
+    page.open("about:blank")
+    page.open(page.address)  # type: ignore[attr-defined]
+    _wait(page)
     assert page.messages() == []
 
 

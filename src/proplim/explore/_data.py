@@ -15,7 +15,7 @@ from proplim.cube.variables import GRID_DIMS, VARIABLES
 MAIN = (
     "centroid_distance_sq", "gyration_radius_sq", "mse", "bias_sq", "predictive_variance", "accuracy",
     "readout_variance", "hidden_trace_shift", "signal_variance", "readout_signal_covariance",
-    "order_parameter",
+    "order_parameter", "peak_temperature",
 )  # fmt: skip
 """Variables that stay where a study is too large for a page with all of them."""
 KEPT_STATISTICS = ("mean", "mcse")

@@ -17,7 +17,7 @@ const AVERAGED = ["seed", "replica"];
 const ORDER = ["dataset", "activation", "split", "label", "n_train", "width", "temperature", "lambda0", "lambda1", "seed", "replica", "time"];
 const LOGARITHMIC = ["temperature", "time", "n_train", "width", "lambda0", "lambda1"];
 const state = { view: null, variable: null, x: null, color: "", slices: {}, logx: true, logy: false };
-let DATA, NUMBERS, plotted = { columns: [], rows: [] };
+let DATA, NUMBERS, plotted = { columns: [], rows: [], shapes: [], peaks: [] };
 
 async function unpack(id) {
   const element = document.getElementById(id);
@@ -39,7 +39,13 @@ async function start() {
   for (const note of DATA.notes) document.getElementById("notes").append(Object.assign(document.createElement("li"), { textContent: note }));
   state.view = views()[0];
   document.getElementById("download").addEventListener("click", download);
+  readAddress();
   update();
+  window.addEventListener("hashchange", () => {
+    if (location.hash === address()) return;
+    readAddress();
+    update();
+  });
   document.body.dataset.ready = "true";
 }
 
@@ -124,6 +130,41 @@ function average(stage, name, where, dims) {
     : sampling ? read(stage, name, { ...used[0][1], statistic: "mcse" }) : 0;
   const converged = used.length === values.length && used.every(([, p]) => read(stage, "converged", at(p)) !== 0);
   return { y: mean, error: Number.isFinite(spread) ? spread : 0, converged };
+}
+
+// --- the address: a view can be shared, and found again by going back
+
+const PLAIN = ["view", "variable", "x", "color"];
+const FLAGS = ["logx", "logy"];
+
+function address() {
+  const words = new URLSearchParams();
+  for (const key of PLAIN) if (state[key]) words.set(key, state[key]);
+  for (const key of FLAGS) words.set(key, state[key] ? "1" : "0");
+  for (const dim of freeDims()) {
+    const sliced = dim !== state.x && dim !== state.color && axisValues(dim).length > 1;
+    if (sliced) words.set(`at.${dim}`, state.slices[dim]);
+  }
+  return `#${words}`;
+}
+
+// Take over what the address says; what does not exist in this study is put right by settle().
+function readAddress() {
+  const words = new URLSearchParams(location.hash.slice(1));
+  if (views().includes(words.get("view"))) changeView(words.get("view"));
+  for (const key of PLAIN.slice(1)) if (words.has(key)) state[key] = words.get(key);
+  for (const [key, value] of words) if (key.startsWith("at.")) state.slices[key.slice(3)] = value;
+  if (words.has("view") && !words.has("color")) state.color = "";
+  settle();
+  for (const key of FLAGS) if (words.has(key)) state[key] = words.get(key) === "1";
+}
+
+function writeAddress() {
+  try {
+    history.replaceState(null, "", address());
+  } catch {
+    // A page inside another may not change its address; it works all the same.
+  }
 }
 
 // --- controls
@@ -212,6 +253,42 @@ function changeView(view) {
   state.logy = false;
 }
 
+// --- T*
+
+// Vertex of the parabola in ln x through the largest value and its neighbours; null at an end of the axis.
+function parabolaPeak(points) {
+  const top = points.y.indexOf(Math.max(...points.y));
+  if (points.y.length < 3 || top < 1 || top > points.y.length - 2) return null;
+  const [a, b, c] = [top - 1, top, top + 1].map((i) => Math.log(points.x[i]));
+  const left = (points.y[top] - points.y[top - 1]) / (b - a);
+  const right = (points.y[top + 1] - points.y[top]) / (c - b);
+  const bend = (right - left) / (c - a);
+  if (!(bend < 0)) return { x: points.x[top], y: points.y[top] };
+  const at = Math.min(Math.max(0.5 * (a + b) - left / (2 * bend), Math.min(a, c)), Math.max(a, c));
+  return { x: Math.exp(at), y: points.y[top - 1] + (at - a) * (left + bend * (at - b)) };
+}
+
+// T* of a theory line: as the theory found it, where it is of a single draw; else read off the averaged line.
+function peakOf(points, where, averaged) {
+  const wanted = state.variable === "centroid_distance_sq" && state.x === "temperature";
+  if (!wanted || where.approximation === "infinite_width") return null;
+  const peak = parabolaPeak(points);
+  const single = averaged.every((dim) => DATA.stages.theory.axes[dim].length === 1);
+  const first = Object.fromEntries(averaged.map((dim) => [dim, DATA.stages.theory.axes[dim][0]]));
+  const stored = single ? read("theory", "peak_temperature", { ...where, ...first }) : NaN;
+  return peak && Number.isFinite(stored) ? { x: stored, y: peak.y } : peak;
+}
+
+function peakTrace(peak, name, color) {
+  return { x: [peak.x], y: [peak.y], name: `T*, ${name}`, type: "scatter", mode: "markers", showlegend: false,
+    marker: { color, size: 11, symbol: "triangle-down", line: { color: "#fff", width: 1 } },
+    hovertemplate: "T* = %{x:.4g}<br>D = %{y:.5g}<extra>%{fullData.name}</extra>" };
+}
+
+function peakLine(peak, color) {
+  return { type: "line", x0: peak.x, x1: peak.x, y0: 0, y1: 1, yref: "paper", layer: "below", line: { color, width: 1, dash: "dot" } };
+}
+
 // --- traces
 
 // Points of the product of the sliced axes, with the axes that are averaged left out.
@@ -253,6 +330,7 @@ function band(points, color) {
 
 function curveTraces() {
   const traces = [];
+  const peaks = [];
   const colors = state.color ? axisValues(state.color) : [null];
   colors.forEach((value, c) => {
     for (const stage of stagesShown()) {
@@ -268,6 +346,12 @@ function curveTraces() {
         const name = [line === null ? stage : words(line), state.color ? `${words(state.color)} ${show(value)}` : ""].filter(Boolean).join(", ");
         if (stage !== "sampling" && points.error.some((e) => e > 0)) traces.push(band(points, color));
         traces.push(stage === "sampling" ? pointTrace(points, name, color) : lineTrace(points, name, color, look.dash));
+        const peak = stage === "theory" ? peakOf(points, { ...where, [own]: line }, averaged) : null;
+        if (peak) {
+          peaks.push(peakTrace(peak, name, color));
+          plotted.shapes.push(peakLine(peak, color));
+          plotted.peaks.push(`T* = ${show(peak.x)} (${name})`);
+        }
         for (let i = 0; i < points.x.length; i += 1) {
           plotted.rows.push([stage, line ?? "", state.color ? value : "", points.x[i], points.y[i], points.error[i], points.open[i] ? 0 : 1]);
         }
@@ -275,7 +359,7 @@ function curveTraces() {
     }
   });
   plotted.columns = ["stage", "theory_or_optimizer", state.color || "colour", state.x, state.variable, "error", "converged"];
-  return traces;
+  return [...traces, ...peaks];
 }
 
 function lineTrace(points, name, color, dash) {
@@ -354,6 +438,7 @@ function layout() {
     xaxis: { ...frame, type: state.logx && positive("x") ? "log" : "linear", title: { text: parity ? `theory: ${title}` : words(state.x) }, dtick: state.logx && positive("x") && !parity && !narrow ? 1 : undefined },
     yaxis: { ...frame, type: state.logy && positive("y") ? "log" : "linear", title: { text: parity ? `sampling: ${title}` : title, standoff: 8 } },
     legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: 0 }, hovermode: "closest",
+    shapes: plotted.shapes,
   };
 }
 
@@ -365,7 +450,7 @@ function positive(axis) {
 function update(focus) {
   settle();
   controls(focus);
-  plotted = { columns: [], rows: [] };
+  plotted = { columns: [], rows: [], shapes: [], peaks: [] };
   const traces = state.view === "parity" ? parityTraces() : curveTraces();
   Plotly.react("plot", traces, layout(), {
     responsive: true,
@@ -375,8 +460,9 @@ function update(focus) {
   });
   const meaning = stagesShown().map((s) => DATA.stages[s].variables[state.variable].long_name).find(Boolean) ?? "";
   document.getElementById("message").textContent = plotted.rows.length
-    ? `${meaning}. ${plotted.rows.length} points; hollow: not converged.`
+    ? `${meaning}. ${plotted.rows.length} points; hollow: not converged. ${plotted.peaks.join("; ")}`.trim()
     : "No data for this selection.";
+  writeAddress();
   document.body.dataset.draws = String(Number(document.body.dataset.draws ?? 0) + 1);
 }
 
