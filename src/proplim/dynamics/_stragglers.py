@@ -15,7 +15,7 @@ from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.dynamics._inversion import find_turn
 from proplim.dynamics._settings import DynamicsSettings
-from proplim.dynamics._train import cube_of, run_point
+from proplim.dynamics._train import axes_of, cube_of, look_at_network, run_point, stacked
 from proplim.geometry import class_weights
 
 if TYPE_CHECKING:
@@ -128,15 +128,13 @@ def train_with_stragglers(
         {
             name: (
                 ("optimizer", "replica", *dims),
-                np.array([[record[f"input_{name}"] for record in records] for records in runs]),
+                stacked(runs, f"input_{name}"),
                 {"long_name": _LONG_NAMES[name], "units": "1"},
             )
             for name, dims in _DIMS.items()
         },
         coords={
-            "optimizer": list(settings.optimizers),
-            "replica": np.arange(settings.replicas),
-            "time": settings.times,
+            **axes_of(settings),
             "train_index": np.arange(dataset.n_train),
             "label": ("train_index", np.sign(dataset.y_train)),
         },
@@ -150,11 +148,10 @@ _DRIVEN = ("gradient_descent", "gradient_flow")
 
 def _look(problem: Problem, start: Start, parameters: Parameters, activation: Activation) -> dict[str, Any]:
     """The observables of the cube, made by the same program, and what is needed of single inputs."""
-    from proplim.dynamics._observables import observe, observe_inputs
+    from proplim.dynamics._observables import observe_inputs
 
-    return observe(problem, start, parameters, activation) | observe_inputs(
-        problem, start, parameters, activation
-    )
+    seen = look_at_network(problem, start, parameters, activation)
+    return seen | observe_inputs(problem, start, parameters, activation)
 
 
 def _attribute(record: Record, y: np.ndarray, times: np.ndarray, *, driven: bool) -> Record:

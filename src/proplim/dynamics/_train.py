@@ -67,12 +67,20 @@ def train(
     settings = settings or DynamicsSettings()
 
     runs = run_point(
-        dataset, activation, width=width, lambda0=lambda0, lambda1=lambda1, settings=settings, look=_look
+        dataset,
+        activation,
+        width=width,
+        lambda0=lambda0,
+        lambda1=lambda1,
+        settings=settings,
+        look=look_at_network,
     )
     return cube_of(dataset, runs, settings)
 
 
-def _look(problem: Problem, start: Start, parameters: Parameters, activation: Activation) -> dict[str, Any]:
+def look_at_network(
+    problem: Problem, start: Start, parameters: Parameters, activation: Activation
+) -> dict[str, Any]:
     """The observables of the cube; their module brings JAX in and is imported late."""
     from proplim.dynamics._observables import observe
 
@@ -133,30 +141,39 @@ def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettin
     What the records hold beside the variables of the cube is left out.
     """
     kept = [name for name in runs[0][0] if name in VARIABLES or name.startswith("output_")]
-    stacked = {
-        name: np.stack([np.stack([record[name] for record in replicas]) for replicas in runs])
-        for name in kept
-    }
-    outputs = [stacked.pop("output_train"), stacked.pop("output_test")]
+    values = {name: stacked(runs, name) for name in kept}
+    outputs = [values.pop("output_train"), values.pop("output_test")]
     labels = [dataset.y_train, dataset.y_test]
     ensemble = [ensemble_statistics(f, y) for f, y in zip(outputs, labels, strict=True)]
     for name in ensemble[0]:
-        stacked[name] = np.stack([part[name] for part in ensemble], axis=-1)
+        values[name] = np.stack([part[name] for part in ensemble], axis=-1)
     if not dataset.n_test:
-        for name, value in stacked.items():
+        for name, value in values.items():
             if "split" in VARIABLES[name].dims:
                 value[:, :, :, 1] = np.nan
-    stacked |= inversions(settings.times, stacked["centroid_distance_sq"], stacked["mse"][..., 0])
+    values |= inversions(settings.times, values["centroid_distance_sq"], values["mse"][..., 0])
     return xr.Dataset(
-        {name: (("optimizer", "replica", *_own_dims(name)), value) for name, value in stacked.items()},
+        {name: (("optimizer", "replica", *_own_dims(name)), value) for name, value in values.items()},
         coords={
-            "optimizer": list(settings.optimizers),
-            "replica": np.arange(settings.replicas),
-            "time": settings.times,
+            **axes_of(settings),
             "split": list(SPLITS),
             "label": list(LABELS),
         },
     )
+
+
+def stacked(runs: list[list[Record]], name: str) -> np.ndarray:
+    """What the records of all optimizers and replicas call `name`, with these two axes in front."""
+    return np.stack([np.stack([record[name] for record in replicas]) for replicas in runs])
+
+
+def axes_of(settings: DynamicsSettings) -> dict[str, Any]:
+    """Coordinates that all results of a training share."""
+    return {
+        "optimizer": list(settings.optimizers),
+        "replica": np.arange(settings.replicas),
+        "time": settings.times,
+    }
 
 
 def _own_dims(name: str) -> tuple[str, ...]:

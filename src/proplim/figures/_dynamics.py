@@ -12,12 +12,10 @@ import xarray as xr
 
 from proplim.dynamics import find_turn
 from proplim.figures._panels import (
-    MAX_COLUMNS,
     finish,
     label_bottom,
     log_axis,
     number,
-    pages,
     panel_figure,
     panel_title,
     parameters_text,
@@ -27,7 +25,6 @@ from proplim.figures._slices import (
     Point,
     at,
     dynamics_curve,
-    filled,
     points,
     sampling_curve,
     shared_seeds,
@@ -43,7 +40,7 @@ from proplim.figures._style import (
     applied,
     approximation_look,
 )
-from proplim.figures._temperature import Drawings
+from proplim.figures._temperature import Drawings, width_pages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +50,10 @@ if TYPE_CHECKING:
 _NAMES = ("centroid_distance_sq", "mse")
 _CURVE_COLORS = OPTIMIZER_COLORS[3:] + OPTIMIZER_COLORS[:3]
 """Optimizers in other colours than the theories they are drawn beside."""
+Decade = tuple[str, tuple[float, float], str]
+"""Text, place on the curve and colour of a label."""
+_SIDES = tuple((dx, dy) for dy in (-8, 8, -14, 14, 0) for dx in (18, -18, 0, 26, -26) if dx or dy)
+"""Where a label may stand, in points from its mark."""
 
 
 def bridge(cubes: Cubes, style: Style) -> Drawings:
@@ -64,22 +65,21 @@ def bridge(cubes: Cubes, style: Style) -> Drawings:
         return
     cubes = shared_seeds({k: v for k, v in cubes.items() if k in ("theory", "sampling", "dynamics")})
     dynamics = {"dynamics": cubes["dynamics"]}
-    for point in points(dynamics):
-        for width in filled(dynamics, point, "width", _NAMES):
-            here: Point = {**point, "width": width}
-            columns = pages(filled(dynamics, here, "n_train", _NAMES), MAX_COLUMNS)
-            for page, n_trains in enumerate(columns, start=1):
-                key = {**here, "page": page} if len(columns) > 1 else here
-                yield key, _bridge_page(cubes, here, n_trains, style)
+    for key, here, n_trains in width_pages(dynamics, _NAMES):
+        yield key, _bridge_page(cubes, here, n_trains, style)
 
 
 def _bridge_page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figure:
     figure, axes = panel_figure(1, len(n_trains), style, sharex=True, sharey=False)
     errors: list[np.ndarray] = []
+    decades: list[list[Decade]] = []
     for ax, n_train in zip(axes[0], n_trains, strict=True):
-        where = {**point, "n_train": n_train}
-        errors += _draw_equilibrium(ax, at(cubes.get("theory"), where), at(cubes.get("sampling"), where))
-        errors += _draw_training(ax, at(cubes["dynamics"], where))
+        where, labels = {**point, "n_train": n_train}, []
+        errors += _draw_equilibrium(
+            ax, at(cubes.get("theory"), where), at(cubes.get("sampling"), where), labels
+        )
+        errors += _draw_training(ax, at(cubes["dynamics"], where), labels)
+        decades.append(labels)
         ax.set_title(panel_title(n_train, point["width"]))
     axes[0, 0].set_ylabel("class distance $D$")
     log_axis(axes[0, 0], errors)
@@ -88,10 +88,16 @@ def _bridge_page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -
     label_bottom(axes, "training error")
     replicas = int(cubes["dynamics"].sizes.get("replica", 1))
     more = f"{replicas} initialisation{'s (thin) and their mean' if replicas > 1 else ''}"
-    return finish(figure, axes, parameters_text(cubes, point, more, "training inputs"))
+    finish(figure, axes, parameters_text(cubes, point, more, "training inputs"))
+    figure.draw_without_rendering()  # lays the panels out
+    for ax, labels in zip(axes[0], decades, strict=True):
+        _write_decades(ax, labels)
+    return figure
 
 
-def _draw_equilibrium(ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None) -> list[np.ndarray]:
+def _draw_equilibrium(
+    ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, decades: list[Decade]
+) -> list[np.ndarray]:
     errors = []
     for name in () if theory is None else theory["approximation"].values.tolist():
         assert theory is not None
@@ -107,7 +113,7 @@ def _draw_equilibrium(ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset 
             _mark(ax, error.y[top], distance.y[top], look.color)
         errors.append(error.y)
         if name == "proportional":
-            _write_decades(ax, distance.x, error.y, distance.y, look.color, "T")
+            decades += _mark_decades(ax, distance.x, error.y, distance.y, look.color, "T")
     if sampling is not None:
         distance, error = (sampling_curve(sampling, v, split="train") for v in _NAMES)
         if len(distance.x) == len(error.x) and len(error.x):
@@ -128,7 +134,7 @@ def _draw_equilibrium(ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset 
     return errors
 
 
-def _draw_training(ax: Axes, dynamics: xr.Dataset | None) -> list[np.ndarray]:
+def _draw_training(ax: Axes, dynamics: xr.Dataset | None, decades: list[Decade]) -> list[np.ndarray]:
     errors = []
     for k, name in enumerate(() if dynamics is None else dynamics["optimizer"].values.tolist()):
         assert dynamics is not None
@@ -146,7 +152,7 @@ def _draw_training(ax: Axes, dynamics: xr.Dataset | None) -> list[np.ndarray]:
         if turn is not None:
             _mark(ax, error.y[turn[0]], distance.y[turn[0]], color)
         if k == 0:
-            _write_decades(ax, distance.x, error.y, distance.y, color, "t")
+            decades += _mark_decades(ax, distance.x, error.y, distance.y, color, "t")
         errors.append(error.y)
     return errors
 
@@ -155,24 +161,66 @@ def _mark(ax: Axes, x: float, y: float, color: str) -> None:
     ax.plot([x], [y], marker="v", color=color, markersize=5, linestyle="", label="maximum of $D$")
 
 
-def _write_decades(
+def _mark_decades(
     ax: Axes, parameter: np.ndarray, x: np.ndarray, y: np.ndarray, color: str, letter: str
-) -> None:
-    """Small marks on a curve at every second power of ten of its parameter."""
+) -> list[Decade]:
+    """Small marks on a curve at every second power of ten of its parameter, and what to write at them."""
     low, high = np.log10(parameter.min()), np.log10(parameter.max())
+    decades = []
     for k in range(int(np.ceil(low - 1e-9)), int(np.floor(high + 1e-9)) + 1, 2):
         spot = (float(np.interp(k, np.log10(parameter), x)), float(np.interp(k, np.log10(parameter), y)))
         if spot[0] > 0.6 * x.max():
             continue  # the curves leave the prior together; labels would lie on each other
         ax.plot([spot[0]], [spot[1]], marker=".", color=color, markersize=5)
+        decades.append((f"${letter}=10^{{{k}}}$", spot, color))
+    return decades
+
+
+def _write_decades(ax: Axes, decades: Sequence[Decade]) -> None:
+    """Write each label beside its mark, near it and where it covers little; limits have to be final."""
+    from matplotlib.patheffects import withStroke
+
+    points = ax.figure.dpi / 72
+    width, height = 26 * points, 8 * points
+    lines = [ax.transData.transform(line.get_xydata()) for line in ax.get_lines() if len(line.get_xdata())]
+    crowd = np.concatenate([_filled_in(line, 2 * points) for line in lines])
+    inside = ax.get_window_extent()
+    for text, spot, color in decades:
+        center = ax.transData.transform(spot)
+        costs = []
+        for side in _SIDES:
+            middle = center + np.array(side) * points
+            covered = (np.abs(crowd - middle) < (0.5 * width, 0.5 * height)).all(axis=1).sum()
+            half = 0.5 * np.array([width, height])
+            low, high = middle - half, middle + half
+            fits = (low >= inside.min).all() and (high <= inside.max).all()
+            costs.append(int(covered) + 0.3 * float(np.hypot(*side)) + (0.0 if fits else 1000.0))
+        best = _SIDES[int(np.argmin(costs))]
         ax.annotate(
-            f"${letter}=10^{{{k}}}$",
+            text,
             spot,
-            xytext=(3, -7 if letter == "T" else 4),
+            xytext=best,
             textcoords="offset points",
+            ha="center",
+            va="center",
             fontsize=6,
             color=color,
+            zorder=5,
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],
         )
+        # What comes next keeps clear of this label.
+        grid = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 5)), axis=-1)
+        taken = center + np.array(best) * points + grid.reshape(-1, 2) * (width, height)
+        crowd = np.concatenate([crowd, np.repeat(taken, 5, axis=0)])
+
+
+def _filled_in(path: np.ndarray, spacing: float) -> np.ndarray:
+    """Points along a path in pixels, no further apart than about `spacing`."""
+    length = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    if not np.isfinite(length[-1]) or length[-1] == 0.0:
+        return path[np.isfinite(path).all(axis=1)]
+    at_length = np.linspace(0.0, length[-1], int(length[-1] / spacing) + 2)
+    return np.stack([np.interp(at_length, length, path[:, k]) for k in (0, 1)], axis=1)
 
 
 def inversion_table(
@@ -304,7 +352,7 @@ def _summary_page(
     _alpha_axis(left, np.unique(table["alpha"].to_numpy()))
     label_bottom(axes, r"$\alpha=P/N$")
     of = table[table["optimizer"] == first]
-    share = f"D turns in {int(of['turning'].sum())} of {int(of['replicas'].sum())} trained networks"
+    share = f"$D$ turns in {int(of['turning'].sum())} of {int(of['replicas'].sum())} trained networks"
     title = approximation_look(approximation).title
     return finish(
         figure,

@@ -57,6 +57,24 @@ def equilibrium(cubes: Cubes) -> dict[str, xr.Dataset]:
     return shared_seeds({k: cubes[k] for k in ("theory", "sampling") if k in cubes})
 
 
+def width_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Point, list]]:
+    """Pages of figures that have a file a width and a column a training-set size.
+
+    Yields
+    ------
+    key, point : dict
+        What tells the file apart, with the page where there are several; what it shows.
+    n_trains : list
+        Its columns.
+    """
+    for point in points(cubes):
+        for width in filled(cubes, point, "width", names):
+            here: Point = {**point, "width": width}
+            columns = pages(filled(cubes, here, "n_train", names), MAX_COLUMNS)
+            for page, n_trains in enumerate(columns, start=1):
+                yield ({**here, "page": page} if len(columns) > 1 else here), here, n_trains
+
+
 def temperature_panels(
     cubes: Cubes, names: Sequence[str], paint: Painter, ylabel: str, style: Style, more: str = ""
 ) -> Drawings:
@@ -205,13 +223,8 @@ WEIGHT_VARIABLES = ("readout_variance", "hidden_trace_shift", "readout_signal_co
 def weights(cubes: Cubes, style: Style) -> Drawings:
     """Single-unit statistics against T: a file a width, a row a quantity, a column a training-set size."""
     both = equilibrium(cubes)
-    for point in points(both):
-        for width in filled(both, point, "width", WEIGHT_VARIABLES):
-            here: Point = {**point, "width": width}
-            columns = pages(filled(both, here, "n_train", WEIGHT_VARIABLES), MAX_COLUMNS)
-            for page, n_trains in enumerate(columns, start=1):
-                key = {**here, "page": page} if len(columns) > 1 else here
-                yield key, _weights_page(both, here, n_trains, style)
+    for key, here, n_trains in width_pages(both, WEIGHT_VARIABLES):
+        yield key, _weights_page(both, here, n_trains, style)
 
 
 def _weights_page(both: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figure:

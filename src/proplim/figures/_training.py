@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proplim.figures._panels import (
-    MAX_COLUMNS,
     draw_line,
     finish,
     label_bottom,
     log_axis,
-    pages,
     panel_figure,
     panel_title,
     parameters_text,
@@ -24,13 +22,11 @@ from proplim.figures._slices import (
     Point,
     at,
     dynamics_curve,
-    filled,
     has_data,
-    points,
     theory_curve,
 )
 from proplim.figures._style import OPTIMIZER_COLORS, Look, Style, approximation_look
-from proplim.figures._temperature import Drawings
+from proplim.figures._temperature import Drawings, width_pages
 from proplim.query import parabola_peak
 
 if TYPE_CHECKING:
@@ -45,14 +41,8 @@ def training(cubes: Cubes, style: Style) -> Drawings:
     if "dynamics" not in cubes:
         return
     dynamics = {"dynamics": cubes["dynamics"]}
-    names = [name for name, _ in ROWS]
-    for point in points(dynamics):
-        for width in filled(dynamics, point, "width", names):
-            here: Point = {**point, "width": width}
-            columns = pages(filled(dynamics, here, "n_train", names), MAX_COLUMNS)
-            for page, n_trains in enumerate(columns, start=1):
-                key = {**here, "page": page} if len(columns) > 1 else here
-                yield key, _page(cubes, here, n_trains, style)
+    for key, here, n_trains in width_pages(dynamics, [name for name, _ in ROWS]):
+        yield key, _page(cubes, here, n_trains, style)
 
 
 def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figure:
