@@ -1,10 +1,13 @@
 """What the workflow costs beside the science: overhead per grid point, and predicted against measured jobs.
 
     python benchmarks/workflow.py                         # theory-only studies of 10, 100, 1000 and 10,000 points
-    python benchmarks/workflow.py --study results/digits  # a study that has been run: overhead, predicted and measured
+    python benchmarks/workflow.py --run config.yaml       # a study run afresh, compiling too: where the time goes
+    python benchmarks/workflow.py --study results/digits  # a study that has been run: predicted and measured jobs
+    python benchmarks/workflow.py --calibrate             # single points: predicted and measured
 
-Overhead is the time of `snakemake --cores 1` less what jobs spent in theory, sampling and dynamics; wall time on an
-idle machine, processor time on any.
+Overhead is all the time that is not theory, sampling or dynamics: starts and imports, Snakemake, data, cubes, figures,
+pages, cores without work, and the compilation of JAX programs, which is listed on its own. Wall times say something on
+an idle machine only, processor times on any.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,12 +49,12 @@ def study(n_temperatures: int, n_widths: int, figures: bool) -> dict:
     }
 
 
-def run(folder: Path, content: dict, cores: int = 1) -> tuple[float, float]:
-    """Run a study; wall seconds, and processor seconds of all its processes."""
+def run(folder: Path, content: dict, cores: int = 1, **variables: str) -> tuple[float, float]:
+    """Run a study, with environment `variables`; wall seconds, and processor seconds of all its processes."""
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", str(folder / "study.yaml"), "--cores", str(cores)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **variables}
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -58,12 +64,62 @@ def run(folder: Path, content: dict, cores: int = 1) -> tuple[float, float]:
     return time.perf_counter() - started, cpu
 
 
-def science_seconds(root: Path) -> tuple[float, float]:
-    """Wall and processor seconds spent in theory, sampling and dynamics, from the results of the jobs."""
+def science_seconds(root: Path) -> tuple[float, float, float]:
+    """Wall and processor seconds of theory, sampling and dynamics, and processor seconds of compilation among them.
+
+    Compilation is measured by the clock; its processor time is the same share of the stage's.
+    """
     from proplim.cube import read_table
 
-    about = [read_table(path).about for path in sorted(root.glob("*/*/*.points"))]
-    return sum(sum(json.loads(a["block_seconds"])) for a in about), sum(a["cpu_seconds"] for a in about)
+    wall = cpu = compiling = 0.0
+    for about in (read_table(path).about for path in sorted(root.glob("*/*/*.points"))):
+        seconds = sum(json.loads(about["block_seconds"]))
+        share = min(1.0, about.get("compile_seconds", 0.0) / max(seconds, 1e-9))
+        wall += seconds
+        cpu += about["cpu_seconds"]
+        compiling += share * about["cpu_seconds"]
+    return wall, cpu, compiling
+
+
+def rule_seconds(folder: Path) -> dict[str, tuple[int, float]]:
+    """Rule -> number of jobs and their wall seconds together, as Snakemake has noted them."""
+    jobs = set()
+    for file in (folder / ".snakemake/metadata").rglob("*"):
+        if file.is_file():
+            noted = json.loads(file.read_text())
+            jobs.add((noted["rule"], noted["starttime"], noted["endtime"]))
+    rules = sorted({rule for rule, _, _ in jobs})
+    return {r: (sum(j[0] == r for j in jobs), sum(j[2] - j[1] for j in jobs if j[0] == r)) for r in rules}
+
+
+def decompose(configuration: Path, cores: int) -> None:
+    """Run a study in a folder of its own, compiling everything, and print where its time goes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        content = yaml.safe_load(configuration.read_text())
+        load = os.getloadavg()[0]
+        wall, cpu = run(folder, content, cores, PROPLIM_CACHE=str(folder / "cache"), OMP_NUM_THREADS="1")
+        _, science, compiling = science_seconds(folder / "results" / content["study"])
+        rules = rule_seconds(folder)
+    print(f"{configuration}, {cores} cores, load of the machine before {load:.1f}")
+    print(f"wall {wall:.1f} s; processor {cpu:.1f} s, {100 * cpu / wall / cores:.0f} % of the cores")
+    rest = cpu - science
+    for what, seconds in (
+        ("theory, sampling, dynamics", science - compiling),
+        ("compilation", compiling),
+        ("everything else", rest),
+    ):
+        print(f"  {what:28} {seconds:8.1f} s {100 * seconds / cpu:6.1f} % of the processor time")
+    over = rest + compiling
+    print(
+        f"overhead {100 * over / cpu:.1f} % of the processor time, {100 * rest / cpu:.1f} % without compilation"
+    )
+    print(
+        f"overhead {100 * (1 - (science - compiling) / (cores * wall)):.1f} % of the wall time of all cores, "
+        f"{100 * (1 - science / (cores * wall)):.1f} % without compilation (on an idle machine)"
+    )
+    for rule, (count, seconds) in rules.items():
+        print(f"  {rule:28} {count:4d} jobs {seconds:8.1f} s by the clock")
 
 
 def overhead(figures: bool) -> None:
@@ -76,7 +132,7 @@ def overhead(figures: bool) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             wall, cpu = run(folder, study(temperatures, widths, figures))
-            science, science_cpu = science_seconds(folder / "results/overhead")
+            science, science_cpu, _ = science_seconds(folder / "results/overhead")
         each, each_cpu = 1e3 * (wall - science) / n, 1e3 * (cpu - science_cpu) / n
         verdict = (
             "" if n < 10_000 else f"   target < {TARGET_MS:g}: {'met' if each < TARGET_MS else 'missed'}"
@@ -100,10 +156,21 @@ def measured(root: Path) -> None:
     (root / ".benchmark.yaml").unlink()
     os.chdir(root.resolve().parents[1])
     plan = Plan(config)
-    heads = ("points", "predicted s", "measured s", "asked min", "asked MB", "used MB")
-    heads = ("points", "predicted s", "measured s", "asked min", "asked MB", "used MB")
+    heads = (
+        "points",
+        "predicted s",
+        "science s",
+        "compiled s",
+        "clock s",
+        "asked min",
+        "asked MB",
+        "used MB",
+    )
     print(
-        f"{'stage':9} {heads[0]:>7} {heads[1]:>11} {heads[2]:>11} {heads[3]:>9} {heads[4]:>9} {heads[5]:>8}  job"
+        f"{'stage':9} {heads[0]:>7}"
+        + "".join(f" {h:>11}" for h in heads[1:5])
+        + "".join(f" {h:>9}" for h in heads[5:7])
+        + f" {heads[7]:>8}  job"
     )
     total, inside = 0.0, 0.0
     for stage, jobs in plan.jobs.items():
@@ -112,14 +179,71 @@ def measured(root: Path) -> None:
             if not benchmark.exists():
                 continue
             row = next(csv.DictReader(benchmark.open(), delimiter="\t"))
-            inside += sum(json.loads(read_table(plan.result(job)).about["block_seconds"]))
+            about = read_table(plan.result(job)).about
+            inside += sum(json.loads(about["block_seconds"]))
             total += float(row["s"])
             used = row["max_rss"] if row["max_rss"] not in ("NA", "-") else "nan"
             print(
-                f"{stage:9} {job.n_points:7d} {plan.seconds(stage, name):11.1f} {float(row['s']):11.1f} "
+                f"{stage:9} {job.n_points:7d} {plan.seconds(stage, name):11.1f} {about['cpu_seconds']:11.1f} "
+                f"{about.get('compile_seconds', float('nan')):11.1f} {float(row['s']):11.1f} "
                 f"{plan.runtime_minutes(stage, name):9d} {plan.memory_mb(stage, name):9d} {float(used):8.0f}  {name}"
             )
     print(f"jobs {total:.1f} s, of which science {inside:.1f} s ({100 * inside / max(total, 1e-9):.0f} %)")
+
+
+def calibrate() -> None:
+    """Print predicted and measured processor seconds of single points, without compilation."""
+    from proplim.study import _cost
+
+    print(f"{'stage':24} {'P':>5} {'N':>5} {'T':>7} {'predicted s':>12} {'measured s':>11} {'ratio':>6}")
+    for stage, size, axes, settings, compute in _cases():
+        compute()  # what is compiled or imported on the way is not counted
+        used = time.process_time()
+        compute()
+        used = time.process_time() - used
+        shared = _cost.kernel_seconds("theory", size) if stage == "theory" else 0.0
+        predicted = shared + float(np.sum(_cost.point_seconds(stage, size, axes, settings)))
+        predicted = shared + (predicted - shared) * (len(axes["temperature"]) if stage == "theory" else 1)
+        label = f"{stage} {settings[0]}" if stage == "theory" else stage
+        print(
+            f"{label:24} {size.n_train:5d} {axes['width'][0]:5d} {axes['temperature'][0]:7g} "
+            f"{predicted:12.4f} {used:11.4f} {used / predicted:6.2f}",
+            flush=True,
+        )
+
+
+def _cases() -> Iterator[tuple]:
+    """Stage, size, axes, settings and the computation of points that are fast to measure."""
+    import proplim
+    from proplim.study._cost import Size
+
+    for n in (60, 240):
+        data = proplim.load_dataset("digits", n, classes=(3, 8), n_test=100)
+        size = Size(n, 100, 64)
+        for name, activation, count in (
+            ("infinite_width", "erf", 1000),
+            ("proportional", "erf", 1000),
+            ("cavity", "erf", 1),
+            ("exact", "linear", 10),
+        ):
+            axes = {"width": [120], "temperature": np.geomspace(0.01, 10, count).tolist(), "lambda1": [1.0]}
+            solve = partial(proplim.solve_grid, data, activation, **axes, lambda0=1.0, approximations=[name])
+            yield "theory", size, axes, [name], solve
+        network = {"width": 120, "lambda0": 1.0, "lambda1": 1.0}
+        trained = proplim.DynamicsSettings()
+        axes = {"width": [120], "temperature": [float("nan")], "lambda1": [1.0]}
+        yield (
+            "dynamics",
+            size,
+            axes,
+            trained,
+            partial(proplim.train, data, "erf", **network, settings=trained),
+        )
+        for temperature in (0.01, 0.1, 1.0):
+            axes = {"width": [120], "temperature": [temperature], "lambda1": [1.0]}
+            settings = proplim.SamplingSettings()
+            sample = partial(proplim.sample_posterior, data, "erf", **network, temperature=temperature)
+            yield "sampling", size, axes, settings, partial(sample, settings=settings)
 
 
 if __name__ == "__main__":
@@ -127,9 +251,16 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--study", type=Path, help="results folder of a study that has been run")
+    parser.add_argument("--run", type=Path, help="configuration of a study to run and to take apart")
+    parser.add_argument("--cores", type=int, default=2, help="cores of --run")
+    parser.add_argument("--calibrate", action="store_true", help="single points: predicted and measured")
     parser.add_argument("--figures", action="store_true", help="draw figures too")
     arguments = parser.parse_args()
     if arguments.study:
         measured(arguments.study)
+    elif arguments.run:
+        decompose(arguments.run, arguments.cores)
+    elif arguments.calibrate:
+        calibrate()
     else:
         overhead(arguments.figures)
