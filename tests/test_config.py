@@ -266,6 +266,16 @@ class TestData:
         np.savez(tmp_path / "nan.npz", x=np.full((30, 3), np.nan), y=y)
         np.savez(tmp_path / "labels.npz", x=rng.standard_normal((30, 3)), y=np.arange(30))
         np.savez(tmp_path / "split.npz", x_train=np.eye(30), y_train=y, x_test=np.eye(30), y_test=y)
+        np.savez(tmp_path / "lacking.npz", x=rng.standard_normal((30, 3)))
+        np.savez(tmp_path / "half.npz", x_train=np.eye(30), y_train=y)
+        np.savez(tmp_path / "lengths.npz", x=rng.standard_normal((29, 3)), y=y)
+        np.savez(tmp_path / "widths.npz", x_train=np.eye(30), y_train=y, x_test=np.eye(5), y_test=y[:5])
+        np.savez(tmp_path / "column.npz", x=rng.standard_normal((30, 3)), y=y[:, None])
+        np.savez(tmp_path / "words.npz", x=np.full((30, 3), "a"), y=y)
+        np.savez(tmp_path / "one_class.npz", x=rng.standard_normal((30, 3)), y=np.ones(30))
+        (tmp_path / "text.npz").write_text("x, y")
+        (tmp_path / "text.nc").write_text("x, y")
+        (tmp_path / "folder.npz").mkdir()
         (tmp_path / "torn.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:100])
 
         def check(name, n_train):
@@ -281,10 +291,23 @@ class TestData:
             ("labels.npz", [20], "-1 or \\+1"),
             ("split.npz", [20], "exactly 30 rows"),
             ("torn.npz", [20], "a readable"),
+            ("lacking.npz", [20], "array y is missing"),
+            ("half.npz", [20], "array x_test is missing"),
+            ("lengths.npz", [20], r"found shapes \(29, 3\) and \(30,\)"),
+            ("widths.npz", [30], "same number of features"),
+            ("column.npz", [20], r"\(30, 1\)"),
+            ("words.npz", [20], "array x must hold numbers"),
+            ("one_class.npz", [20], "both classes"),
+            ("text.npz", [20], "a readable"),
+            ("text.nc", [20], "a readable"),
+            ("folder.npz", [20], "an existing file"),
             ("absent.npz", [20], "an existing file"),
         ]:
-            with pytest.raises(ConfigErrors, match=message):
+            with pytest.raises(ConfigErrors, match=message) as caught:
                 check(name, n_train)
+            for line in caught.value.problems:
+                assert "\n" not in line
+                assert "datasets[0]" in line or "grid.n_train" in line
 
 
 def test_the_schema_describes_every_section():

@@ -199,6 +199,18 @@ def test_a_note_that_was_damaged_costs_the_retry_and_nothing_else(folder, monkey
     xr.testing.assert_identical(same, cube)
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"version": 0}', bytes(range(256))])
+def test_a_damaged_ledger_loses_nothing_that_was_computed(folder, capsys, damage):
+    _, cube = run("theory")
+    tables = {p: p.stat().st_mtime_ns for p in folder.glob("results/f/theory/g/*")}
+    (folder / "results/f/jobs.json").write_bytes(damage)
+    computed, same = run("theory")
+    assert computed == []
+    assert "jobs are planned afresh" in capsys.readouterr().err
+    assert tables == {p: p.stat().st_mtime_ns for p in folder.glob("results/f/theory/g/*")}
+    xr.testing.assert_identical(same, cube)
+
+
 PLUGIN = """
 from pathlib import Path
 import proplim.theory
