@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from proplim.study._failures import SUFFIX, read_failures
 from proplim.study._ledger import Ledger, read_ledger, write_ledger
 from proplim.study._packing import Block, Coverage, pack
 
-NUMERICS = {"datasets": 1, "theory": 1, "sampling": 1, "dynamics": 1}
+NUMERICS = {"datasets": 1, "theory": 1, "sampling": 1, "dynamics": 2}
 """Raised by one when a stage's numbers change on purpose, so that results of older code are not reused."""
 
 POINTS_PER_JOB = 100_000
@@ -209,7 +209,8 @@ class Plan:
             once(b) + float(np.broadcast_to(each(b), shape).sum())
             for b, shape in zip(job.blocks, shapes, strict=True)
         )
-        return _cost.START_SECONDS[stage] + science
+        programs = dict(self._program(stage, b, w) for b in job.blocks for w in range(len(b.axes["width"])))
+        return _cost.START_SECONDS[stage] + science + sum(programs.values())
 
     def runtime_minutes(self, stage: str, name: str) -> int:
         """Run time to ask for: the expected one, with a margin for slower machines and slower mixing."""
@@ -370,6 +371,7 @@ class Plan:
                 list(group),
                 kernel_seconds=once,
                 point_seconds=each,
+                program=partial(self._program, stage),
                 seconds=self._seconds,
                 most_points=most,
                 whole_temperatures=stage == "theory",
@@ -419,9 +421,14 @@ class Plan:
         config = self.config.dataset(block.point["dataset"])
         return _cost.size_of(config, block.point["n_train"])
 
+    def _program(self, stage: str, block: Block, width: int) -> tuple[Hashable, float]:
+        """What a job compiles for a block at the width of that index, and the seconds that it takes."""
+        key = block.point["activation"], self._size(block), block.axes["width"][width]
+        return key, _cost.COMPILE_SECONDS[stage]
+
     def _costs(self, stage: str) -> tuple[Any, Any]:
         settings = self._settings(stage)
         return (
-            lambda block: _cost.kernel_seconds(stage, self._size(block)),
+            lambda block: _cost.kernel_seconds(self._size(block)),
             lambda block: _cost.point_seconds(stage, self._size(block), block.axes, settings),
         )
