@@ -201,7 +201,7 @@ def calibrate() -> None:
         used = time.process_time()
         compute()
         used = time.process_time() - used
-        shared = _cost.kernel_seconds("theory", size) if stage == "theory" else 0.0
+        shared = _cost.kernel_seconds(size) if stage == "theory" else 0.0
         predicted = shared + float(np.sum(_cost.point_seconds(stage, size, axes, settings)))
         predicted = shared + (predicted - shared) * (len(axes["temperature"]) if stage == "theory" else 1)
         label = f"{stage} {settings[0]}" if stage == "theory" else stage

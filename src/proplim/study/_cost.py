@@ -1,7 +1,8 @@
 """What a job costs: seconds on one core and memory, from P, N, N0 and the number of points.
 
-Fitted to measurements (docs/scaling.md; ``python benchmarks/workflow.py --calibrate`` prints predicted beside
-measured). Used to cut work into jobs and to ask a scheduler for time and memory; no result depends on it.
+All constants stand at the top, fitted to processor times (docs/scaling.md); ``benchmarks/workflow.py --calibrate``
+prints predicted beside measured. Used to cut work into jobs and to ask a scheduler for time and memory; no result
+depends on it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,32 @@ import numpy as np
 
 from proplim.study._packing import Block
 
-VERSION = 1
+VERSION = 2
 """Raised by one when a coefficient changes, so that unfinished jobs are cut anew."""
 
 START_SECONDS = {"theory": 2.0, "sampling": 6.0, "dynamics": 6.0}
 """Interpreter, imports, reading the data, and for JAX reading compiled programs."""
+
+COMPILE_SECONDS = {"theory": 0.0, "sampling": 10.0, "dynamics": 5.0}
+"""Compilation for a P, N and activation that the machine has not met before; a sixth of it where it has."""
+
+THEORY_POINT = (6e-6, 5.5e-8)
+"""Seconds for a point of infinite_width or proportional: a, b in a + b (P + number of test inputs)."""
+
+THEORY_FACTOR = {"exact": 100.0, "cavity": 100.0}
+"""How much more a point of another approximation costs."""
+
+SAMPLING_GRADIENT = (3e-5, 3.2e-11, 2e-11)
+"""Seconds for a gradient: a, b, c in a + b P N (2 rank + 2 min(P, N)) + c min(P, N)^3."""
+
+SAMPLING_STEPS = (2.6, 0.01)
+"""Gradients in a trajectory: a, b in a sqrt(1 + b P/T)."""
+
+DYNAMICS_STEP = (5e-5, 1.1e-9)
+"""Seconds for a step: a, b in a + b P N rank."""
+
+DYNAMICS_RECORD = (2.5e-3, 1.5e-6, 3.7e-9)
+"""Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
 
 RUNTIME_MARGIN = {"theory": 4.0, "sampling": 8.0, "dynamics": 6.0}
 PREPARE_SECONDS = 0.5
@@ -48,11 +70,10 @@ def size_of(dataset: Any, n_train: int) -> Size:
     return Size(n_train, dataset.n_test, n_features)
 
 
-def kernel_seconds(stage: str, size: Size) -> float:
-    """Seconds that a kernel costs once in a job: reading data, Gram matrices, eigenvectors, compilation."""
+def kernel_seconds(size: Size) -> float:
+    """Seconds that a kernel costs once in a job: reading data, Gram matrices, eigenvectors."""
     entries = size.n_train * (size.n_train + size.n_test)
-    theory = 0.02 + entries * (2.5e-7 + 3e-10 * size.n_features) + 2e-10 * size.n_train**3
-    return theory + {"theory": 0.0, "sampling": 5.0, "dynamics": 3.0}[stage]
+    return 0.02 + entries * (2.5e-7 + 3e-10 * size.n_features) + 2e-10 * size.n_train**3
 
 
 def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings: Any) -> np.ndarray:
@@ -68,8 +89,8 @@ def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings
 
 def _theory_seconds(size: Size, approximation: str) -> float:
     """Sums over the P modes for training and test inputs; `exact` and `cavity` solve more for each point."""
-    modes = 6e-6 + 5.5e-8 * (size.n_train + size.n_test)
-    return {"exact": 100, "cavity": 100}.get(approximation, 1) * modes
+    a, b = THEORY_POINT
+    return THEORY_FACTOR.get(approximation, 1.0) * (a + b * (size.n_train + size.n_test))
 
 
 def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, settings: Any) -> np.ndarray:
@@ -78,17 +99,19 @@ def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, se
     The stiffest direction of the posterior narrows as T/P, and the step with it.
     """
     small = np.minimum(size.n_train, width)
-    gradient = 3e-5 + 3.2e-11 * size.n_train * width * (2 * size.rank + 2 * small) + 2e-11 * small**3
-    steps = 2.0 * np.sqrt(1 + 0.01 * size.n_train / temperature)
+    a, b, c = SAMPLING_GRADIENT
+    gradient = a + b * size.n_train * width * (2 * size.rank + 2 * small) + c * small**3
+    steps = SAMPLING_STEPS[0] * np.sqrt(1 + SAMPLING_STEPS[1] * size.n_train / temperature)
     draws = settings.warmup + 50 + max(settings.min_draws, 3 * settings.target_ess / settings.chains)
     return settings.chains * draws * (steps * gradient + 5e-4)
 
 
 def _dynamics_seconds(size: Size, width: np.ndarray, settings: Any) -> np.ndarray:
     """Steps, as many as stability allows in t_max, and the tangent kernel at every recorded time."""
-    step = 2e-5 + 4.5e-10 * size.n_train * width * size.rank
+    step = DYNAMICS_STEP[0] + DYNAMICS_STEP[1] * size.n_train * width * size.rank
     steps = 0.05 * settings.t_max * size.n_train
-    record = 1e-3 + 6e-7 * size.n_train**2 + 1.5e-9 * size.n_train**3
+    a, b, c = DYNAMICS_RECORD
+    record = a + b * size.n_train**2 + c * size.n_train**3
     replicas = len(settings.optimizers) * settings.replicas
     return replicas * (step * steps + record * settings.n_times)
 

@@ -6,7 +6,7 @@ Nothing here knows what a point computes; a point's value never depends on the j
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,7 @@ def pack(
     *,
     kernel_seconds: Callable[[Block], float],
     point_seconds: Callable[[Block], np.ndarray],
+    program: Callable[[Block, int], tuple[Hashable, float]],
     seconds: float,
     most_points: int,
     whole_temperatures: bool,
@@ -104,6 +105,8 @@ def pack(
         Cost of a kernel in a job, once, from its block.
     point_seconds : callable
         Cost of every point of a block, in a shape that spreads over its axes.
+    program : callable
+        What is compiled for a block at the width of that index, and its cost, once in a job.
     seconds : float
         Most that a job should cost. One atom (a point, or a row of temperatures) is never split.
     most_points : int
@@ -119,14 +122,17 @@ def pack(
     costs = [
         (kernel_seconds(c.wanted), np.broadcast_to(point_seconds(c.wanted), c.open.shape)) for c in coverages
     ]
-    total = sum(
-        once + float(each[c.open].sum())
-        for c, (once, each) in zip(coverages, costs, strict=True)
-        if c.open.any()
+    needed = [(c, once, each) for c, (once, each) in zip(coverages, costs, strict=True) if c.open.any()]
+    total = sum(once + float(each[c.open].sum()) for c, once, each in needed)
+    total += sum(
+        dict(
+            program(c.wanted, int(w)) for c, _, _ in needed for w in np.unique(np.nonzero(c.open)[0])
+        ).values()
     )
     target = total / max(1, math.ceil(total / seconds))
     jobs: list[list[Block]] = []
     members: dict[int, list[np.ndarray]] = {}
+    compiled: set[Hashable] = set()
     spent, points = 0.0, 0
 
     def close() -> None:
@@ -136,16 +142,19 @@ def pack(
                 [b for k, c in members.items() for b in products(coverages[k].wanted, np.concatenate(c))]
             )
         members.clear()
+        compiled.clear()
         spent, points = 0.0, 0
 
     for k, coverage in enumerate(coverages):
         once, each = costs[k]
         for cells in _atoms(coverage, most_points, whole_temperatures):
             cost = float(each[tuple(cells.T)].sum())
-            extra = cost + (0.0 if k in members else once)
+            key, compiling = program(coverage.wanted, int(cells[0][0]))
+            extra = cost + (0.0 if k in members else once) + (0.0 if key in compiled else compiling)
             if members and (points + len(cells) > most_points or spent + extra / 2 > target):
                 close()
-                extra = cost + once
+                extra = cost + once + compiling
+            compiled.add(key)
             members.setdefault(k, []).append(cells)
             spent, points = spent + extra, points + len(cells)
     close()
