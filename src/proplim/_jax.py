@@ -23,10 +23,10 @@ def compilation_seconds() -> float:
     return _compiling
 
 
-def _note_compilation(event: str, seconds: float, **_: Any) -> None:
+def _note_compilation(event: str, duration_secs: float, **kwargs: Any) -> None:
     global _compiling
     if event.startswith("/jax/core/compile/"):
-        _compiling += seconds
+        _compiling += duration_secs
 
 
 def cache_directory() -> Path:
