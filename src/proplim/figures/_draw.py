@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import warnings
@@ -158,7 +159,7 @@ def _draw_one(
             stem = file_stem(name, parameters, varying)
             figure.draw_without_rendering()  # lays the panels out once, and
             figure.set_layout_engine(None)  # not again for every format: half of the drawing time
-            written += [_save(figure, folder / f"{stem}.{form}", form) for form in formats]
+            written += [_save(figure, folder / f"{stem}.{form}", form, origin(cubes)) for form in formats]
         if next(drawings, None) is not None:
             warnings.warn(f"{name}: only the first {limit} figures are drawn; raise the limit", stacklevel=3)
     return written
@@ -182,12 +183,19 @@ def file_stem(name: str, parameters: Mapping[str, object], varying: Iterable[str
     return "__".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", part) for part in parts)
 
 
-def _save(figure: Figure, path: Path, form: str) -> Path:
+def origin(cubes: Cubes) -> str:
+    """How the cubes of a figure were made, for its metadata, as JSON; without times, so that it is always the same."""
+    names = ("study", "proplim_version", "git_revision", "package_versions", "configuration", "seeds")
+    made = {k: {n: str(c.attrs[n]) for n in names if n in c.attrs} for k, c in cubes.items()}
+    return json.dumps({stage: about for stage, about in made.items() if about})
+
+
+def _save(figure: Figure, path: Path, form: str, about: str = "") -> Path:
     """Write a figure whole or not at all, without time stamps: equal cubes give equal files."""
     stamps: dict[str, dict] = {
-        "pdf": {"CreationDate": None, "Creator": "proplim", "Producer": None},
-        "svg": {"Date": None, "Creator": "proplim"},
-        "png": {"Software": "proplim"},
+        "pdf": {"CreationDate": None, "Creator": "proplim", "Producer": None, "Subject": about},
+        "svg": {"Date": None, "Creator": "proplim", "Description": about},
+        "png": {"Software": "proplim", "Description": about},
         "eps": {"Creator": "proplim"},
     }
     part = path.with_name(f".{path.name}.part")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -124,9 +124,17 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
     size = 0.8 * mpl.rcParams["font.size"]
     figure.supxlabel("\n".join(_wrapped(footer, width, size)), fontsize=size, color="0.35")
     if entries:
-        columns = legend_columns or max(1, min(len(entries), int(width / 1.45)))
+        columns = legend_columns or max(1, min(len(entries), int(width / _entry_width(entries))))
         figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
     return figure
+
+
+def _entry_width(labels: Iterable[str]) -> float:
+    """Inches that the longest entry of a legend takes, with its handle and the space to the next."""
+    import matplotlib as mpl
+
+    size = mpl.rcParams["legend.fontsize"] / 72
+    return size * (4.6 + 0.47 * max(_printed_length(label) for label in labels))
 
 
 def _wrapped(text: str, width: float, size: float) -> list[str]:

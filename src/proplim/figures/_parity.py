@@ -66,12 +66,15 @@ def _page(
         bottom.set_yscale("symlog", linthresh=Z_LINEAR, linscale=1.0)
         _z_ticks(bottom, compared[f"{name}_z"].values)
         bottom.set_xlabel("theory")
-        top.locator_params(nbins=4)
+        top.locator_params(axis="x", nbins=3)
+        top.locator_params(axis="y", nbins=4)
     axes[0, 0].set_ylabel("sampling")
     axes[1, 0].set_ylabel("$z$")
     figure.align_ylabels(axes[:, 0])
-    more = "training and test inputs   ·   $z$ = (theory − sampling)/(standard error), grey band: two"
-    return finish(figure, axes, parameters_text(both, point, more))
+    text = ["training and test inputs", "$z$ = (theory − sampling)/(standard error), grey band: two"]
+    if any(bool((compared[f"{n}_z"].notnull() & good[f"{n}_z"].isnull()).any()) for n, _ in shown):
+        text.append("open: not converged")
+    return finish(figure, axes, parameters_text(both, point, *text))
 
 
 def _scatter(
@@ -108,7 +111,7 @@ def _scatter(
             "mfc": face,
             "markersize": 2.8,
         }
-        label = look.title if converged else f"{look.title}, not converged"
+        label = look.title if converged else None
         top.errorbar(values[use], y[use], yerr=error[use], elinewidth=0.6, capsize=0, label=label, **draw)
         bottom.plot(values[use], z[use], **draw)
 
