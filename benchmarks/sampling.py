@@ -3,8 +3,11 @@
     python benchmarks/sampling.py ours     --data mnist38_p100.npz     # the sampler itself, burn-in out and in
     python benchmarks/sampling.py kernels  --data mnist38_p100.npz     # other kernels on the same collapsed target
     python benchmarks/sampling.py peers    --data mnist38_p100.npz     # Langevin, NUTS, re-priorised HMC on (w, v)
+    python benchmarks/sampling.py gibbs    --data mnist38_p100.npz     # layer-wise Gibbs, both with ReLU
     python benchmarks/sampling.py profile  --data mnist38_p100.npz     # where a gradient spends its time
     python benchmarks/sampling.py scaling                              # N = P from 100 to 800
+    python benchmarks/sampling.py coverage                             # do error bars cover exact values
+    python benchmarks/sampling.py start    --data mnist38_p100.npz     # imports and compilation of a job
 
 Times are processor time of one thread. Without --data, 3 against 8 of scikit-learn's digits at P = 100 serve.
 ESS is the bulk ESS of the slowest observable. Every rival starts from draws of this sampler, so none pays burn-in
@@ -15,9 +18,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
@@ -67,8 +74,10 @@ def problem_of(dataset: Dataset, temperature: float, width: int = WIDTH) -> _tar
     return jax.device_put(_target.make_problem(dataset, _target.whiten(dataset), direction, **point))
 
 
-def ours(dataset: Dataset, temperatures: list[float], draws: int) -> dict[float, float]:
-    """ESS per second of the slowest cube observable, burn-in excluded and included."""
+def ours(
+    dataset: Dataset, temperatures: list[float], draws: int, activation: str = "erf"
+) -> dict[float, tuple[float, dict[str, float]]]:
+    """ESS per second of the slowest cube observable, burn-in excluded and included; with training means."""
     print(
         f"{'T':>8} {'ESS':>7} {'slowest':>28} {'ESS/s':>8} {'with burn-in':>12} "
         f"{'to done':>9} {'accept':>7} {'steps':>6}"
@@ -79,10 +88,14 @@ def ours(dataset: Dataset, temperatures: list[float], draws: int) -> dict[float,
         marks: list[float] = []
         tiny = SamplingSettings(min_draws=50, max_draws=50)
         point = point_of(temperature)
-        sample_posterior(dataset, "erf", settings=tiny, **point)  # compiles
+        sample_posterior(dataset, activation, settings=tiny, **point)  # compiles
         start = time.process_time()
         result = sample_posterior(
-            dataset, "erf", settings=fixed, progress=lambda _, m=marks: m.append(time.process_time()), **point
+            dataset,
+            activation,
+            settings=fixed,
+            progress=lambda _, m=marks: m.append(time.process_time()),
+            **point,
         ).summary
         names = [name for name in result.data_vars if result[name].dims[:1] == ("statistic",)]
         slowest = min(names, key=lambda name: float(result[name].sel(statistic="ess").min()))
@@ -91,7 +104,8 @@ def ours(dataset: Dataset, temperatures: list[float], draws: int) -> dict[float,
         block = (marks[-2] - marks[0]) / (len(marks) - 2)
         sampling = block * len(marks)
         burn_in = marks[0] - start - block
-        rates[temperature] = ess / sampling
+        means = {name: float(result[name].sel(statistic="mean").values.flat[0]) for name in names}
+        rates[temperature] = ess / sampling, means
         needed = 400.0 / ess * sampling + burn_in
         steps = result.attrs["gradients"] / (4 * draws)
         print(
@@ -183,6 +197,72 @@ def crank_nicolson(problem: Array, key: Array, state: Array, rule: Array, stiffn
     return state._replace(trajectory=state.trajectory + jnp.uint32(1)), _kernel.Info(acceptance, 1, False)
 
 
+def collapsed_density(problem: Array) -> Callable:
+    """Log posterior of Z in float64, with the hand-written float32 gradient that all kernels share."""
+
+    @jax.custom_vjp
+    def density(hidden: Array) -> Array:
+        return _target.likelihood(problem, ERF, hidden)[2].log_likelihood - 0.5 * (hidden * hidden).sum()
+
+    def forward(hidden: Array) -> tuple[Array, Array]:
+        return density(hidden), _target.gradient(problem, ERF, hidden, jnp.float32) - hidden
+
+    density.defvjp(forward, lambda slope, weight: (weight * slope,))
+    return density
+
+
+def library_state(state: Array, library: Array) -> Array:
+    """Our state as the library's; Z . Z and Z are the prior's part of energy and gradient."""
+    norm = 0.5 * (state.hidden * state.hidden).sum()
+    return library(state.hidden, state.log_likelihood - norm, state.gradient - state.hidden)
+
+
+def own_state(state: Array, end: Array) -> Array:
+    """The library's state as ours."""
+    norm = 0.5 * (end.position * end.position).sum()
+    return state._replace(
+        hidden=end.position,
+        log_likelihood=end.logdensity + norm,
+        gradient=end.logdensity_grad + end.position,
+        trajectory=state.trajectory + jnp.uint32(1),
+    )
+
+
+def library_key(key: Array, state: Array) -> Array:
+    return jax.random.fold_in(jax.random.wrap_key_data(jnp.stack([key.word0, key.word1])), state.trajectory)
+
+
+def collapsed_nuts(problem: Array, key: Array, state: Array, rule: Array, stiffness: Array) -> Array:
+    """BlackJAX NUTS, metric of the prior; the energy of every step costs a factorisation in float64."""
+    from blackjax.mcmc import hmc, nuts
+
+    end, info = nuts.build_kernel()(
+        library_key(key, state),
+        library_state(state, hmc.HMCState),
+        collapsed_density(problem),
+        jnp.exp(state.log_step),
+        jnp.ones(state.hidden.size),
+    )
+    return own_state(state, end), _kernel.Info(info.acceptance_rate, info.num_integration_steps, False)
+
+
+def microcanonical(problem: Array, key: Array, state: Array, rule: Array, stiffness: Array) -> Array:
+    """BlackJAX microcanonical dynamics with a Metropolis test, in units where its speed is that of HMC."""
+    from blackjax.mcmc import adjusted_mclmc, hmc
+
+    uniform = _random.uniform(key, 2, state.trajectory * jnp.uint32(4) + jnp.uint32(1))
+    length = rule.path_length * (1.0 + rule.jitter * (2.0 * uniform[0] - 1.0))
+    count = jnp.clip(jnp.ceil(length * jnp.exp(-state.log_step)), 1, 1000).astype(jnp.int32)
+    end, info = adjusted_mclmc.build_kernel()(
+        library_key(key, state),
+        library_state(state, hmc.HMCState),
+        collapsed_density(problem),
+        length / count * np.sqrt(state.hidden.size),
+        (count,),
+    )
+    return own_state(state, end), _kernel.Info(info.acceptance_rate, count, False)
+
+
 def run_kernel(
     problem: Array,
     starts: list[Any],
@@ -254,8 +334,10 @@ def slowest_of(draws: dict[str, np.ndarray]) -> tuple[float, str]:
     return ess[slowest], slowest
 
 
-def kernels(dataset: Dataset, temperatures: list[float], seconds: float) -> None:
-    """Table of kernels on the collapsed posterior, same gradient and observables for all."""
+def kernels(
+    dataset: Dataset, temperatures: list[float], seconds: float, only: list[str] | None = None
+) -> None:
+    """Kernels on the collapsed posterior, same gradient and observables for all; `only` names parts of rows."""
     table: dict[str, tuple[Callable, _kernel.Rule, bool, int]] = {
         "rotation HMC (ours)": (rotation, rule_of(), False, 1),
         "rotation HMC, no jitter": (rotation, rule_of(jitter=0.0), False, 1),
@@ -269,12 +351,16 @@ def kernels(dataset: Dataset, temperatures: list[float], seconds: float) -> None
         "leapfrog HMC": (partial(general, splitting="leapfrog", single=False), rule_of(), False, 1),
         "MALA": (partial(general, splitting="leapfrog", single=True), rule_of(acceptance=0.574), False, 10),
         "pCNL": (partial(general, splitting="rotation", single=True), rule_of(acceptance=0.574), False, 10),
-        "pCN": (crank_nicolson, rule_of(acceptance=0.25), False, 10),
+        "pCN": (crank_nicolson, rule_of(acceptance=0.25), False, 100),
+        "NUTS": (collapsed_nuts, rule_of(acceptance=0.8), False, 1),
+        "microcanonical with Metropolis": (microcanonical, rule_of(acceptance=0.9), False, 1),
     }
     for temperature in temperatures:
         problem = problem_of(dataset, temperature)
         starts = start_states(problem, 2)
         for name, (kernel, rule, metric, thin) in table.items():
+            if only and not any(part in name for part in only):
+                continue
             stiffness = theory_stiffness(problem) if metric else jnp.zeros(problem.inputs_train.shape[1])
             rate, slowest, acceptance, step = run_kernel(
                 problem, starts, kernel, rule, stiffness, seconds, thin
@@ -314,16 +400,22 @@ def joint_energy(problem: Array, position: tuple[Array, Array]) -> Array:
 def joint_observables(problem: Array, position: tuple[Array, Array]) -> dict[str, Array]:
     """Observables of the training set as plain functions of (w, v)."""
     hidden, v = position
-    phi = ERF.jax_function(problem.inputs_train.astype(hidden.dtype) @ hidden)
-    f = jnp.sqrt(problem.readout_scale).astype(hidden.dtype) * (phi @ v)
+    return training_observables(
+        problem, hidden, ERF.jax_function(problem.inputs_train.astype(hidden.dtype) @ hidden), v
+    )
+
+
+def training_observables(problem: Array, hidden: Array, features: Array, v: Array) -> dict[str, Array]:
+    """Observables of the training set as functions of hidden weights, features and readout in units of its prior."""
     along = problem.signal @ hidden
+    f = jnp.sqrt(problem.readout_scale).astype(v.dtype) * (features @ v)
     return {
         "readout_variance": (v * v).mean(),
         "hidden_trace_shift": (hidden * hidden).sum() / len(v) - len(hidden),
         "signal_variance": (along * along).mean(),
         "readout_signal_covariance": (v * along).mean(),
-        "centroid_distance_sq": centroid_distance_sq_of_features(phi, problem.weights_train),
-        "gyration_radius_sq": gyration_radius_sq_of_features(phi, problem.weights_train),
+        "centroid_distance_sq": centroid_distance_sq_of_features(features, problem.weights_train),
+        "gyration_radius_sq": gyration_radius_sq_of_features(features, problem.weights_train),
         "mse": ((problem.y_train - f) ** 2).mean(),
     }
 
@@ -505,7 +597,7 @@ def repriorised(problem: Array, starts: list[Any], seconds: float) -> tuple[dict
     return collect(advance, chains, seconds)
 
 
-def peers(dataset: Dataset, temperatures: list[float], seconds: float) -> None:
+def peers(dataset: Dataset, temperatures: list[float], seconds: float, only: list[str] | None = None) -> None:
     """This sampler against published practice, in the same run and on the same posterior."""
     for temperature in temperatures:
         problem = problem_of(dataset, temperature)
@@ -519,31 +611,211 @@ def peers(dataset: Dataset, temperatures: list[float], seconds: float) -> None:
         )
         print(f"T = {temperature:g}  this sampler {own:36.2f} ESS/s ({slowest})", flush=True)
         starts = joint_starts(problem, 2)
-        draws, spent = repriorised(problem, starts, seconds)
-        reference = draws["mse"].mean()
-        show(temperature, "re-priorised HMC", own, draws, spent)
-        draws, spent, steps = joint_nuts(problem, starts, seconds)
-        show(temperature, f"NUTS on (w, v), {steps:.0f} steps a draw", own, draws, spent)
-        step = largest_langevin_step(problem, starts, reference)
-        draws, spent = langevin(problem, starts, step, 2 * seconds, thin=200)
-        show(temperature, f"Langevin on (w, v), step {step:.1e}", own, draws, spent)
+
+        def wanted(name: str) -> bool:
+            return not only or any(part in name for part in only)
+
+        if wanted("re-priorised"):
+            draws, spent = repriorised(problem, starts, seconds)
+            show(temperature, "re-priorised HMC", own, draws, spent)
+        if wanted("NUTS"):
+            draws, spent, steps = joint_nuts(problem, starts, seconds)
+            show(temperature, f"NUTS on (w, v), {steps:.0f} steps a draw", own, draws, spent)
+        if wanted("Langevin"):
+            step = largest_langevin_step(problem, starts)
+            draws, spent = langevin(problem, starts, step, LANGEVIN_TIME * seconds, thin=500)
+            show(temperature, f"Langevin on (w, v), step {step:.1e}", own, draws, spent)
 
 
-def largest_langevin_step(problem: Array, starts: list[Any], reference: float) -> float:
-    """Largest step of a halving sequence whose training error is biased by less than 1 %.
+LANGEVIN_TIME = 10
+"""A slow chain needs a longer run for an ESS that means something."""
 
-    The training error equilibrates fastest and is biased most.
+
+def langevin_bias(
+    problem: Array, starts: list[Any], step: float, count: int
+) -> tuple[dict[str, tuple[float, float]], float]:
+    """Relative bias of Langevin means at `step`, with its error, from pairs of chains with common noise.
+
+    The second chain of a pair takes two half steps with the halves of the first one's noise. The bias is linear
+    in the step to leading order, so that of the whole step is twice the difference of the means, and the noise
+    that both share cancels in it. The first third of `count` steps is thrown away.
+
+    Returns
+    -------
+    dict
+        Name to (bias / mean, standard error), by ten batches a chain.
+    float
+        Training error of the finer chains.
+    """
+    thin = 20
+
+    @jax.jit
+    def run(problem: Array, key: Array, start: Array, step: Array) -> Array:
+        def move(position: Array, step: Array, noise: Array) -> Array:
+            hidden, v = position
+            slope = jax.grad(joint_energy, argnums=1)(problem, position)
+            scale = jnp.sqrt(2.0 * step)
+            return (
+                hidden - step * slope[0] + scale * noise[: hidden.size].reshape(hidden.shape),
+                v - step * slope[1] + scale * noise[hidden.size :],
+            )
+
+        def one(carry: Array, _: None) -> Array:
+            coarse, fine, counter = carry
+            size = coarse[0].size + coarse[1].size
+            first, second = (_random.normal(key, (size,), counter + jnp.uint32(i)) for i in range(2))
+            coarse = move(coarse, step, (first + second) / jnp.float32(np.sqrt(2.0)))
+            fine = move(move(fine, step / 2, first), step / 2, second)
+            return (coarse, fine, counter + jnp.uint32(2)), None
+
+        def body(carry: Array, _: None) -> Array:
+            carry = jax.lax.scan(one, carry, None, length=thin)[0]
+            return carry, tuple(joint_observables(problem, position) for position in carry[:2])
+
+        return jax.lax.scan(body, (start, start, jnp.uint32(0)), None, length=count // thin)[1]
+
+    runs = []
+    for key, start in starts:
+        single = jax.tree.map(lambda x: x.astype(jnp.float32), start)
+        runs.append(jax.tree.map(np.asarray, run(problem, key, single, jnp.float32(step))))
+    result = {}
+    for name in runs[0][0]:
+        batches, level = [], []
+        for coarse, fine in runs:
+            first = len(fine[name]) // 3
+            difference = np.asarray(coarse[name] - fine[name], float)[first:]
+            difference = difference.reshape(len(difference), -1)[:, 0]
+            batches += [part.mean() for part in np.array_split(difference, 10)]
+            level.append(np.asarray(fine[name], float)[first:].reshape(len(difference), -1)[:, 0].mean())
+        scale = 2.0 / np.mean(level)
+        error = np.std(batches, ddof=1) / np.sqrt(len(batches))
+        result[name] = float(scale * np.mean(batches)), float(abs(scale) * error)
+    return result, float(np.mean([fine["mse"][len(fine["mse"]) // 3 :].mean() for _, fine in runs]))
+
+
+def largest_langevin_step(problem: Array, starts: list[Any]) -> float:
+    """Step at which the training error is biased by 1 %.
+
+    The training error equilibrates fastest and is biased most of the observables of order one. Halve from 0.2 T
+    until the bias is below 15 %, which a short run resolves; extrapolate linearly to 1 %, measure again there with a
+    run of 12000 steps, and correct once.
     """
     step = 0.2 * float(problem.temperature)
     while True:
-        draws, _ = langevin(problem, starts, step, 0.0, thin=300)
-        settled = draws["mse"][:, draws["mse"].shape[1] // 3 :]
-        bias = settled.mean() / reference - 1.0
-        if np.isfinite(bias) and abs(bias) < 0.01:
-            return step
-        if step < 1e-9:
+        bias = langevin_bias(problem, starts, step, 1500)[0]["mse"]
+        print(f"    step {step:.1e}: training error biased by {bias[0]:.1%} +- {bias[1]:.1%}", flush=True)
+        if np.isfinite(bias[0]) and 3 * bias[1] < abs(bias[0]) < 0.15:
+            break
+        if step < 1e-3 * float(problem.temperature):
             raise SystemExit("no step of Langevin dynamics is accurate enough")
-        step /= 1.5
+        step /= 2.0
+    step *= 0.01 / abs(bias[0])
+    biases, level = langevin_bias(problem, starts, step, 12000)
+    for name, (value, error) in biases.items():
+        print(f"    step {step:.2e}: bias of {name} {value:.2%} +- {error:.2%}", flush=True)
+    corrected = step * 0.01 / abs(biases["mse"][0])
+    print(f"    1 % at step {corrected:.2e}; training error {level:.5f}", flush=True)
+    return float(corrected)
+
+
+# ------------------------------------------------------------------ layer-wise Gibbs for ReLU
+
+
+def gibbs(dataset: Dataset, temperatures: list[float], seconds: float, draws: int) -> None:
+    """Layer-wise Gibbs with noise between the layers (arXiv:2306.02729) beside this sampler, both with ReLU.
+
+    The Gibbs sampler needs Gaussian noise of variance Delta on preactivations and on features; all noises are equal
+    there, Delta = T. Its posterior is that of another model, which the limit Delta -> 0 makes ours while the chain
+    slows down as 1 / Delta. The means printed beside the rate say how far the two are apart.
+    """
+    relu = get_activation("relu")
+    for temperature in temperatures:
+        own, means = ours(dataset, [temperature], draws, "relu")[temperature]
+        point = point_of(temperature)
+        direction = signal_direction(dataset, relu, **point)
+        problem = jax.device_put(_target.make_problem(dataset, _target.whiten(dataset), direction, **point))
+        names = ("mse", "centroid_distance_sq", "readout_variance")
+        print("    this sampler: " + ", ".join(f"{name} {means[name]:.4g}" for name in names))
+        for share in (1.0, 0.1):
+            found, spent = run_gibbs(problem, share * temperature, seconds)
+            show(temperature, f"layer-wise Gibbs, Delta = {share:g} T", own, found, spent)
+            print("    " + ", ".join(f"{name} {np.mean(found[name]):.4g}" for name in names), flush=True)
+
+
+def run_gibbs(problem: Array, delta: float, seconds: float) -> tuple[dict[str, np.ndarray], float]:
+    """Two chains of layer-wise Gibbs from the prior, the first third thrown away; observables every 20 sweeps."""
+    rank, width = problem.inputs_train.shape[1], round(1.0 / float(problem.readout_scale))
+
+    @jax.jit
+    def advance(problem: Array, key: Array, carry: Array) -> Array:
+        def body(carry: Array, _: None) -> Array:
+            carry = jax.lax.scan(
+                lambda c, _: (gibbs_sweep(problem, delta, key, c), None), carry, None, length=20
+            )[0]
+            hidden, features, v, _ = carry
+            return carry, training_observables(problem, hidden, features, v)
+
+        return jax.lax.scan(body, carry, None, length=10)
+
+    chains = []
+    for index in range(2):
+        key = _random.key_of(0x9E3779B97F4A7C15 * (index + 11) % 2**63)
+        hidden = _random.normal(key, (rank, width), jnp.uint32(0)).astype(jnp.float64)
+        v = _random.normal(key, (width,), jnp.uint32(1)).astype(jnp.float64)
+        features = jnp.maximum(problem.inputs_train @ hidden, 0.0)
+        chains.append((key, (hidden, features, v, jnp.uint32(1))))
+    jax.block_until_ready(advance(problem, *chains[0]))
+    draws, spent = collect(partial(advance, problem), chains, 1.5 * seconds)
+    return {name: value[:, value.shape[1] // 3 :] for name, value in draws.items()}, spent * 2.0 / 3.0
+
+
+def gibbs_sweep(problem: Array, delta: float, key: Array, carry: Array) -> Array:
+    """Preactivations H, features X, readout v and hidden weights Z, each drawn given the rest.
+
+    H = A Z + noise, X = relu(H) + noise, y = X g + sqrt(T) noise with g = c^(1/2) v.
+    """
+    from jax.scipy.special import log_ndtr, ndtr, ndtri
+
+    hidden, features, v, sweep = carry
+    a, y, temperature = problem.inputs_train, problem.y_train, problem.temperature
+    shape = features.shape
+    root = np.sqrt(delta)
+
+    def normal(size: tuple[int, ...], stream: int) -> Array:
+        return _random.normal(key, size, sweep * jnp.uint32(8) + jnp.uint32(stream)).astype(jnp.float64)
+
+    def uniform(stream: int) -> Array:
+        flat = _random.uniform(key, features.size, sweep * jnp.uint32(8) + jnp.uint32(stream))
+        return flat.reshape(shape)
+
+    # H: a Gaussian cut to h < 0, where relu is silent, or another cut to h > 0
+    mean = a @ hidden
+    middle, narrow = 0.5 * (mean + features), root / np.sqrt(2.0)
+    silent = log_ndtr(-mean / root) - features**2 / (2 * delta)
+    active = log_ndtr(middle / narrow) - (features - mean) ** 2 / (4 * delta) - 0.5 * np.log(2.0)
+    positive = uniform(0) < jax.nn.sigmoid(active - silent)
+    centre, spread = jnp.where(positive, middle, -mean), jnp.where(positive, narrow, root)
+    tail = ndtri(jnp.maximum(uniform(1) * ndtr(centre / spread), 1e-300))
+    magnitude = jnp.maximum(centre - spread * tail, 0.0)  # x > 0 of N(centre, spread^2)
+    preactivation = jnp.where(positive, magnitude, -magnitude)
+    # X: the prior's draw corrected by what the label says along g
+    g = jnp.sqrt(problem.readout_scale) * v
+    features = jnp.maximum(preactivation, 0.0) + root * normal(shape, 2)
+    miss = y - features @ g - jnp.sqrt(temperature) * normal(y.shape, 3)
+    features = features + delta * jnp.outer(miss, g) / (temperature + delta * (g @ g))
+    # v: linear regression on the features
+    design = jnp.sqrt(problem.readout_scale) * features
+    v = regression_draw(design, y[:, None], temperature, normal((len(v), 1), 4))[:, 0]
+    # Z: linear regression of every unit's preactivations on the inputs
+    hidden = regression_draw(a, preactivation, delta, normal(hidden.shape, 5))
+    return hidden, features, v, sweep + jnp.uint32(1)
+
+
+def regression_draw(design: Array, target: Array, variance: Array, noise: Array) -> Array:
+    """Posterior draw of Gaussian linear regression with a standard normal prior."""
+    chol = jnp.linalg.cholesky(jnp.eye(design.shape[1]) + design.T @ design / variance)
+    half = _target.solve_lower(chol, design.T @ target / variance)
+    return _target.solve_lower(chol, half + noise, transpose=True)
 
 
 def show(temperature: float, name: str, own: float, draws: dict[str, np.ndarray], spent: float) -> None:
@@ -650,27 +922,122 @@ def scaling() -> None:
         print(f"alpha {alpha}: cost of a gradient grows as P^{exponent:.2f}")
 
 
+# ------------------------------------------------------------------ error bars, and what a job costs before it samples
+
+
+def coverage(runs: int) -> None:
+    """How often error bars of independent runs cover exact values: linear network, P = 6, N = 5, N0 = 4.
+
+    Every run stops by the default rule at a target ESS of 100, the hardest case for an error bar.
+    """
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    from conftest import gaussian_dataset
+    from sampling_exact import linear_moments
+
+    dataset = gaussian_dataset(6, 4, 6, seed=2)
+    point = {"width": 5, "temperature": 0.3, "lambda0": 1.3, "lambda1": 0.8}
+    direction = signal_direction(dataset, "linear", **point)
+    exact = linear_moments(dataset, *point.values(), direction)
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in exact}
+    for seed in range(runs):
+        settings = SamplingSettings(
+            seed=10_000 + seed, target_ess=100, max_rhat=1.05, min_draws=50, warmup=60
+        )
+        summary = sample_posterior(dataset, "linear", settings=settings, **point).summary
+        for name, value in exact.items():
+            mean, mcse = summary[name].values[:2]
+            scores[name].append(np.ravel((mean - value) / mcse))
+    print(
+        f"{runs} runs; binomial error of a 68 (95) % share {np.sqrt(0.683 * 0.317 / runs):.1%} "
+        f"({np.sqrt(0.95 * 0.05 / runs):.1%})"
+    )
+    print("| observable | in 1 error | in 1.96 errors | mean of z | spread of z |\n|---|---|---|---|---|")
+    for name, values in [
+        *scores.items(),
+        ("all", [np.concatenate(v) for v in zip(*scores.values(), strict=True)]),
+    ]:
+        z = np.stack(values)
+        print(
+            f"| {name} | {(np.abs(z) < 1).mean():.1%} | {(np.abs(z) < 1.96).mean():.1%} "
+            f"| {z.mean():.2f} | {z.std():.2f} |"
+        )
+
+
+JOB = """
+import time
+begin = time.perf_counter(), time.process_time()
+import numpy as np
+from proplim.datasets import Dataset
+from proplim.sampling import SamplingSettings, sample_posterior
+imported = time.perf_counter(), time.process_time()
+with np.load({path!r}) as arrays:
+    dataset = Dataset(*(arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")))
+marks = [begin, imported]
+for seed in (0, 1):
+    settings = SamplingSettings(min_draws=50, max_draws=50, chains=2, seed=seed)
+    sample_posterior(dataset, "erf", width=100, temperature=1.0, settings=settings)
+    marks.append((time.perf_counter(), time.process_time()))
+print(*np.diff(marks, axis=0).ravel())
+"""
+
+
+def start(dataset: Dataset) -> None:
+    """What a job costs besides its trajectories: imports and compilation, in a fresh process.
+
+    A point is sampled twice with other seeds; what the first takes longer than the second was compilation, or reading
+    compiled code back. The first process finds an empty cache, the others what it left.
+    """
+    arrays = {name: getattr(dataset, name) for name in ("x_train", "y_train", "x_test", "y_test")}
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "data.npz", **arrays)
+        environment = os.environ | {"PROPLIM_CACHE": str(Path(folder) / "cache")}
+        print(
+            "| cache | imports | compilation or loading | both | of it processor time |\n|---|---|---|---|---|"
+        )
+        for name in ("empty", "warm", "warm"):
+            job = JOB.format(path=str(Path(folder) / "data.npz"))
+            done = subprocess.run(
+                [sys.executable, "-c", job], env=environment, check=True, capture_output=True, text=True
+            )
+            wall, used = np.array(done.stdout.split(), float).reshape(3, 2).T
+            fixed = [t[0] + t[1] - t[2] for t in (wall, used)]
+            print(
+                f"| {name} | {wall[0]:.1f} s | {wall[1] - wall[2]:.1f} s | {fixed[0]:.1f} s | {fixed[1]:.1f} s |"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["ours", "kernels", "peers", "profile", "scaling"])
+    parser.add_argument(
+        "what", choices=["ours", "kernels", "peers", "gibbs", "profile", "scaling", "coverage", "start"]
+    )
     parser.add_argument("--data", help="npz file with x_train, y_train, x_test, y_test")
     parser.add_argument("--temperature", type=float, nargs="+", default=None)
     parser.add_argument("--draws", type=int, default=600, help="draws per chain of `ours`")
     parser.add_argument("--seconds", type=float, default=5.0, help="processor time of each rival")
+    parser.add_argument(
+        "--only", nargs="+", help="rows of `kernels` or `peers` whose name contains one of these"
+    )
     chosen = parser.parse_args()
     if chosen.what == "scaling":
         return scaling()
+    if chosen.what == "coverage":
+        return coverage(chosen.runs)
     dataset = load(chosen.data)
     if chosen.what == "profile":
         profile(dataset)
+    elif chosen.what == "start":
+        start(dataset)
     elif chosen.what == "ours":
         ours(dataset, chosen.temperature or [1.0, 0.1, 0.01, 0.001], chosen.draws)
     elif chosen.what == "kernels":
-        kernels(dataset, chosen.temperature or [0.1, 0.01], chosen.seconds)
+        kernels(dataset, chosen.temperature or [0.1, 0.01], chosen.seconds, chosen.only)
+    elif chosen.what == "gibbs":
+        gibbs(dataset, chosen.temperature or [0.01], chosen.seconds, chosen.draws)
     else:
-        peers(dataset, chosen.temperature or [0.01], chosen.seconds)
+        peers(dataset, chosen.temperature or [0.01], chosen.seconds, chosen.only)
 
 
 if __name__ == "__main__":
