@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from proplim.cube import DamagedFile, assemble_cube, point_table, read_netcdf, write_netcdf
+from proplim.cube import DamagedFile, assemble_cube, open_netcdf, point_table, read_netcdf, write_netcdf
 from proplim.cube.variables import VARIABLES, variables_of
 
 AXES = {
@@ -130,14 +130,20 @@ def test_files_round_trip_and_know_damage(tmp_path):
     raw = path.read_bytes()
     for broken in (raw[: len(raw) // 2], b"", raw[:-1]):
         path.write_bytes(broken)
-        with pytest.raises(DamagedFile, match=r"cube\.nc"):
-            read_netcdf(path)
+        for read in (read_netcdf, open_netcdf):
+            with pytest.raises(DamagedFile, match=r"cube\.nc"):
+                read(path)
     with xr.open_dataset(write_netcdf(cube, path)) as opened:
         changed = opened.load().copy(deep=True)
     changed["centroid_distance_sq"][...] += 1e-9
     changed.to_netcdf(tmp_path / "changed.nc")
-    with pytest.raises(DamagedFile, match="does not hold what was written"):
-        read_netcdf(tmp_path / "changed.nc")
+    for read in (read_netcdf, open_netcdf):
+        with pytest.raises(DamagedFile, match="does not hold what was written"):
+            read(tmp_path / "changed.nc")
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path / "absent.nc")
+    with open_netcdf(path) as opened:
+        xr.testing.assert_equal(opened, cube)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

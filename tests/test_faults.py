@@ -110,7 +110,7 @@ def test_control_c_twice(uninterrupted, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.3)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     finish(folder)
     assert checksums(folder) == uninterrupted[1]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
+import gzip
 import json
 import os
 import platform
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +121,29 @@ def test_without_git_the_revision_is_unknown(monkeypatch, tmp_path):
     assert git_revision.__wrapped__() == "unknown"
     (tmp_path / ".git").mkdir()  # not a repository
     assert git_revision.__wrapped__() == "unknown"
+
+
+@pytest.mark.parametrize("form", ["png", "pdf", "svg"])
+def test_a_figure_says_how_its_cubes_were_made(files, tmp_path, form):
+    from matplotlib.figure import Figure
+
+    from proplim.figures._draw import _save, origin
+
+    about = origin({"theory": xr.Dataset(attrs=files["theory.nc"])})
+    stored = json.loads(about)["theory"]
+    assert parse_config(yaml.safe_load(stored["configuration"])) == parse_config(STUDY)
+    assert stored["git_revision"] == git_revision()
+    raw = _save(Figure(), tmp_path / f"figure.{form}", form, about).read_bytes()
+    for word in (b"git_revision", b"package_versions", b"seeds", b"n_features"):
+        assert word in raw
+
+
+def test_the_page_to_turn_through_a_study_says_how_it_was_made(files):
+    from _cubes import theory_cube
+    from proplim.explore import explorer_html
+
+    page = explorer_html({"theory": theory_cube().assign_attrs(files["theory.nc"])})
+    data = re.search(r'id="data">([^<]+)<', page).group(1)
+    made = json.loads(gzip.decompress(base64.b64decode(data)))["made"]["theory"]
+    assert made["git_revision"] == git_revision()
+    assert set(made) >= EVERYWHERE

@@ -4,8 +4,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-import xarray as xr
-
+from proplim.cube import read_netcdf
 from proplim.figures import FIGURES, draw_figures, inversion_table
 
 
@@ -15,7 +14,7 @@ def draw(name, **options):
 
 
 if __name__ == "__main__":
-    cubes = {Path(path).stem: xr.load_dataset(path) for path in snakemake.input}
+    cubes = {Path(path).stem: read_netcdf(path) for path in snakemake.input}
     folder = Path(snakemake.output[0])
     options = {name: snakemake.params.figures[name] for name in ("formats", "dpi")}
     with get_context("fork").Pool(snakemake.threads) as pool:

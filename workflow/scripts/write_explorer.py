@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import xarray as xr
-
+from proplim.cube import open_netcdf
 from proplim.explore import write_explorer
 
 if __name__ == "__main__":
-    cubes = {Path(path).stem: xr.open_dataset(path) for path in snakemake.input}
+    cubes = {Path(path).stem: open_netcdf(path) for path in snakemake.input}
     write_explorer(cubes, snakemake.output[0])
     for cube in cubes.values():
         cube.close()

@@ -11,7 +11,7 @@ from proplim._lazy import lazy_names
 
 if TYPE_CHECKING:
     from proplim.cube._assemble import assemble_cube, write_cube
-    from proplim.cube._files import DamagedFile, content_checksum, read_netcdf, write_netcdf
+    from proplim.cube._files import DamagedFile, content_checksum, open_netcdf, read_netcdf, write_netcdf
     from proplim.cube._provenance import provenance
     from proplim.cube._tables import grid_dims, point_table, read_table, write_table
     from proplim.cube.variables import GRID_DIMS, VARIABLES, Variable, variables_of
@@ -25,6 +25,7 @@ _HOME = {
     "write_table": "_tables",
     "DamagedFile": "_files",
     "content_checksum": "_files",
+    "open_netcdf": "_files",
     "read_netcdf": "_files",
     "write_netcdf": "_files",
     "provenance": "_provenance",
@@ -42,6 +43,7 @@ __all__ = [
     "assemble_cube",
     "content_checksum",
     "grid_dims",
+    "open_netcdf",
     "point_table",
     "provenance",
     "read_netcdf",

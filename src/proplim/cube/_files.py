@@ -103,16 +103,35 @@ def read_netcdf(path: str | Path) -> xr.Dataset:
     DamagedFile
         If the file cannot be read or its content differs from what was written.
     """
+    return _verified(path, load=True)
+
+
+def open_netcdf(path: str | Path) -> xr.Dataset:
+    """Verify a file variable by variable, then open it without reading it into memory.
+
+    Raises
+    ------
+    DamagedFile
+        As :func:`read_netcdf`.
+    """
+    import xarray as xr
+
+    _verified(path, load=False).close()
+    return xr.open_dataset(path, engine="netcdf4")
+
+
+def _verified(path: str | Path, *, load: bool) -> xr.Dataset:
     import xarray as xr
 
     try:
-        with xr.open_dataset(path, engine="netcdf4") as stored:
-            dataset = stored.load()
+        with xr.open_dataset(path, engine="netcdf4", cache=load) as stored:
+            dataset = stored.load() if load else stored
+            whole = dataset.attrs.get(CHECKSUM) == content_checksum(dataset)
     except FileNotFoundError:
         raise
     except Exception as error:  # netCDF4 and HDF5 raise OSError, RuntimeError and others for damaged files
         raise DamagedFile(f"{path} is damaged ({error}); delete it and run again") from None
-    if dataset.attrs.get(CHECKSUM) != content_checksum(dataset):
+    if not whole:
         raise DamagedFile(f"{path} does not hold what was written to it; delete it and run again")
     return dataset
 

@@ -48,6 +48,7 @@ def explorer_html(cubes: Mapping[str, xr.Dataset], *, max_values: int = MAX_VALU
     data = {
         "study": study,
         "version": str(first.attrs.get("proplim_version", "")),
+        "made": {name: dict(map(_text, cube.attrs.items())) for name, cube in cubes.items()},
         "configuration": str(first.attrs.get("configuration", "")),
         **pack_cubes(cubes, max_values),
     }
@@ -70,6 +71,10 @@ def write_explorer(
     part.write_text(explorer_html(cubes, max_values=max_values), encoding="utf-8")
     os.replace(part, target)
     return target
+
+
+def _text(item: tuple) -> tuple[str, str]:
+    return str(item[0]), str(item[1])
 
 
 def _packed(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from proplim.config import resolved_yaml
+from proplim.cube import open_netcdf
 from proplim.study._plan import Plan
 from proplim.study._run import convergence_summary
 
@@ -45,7 +46,7 @@ def write_summary(plan: Plan, cubes: Mapping[str, str | Path], folder: str | Pat
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    opened = {stage: xr.open_dataset(path) for stage, path in cubes.items()}
+    opened = {stage: open_netcdf(path) for stage, path in cubes.items()}
     try:
         pages = {"convergence.html": _convergence(opened), "configuration.html": _configuration(plan, opened)}
     finally:
