@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proplim.config import parse_config
-from proplim.study import Plan
+from proplim.study import Plan, _cost, kept_points, load_draw, prepare_draw
+from proplim.study._run import draws_path
 
 GRID = {"n_train": [10, 20], "width": [5, 7, 9], "temperature": [0.1, 1.0, 10.0], "lambda1": [1.0, 2.0]}
 
@@ -243,7 +244,9 @@ def test_a_changed_plugin_makes_its_activation_new_and_leaves_the_others(tmp_pat
             f"    register_activation('swish_for_plans', lambda h: h / (1 + jnp.exp(-{slope} * h)))\n"
         )
         plan = Plan(parse_config(content, folders=[tmp_path]), [tmp_path])
-        names[slope] = {b.point["activation"]: b.kernel for j in plan.jobs["theory"].values() for b in j.blocks}
+        names[slope] = {
+            b.point["activation"]: b.kernel for j in plan.jobs["theory"].values() for b in j.blocks
+        }
     assert names[1]["erf"] == names[2]["erf"]
     assert names[1]["swish_for_plans"] != names[2]["swish_for_plans"]
 
@@ -253,7 +256,48 @@ def copy_of_plugin_study(plugin: str) -> dict:
         "study": "plugged",
         "plugins": [plugin],
         "datasets": [{"name": "g", "source": "gaussian", "n_features": 4}],
-        "grid": {"n_train": [8], "width": [6], "temperature": [1.0], "activation": ["erf", "swish_for_plans"]},
+        "grid": {
+            "n_train": [8],
+            "width": [6],
+            "temperature": [1.0],
+            "activation": ["erf", "swish_for_plans"],
+        },
         "sampling": {"enabled": False},
         "dynamics": {"enabled": False},
     }
+
+
+def test_sampled_points_of_an_unfinished_job_are_counted_one_by_one(folder):
+    plan = Plan(config(jobs={"seconds_per_job": 1e9}))
+    (job,) = plan.jobs["sampling"].values()
+    assert kept_points(plan, job) == 0
+    for file, draw in plan.draws.items():
+        prepare_draw(plan, draw, file)
+    assert kept_points(plan, job) == 0
+    block = job.blocks[0]
+    identity = load_draw(plan.draw_of(block).file).identity
+    for width, temperature in ((5, 0.1), (9, 10.0)):
+        point = {**block.point, "width": width, "temperature": temperature, "lambda1": 2.0}
+        file = draws_path(plan, point, identity)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert kept_points(plan, job) == 2
+    # Files of other settings are not this study's.
+    assert kept_points(Plan(config(jobs={"seconds_per_job": 1e9}, sampling={"target_ess": 500})), job) == 0
+
+
+def test_a_program_is_paid_for_once_in_a_job(folder):
+    """Two seeds of one P and N share what is compiled; two widths do not."""
+
+    def seconds(**axes) -> float:
+        axis = {name: values for name, values in axes.items() if name != "seed"}
+        grid = {**GRID, "n_train": [10], "width": [5], **axis, "seed": axes.get("seed", [0])}
+        plan = Plan(config(grid, jobs={"seconds_per_job": 1e9}))
+        (name,) = plan.jobs["sampling"]
+        return plan.seconds("sampling", name) - _cost.START_SECONDS["sampling"]
+
+    compiling = _cost.COMPILE_SECONDS["sampling"]
+    one = seconds()
+    assert one > compiling
+    assert seconds(seed=[0, 1]) == pytest.approx(2 * one - compiling)
+    assert seconds(width=[5, 5 + 1]) > 2 * one - 0.1 * compiling

@@ -31,11 +31,12 @@ def status(
 ) -> None:
     """Say what is done, running, failed.
 
-    Counts grid points of jobs by stage, as the study's folder shows them now; nothing is started or changed.
+    Counts grid points by stage, as the study's folder shows them now; nothing is started or changed. Sampled
+    points count as done one by one, all others when their job is done.
     """
     from proplim.config import load_config
     from proplim.errors import InvalidInput
-    from proplim.study import Plan
+    from proplim.study import Plan, kept_points
 
     config = load_config(configuration, data=False)
     if not directory.is_dir():
@@ -50,7 +51,9 @@ def status(
             for job in jobs.values():
                 file = plan.result(job)
                 state = state_of(file, started, failing)
-                points[state] += job.n_points
+                kept = kept_points(plan, job) if stage == "sampling" and state != "done" else 0
+                points["done"] += kept
+                points[state] += job.n_points - kept
                 if state in ("running", "failed"):
                     named.append((state, file))
             cube = f"{plan.root}/{stage}.nc"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proplim.study._run import (
         collect_cube,
         convergence_summary,
+        kept_points,
         load_draw,
         prepare_draw,
         print_convergence,
@@ -27,7 +28,15 @@ _HOME = {
     "Block": "_packing",
     **dict.fromkeys(("NUMERICS", "Draw", "Job", "Plan"), "_plan"),
     **dict.fromkeys(
-        ("collect_cube", "convergence_summary", "load_draw", "prepare_draw", "print_convergence", "run_job"),
+        (
+            "collect_cube",
+            "convergence_summary",
+            "kept_points",
+            "load_draw",
+            "prepare_draw",
+            "print_convergence",
+            "run_job",
+        ),
         "_run",
     ),
     "write_summary": "_summary",
@@ -42,6 +51,7 @@ __all__ = [
     "Plan",
     "collect_cube",
     "convergence_summary",
+    "kept_points",
     "load_draw",
     "open_study",
     "prepare_draw",

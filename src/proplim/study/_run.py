@@ -287,7 +287,7 @@ def _sampling(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Pr
         *(block.axes[n] for n in ("width", "lambda1", "temperature"))
     ):
         point = {**block.point, "width": width, "temperature": temperature, "lambda1": lambda1}
-        draws_file = draws_path(plan, point, dataset)
+        draws_file = draws_path(plan, point, dataset.identity)
         summary = _finished(draws_file)
         if summary is None:
             compute = partial(_sample, plan, draws_file, point, dataset, threads, say.within(point))
@@ -340,11 +340,28 @@ def _or_reason(compute: Callable[[], Any], axes: Mapping[str, list]) -> Any:
         return xr.Dataset({"converged": converged}, attrs={"reason": reason, "failed": failed})
 
 
-def draws_path(plan: Plan, point: Mapping[str, Any], dataset: Dataset) -> Path:
-    """File that keeps the draws of one sampled point."""
+def kept_points(plan: Plan, job: Job) -> int:
+    """Number of points of a sampling job whose files are there already: what a resumed job need not sample again."""
+    import netCDF4
+
+    kept = 0
+    for block in job.blocks:
+        try:
+            with netCDF4.Dataset(plan.draw_of(block).file) as prepared:
+                identity = str(prepared.identity)
+        except (OSError, AttributeError):  # not prepared yet, so nothing is sampled
+            continue
+        for values in itertools.product(*block.axes.values()):
+            point = {**block.point, **dict(zip(block.axes, values, strict=True))}
+            kept += draws_path(plan, point, identity).exists()
+    return kept
+
+
+def draws_path(plan: Plan, point: Mapping[str, Any], identity: str) -> Path:
+    """File that keeps the draws of one sampled point of the data set with that identity."""
     settings = asdict(plan.config.sampling.settings)
     what = {k: v for k, v in point.items() if k != "dataset"}
-    digest = content_hash([NUMERICS["sampling"], dataset.identity, what, settings])
+    digest = content_hash([NUMERICS["sampling"], identity, what, settings])
     label = f"{point['activation']}-P{point['n_train']}-N{point['width']}-T{point['temperature']:g}-seed{point['seed']}"
     return Path(plan.root) / "draws" / point["dataset"] / f"{label}-{digest}.nc"
 
