@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def _draw(ax: Axes, table: pd.DataFrame, approximation: str) -> None:
     look = approximation_look(approximation)
     x = table["inverse_width"].to_numpy()
     y, error = 100 * table["deviation"].to_numpy(), 100 * table["error"].to_numpy()
-    marks = {
+    marks: dict[str, Any] = {
         "color": look.color,
         "marker": MARKERS.get(approximation, "v"),
         "markersize": 3.8,
