@@ -1,12 +1,13 @@
 """The network being trained, in coordinates where a step costs least.
 
 With h_i(x) = w_i . x / sqrt(N0), a gradient step moves w_i by a combination of training inputs only. What
-is integrated is therefore a displacement S from the initial hidden weights, in one of three frames:
+is integrated is therefore a displacement S from the initial hidden weights, in one of four frames:
 
 dual        w = w0 + X^T S / sqrt(N0), S is (P, N): h = h0 + C S, and S moves by dL/dh itself,
 row space   w = w0 + V S, S is (r, N), V an orthonormal basis of the r-dimensional span of the inputs,
-full        w = w0 + S, S is (N0, N), for optimizers whose steps leave that span: adam, which singles out
-            the coordinate axes, and langevin, whose noise is everywhere.
+full        w = w0 + S, S is (N0, N), for adam, which singles out the coordinate axes,
+rotated     w = w0 + (V W) S, S is (N0, N), W an orthonormal basis of the rest, for langevin, whose noise is
+            everywhere: the first r rows feel the data, the others do not.
 
 Dual and row space follow the very same trajectory (docs/dynamics.md, section 2).
 """
@@ -23,7 +24,7 @@ from proplim.datasets import Dataset
 from proplim.geometry import class_weights
 
 Array = Any  # a NumPy array going into a compiled program, a JAX array inside
-FrameKind = Literal["inputs", "full"]
+FrameKind = Literal["inputs", "full", "rotated"]
 
 
 class Split(NamedTuple):
@@ -50,6 +51,8 @@ class Problem(NamedTuple):
     """(r,): u . (w - w0) = signal @ S."""
     prior_norm_sq: float
     """N0 / lambda0."""
+    inside: Array | None = None
+    """(P, r): the columns of the training split's `forward` that do not vanish, in the rotated frame alone."""
 
 
 class Start(NamedTuple):
@@ -95,33 +98,39 @@ def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, kind: F
     signal : (N0,) array
         Unit vector u.
     lambda0 : float
-    kind : {"inputs", "full"}
+    kind : {"inputs", "full", "rotated"}
         What the optimizer's steps are made of: combinations of training inputs (the cheaper of dual frame
-        and row space is taken), or anything.
+        and row space is taken), or anything, in the coordinates of the inputs or in rotated ones.
 
     Notes
     -----
     A step costs 4 P r N operations in the row space and 2 P^2 N in the dual frame.
     """
     x, n_features = dataset.x_train, dataset.n_features
-    dual = False
+    dual, inside = False, None
     if kind == "full":
         basis = np.eye(n_features)
     else:
-        singular, rows = np.linalg.svd(x, full_matrices=False)[1:]
+        singular, rows = np.linalg.svd(x, full_matrices=kind == "rotated")[1:]
         rank = max(1, int((singular > singular[0] * max(x.shape) * np.finfo(float).eps).sum()))
-        dual = dataset.n_train < 2 * rank
-        basis = x.T / np.sqrt(n_features) if dual else rows[:rank].T
+        dual = kind == "inputs" and dataset.n_train < 2 * rank
+        basis = rows.T if kind == "rotated" else rows[:rank].T
+        if dual:
+            basis = x.T / np.sqrt(n_features)
     train = x @ basis / np.sqrt(n_features)
+    if kind == "rotated":
+        train[:, rank:] = 0.0  # rounding errors of zero
+        inside = np.ascontiguousarray(train[:, :rank])
     problem = Problem(
         train=Split(dataset.y_train, train, class_weights(dataset.y_train)),
         test=Split(
             dataset.y_test, dataset.x_test @ basis / np.sqrt(n_features), class_weights(dataset.y_test)
         ),
-        backward=None if dual else np.ascontiguousarray(train.T),
+        backward=None if dual else np.ascontiguousarray((train if inside is None else inside).T),
         gram=x @ x.T / n_features,
         signal=basis.T @ signal,
         prior_norm_sq=n_features / lambda0,
+        inside=inside,
     )
     return Frame(problem, basis)
 

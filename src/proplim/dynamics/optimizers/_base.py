@@ -75,6 +75,10 @@ class StepOptimizer(Optimizer):
     def parameters(self, state: State) -> Parameters:
         """Parameters of a state."""
 
+    def settle(self, start: Start, state: State, learning_rate: float) -> State:
+        """State that is looked at, where steps leave work undone that only shows when somebody looks."""
+        return state
+
     def trajectory(
         self, problem: Problem, start: Start, times: np.ndarray, learning_rate: float, seed: int
     ) -> Iterator[Parameters]:
@@ -84,11 +88,12 @@ class StepOptimizer(Optimizer):
             # A time that is a multiple of the step up to rounding is that step.
             steps = int(np.floor(time / learning_rate * (1 + 1e-12)))
             state = _advance(self, problem, start, state, learning_rate, steps - done)
+            state = self.settle(start, state, learning_rate)
             done = steps
             rest = time / learning_rate - steps
             yield (
                 self.parameters(state)
-                if rest <= 1e-9 * steps
+                if rest <= 1e-9 * steps or not self.interpolates
                 else _between(self, problem, start, state, learning_rate, rest)
             )
 
