@@ -27,8 +27,11 @@ COMPILE_SECONDS = {"theory": 0.0, "sampling": 10.0, "dynamics": 5.0}
 THEORY_POINT = (6e-6, 5.5e-8)
 """Seconds for a point of infinite_width or proportional: a, b in a + b (P + number of test inputs)."""
 
-THEORY_FACTOR = {"exact": 100.0, "cavity": 100.0}
+THEORY_FACTOR = {"exact": 10.0}
 """How much more a point of another approximation costs."""
+
+CAVITY_POINT, CAVITY_PEAK = 6.0, 30.0
+"""Seconds at P = 100 for a point of the cavity, and once for a width and lambda1 for T*; they grow as P draws."""
 
 SAMPLING_GRADIENT = (3e-5, 3.2e-11, 2e-11)
 """Seconds for a gradient: a, b, c in a + b P N (2 rank + 2 min(P, N)) + c min(P, N)^3."""
@@ -80,7 +83,8 @@ def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings
     """Seconds for the grid points of a kernel, in a shape that spreads over `axes`."""
     width = np.asarray(axes["width"], dtype=float)
     if stage == "theory":
-        return np.full((1, 1, 1), sum(_theory_seconds(size, name) for name in settings))
+        points = np.full((1, 1, 1), sum(_theory_seconds(size, name) for name in settings if name != "cavity"))
+        return points + ("cavity" in settings) * _cavity_seconds(size, len(axes["temperature"]))
     if stage == "dynamics":
         return _dynamics_seconds(size, width[:, None], settings)
     temperature = np.asarray(axes["temperature"], dtype=float)
@@ -88,9 +92,15 @@ def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings
 
 
 def _theory_seconds(size: Size, approximation: str) -> float:
-    """Sums over the P modes for training and test inputs; `exact` and `cavity` solve more for each point."""
+    """Sums over the P modes for training and test inputs; `exact` solves more for each point."""
     a, b = THEORY_POINT
     return THEORY_FACTOR.get(approximation, 1.0) * (a + b * (size.n_train + size.n_test))
+
+
+def _cavity_seconds(size: Size, temperatures: int) -> float:
+    """Iterations with max(8192, 40 P) draws of P pre-activations (docs/cavity.md); T* is searched once for all."""
+    growth = size.n_train / 100 * max(1.0, size.n_train / 205)
+    return growth * (CAVITY_POINT + CAVITY_PEAK / temperatures)
 
 
 def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, settings: Any) -> np.ndarray:
