@@ -2,6 +2,7 @@
 
     python benchmarks/theory.py                    # 100,000 points, P = 400, 200 test inputs
     python benchmarks/theory.py --points 10000
+    python benchmarks/theory.py --workflow 2       # the same number of points by snakemake on two cores, to theory.nc
 
 Prints, from one run on one thread, points per second of `proplim.theory.solve_grid` with all variables and
 both approximations, microseconds a point of the order parameter alone, points per second of the dense
@@ -12,9 +13,15 @@ implementation on a sample of the same grid, the ratio, the largest disagreement
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
+import subprocess
+import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # before NumPy is imported: both sides on one thread
@@ -81,13 +88,80 @@ def dense_point(dataset: Dataset, t: float, n: float, lambda1: float) -> dict[st
     return result
 
 
+def workflow(cores: int) -> None:
+    """Run a study of 100,000 theory points by snakemake; print its time and the memory of all its processes."""
+    import json
+
+    import xarray as xr
+
+    root = Path(__file__).resolve().parents[1]
+    study = {
+        "study": "large",
+        "datasets": [{"name": "g", "source": "gaussian", "n_features": 784, "n_test": 200}],
+        "grid": {
+            "n_train": [400], "width": [20 * i for i in range(1, 101)], "lambda1": [0.5, 1.0, 2.0, 4.0],
+            "temperature": {"logspace": [1e-5, 1e3, 250]},
+        },
+        "sampling": {"enabled": False}, "dynamics": {"enabled": False}, "figures": {"enabled": False},
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "study.yaml").write_text(json.dumps(study))  # JSON is YAML
+        command = [sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "--directory", name]
+        command += ["--configfile", str(folder / "study.yaml"), "--cores", str(cores)]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        with _peak_memory() as peak:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            sys.exit(done.stderr[-3000:])
+        cube = folder / "results/large/theory.nc"
+        size = cube.stat().st_size / 2**20
+        with xr.open_dataset(cube) as opened:
+            n = int(np.prod([opened.sizes[d] for d in ("width", "temperature", "lambda1")]))
+            converged = float(opened.converged.min())
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"snakemake --cores {cores}: {n} points, P = 400, 200 test inputs, to theory.nc of {size:.0f} MiB")
+    print(
+        f"  {wall:.1f} s, {cpu:.1f} s of CPU, {peak[0]:.0f} MiB in all processes, all converged: {converged == 1}"
+    )
+
+
+@contextlib.contextmanager
+def _peak_memory():
+    """Largest sum of the resident memory of this process's descendants in MiB, looked at ten times a second."""
+    import psutil
+
+    peak, done, me = [0.0], threading.Event(), psutil.Process()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            total = 0
+            for child in me.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += child.memory_info().rss
+            peak[0] = max(peak[0], total / 2**20)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--n-train", type=int, default=400)
     parser.add_argument("--n-test", type=int, default=200)
     parser.add_argument("--dense-points", type=int, default=6)
+    parser.add_argument("--workflow", type=int, metavar="CORES", help="by snakemake on so many cores")
     arguments = parser.parse_args()
+    if arguments.workflow:
+        workflow(arguments.workflow)
+        return
 
     dataset = image_like_dataset(arguments.n_train, arguments.n_test)
     temperature = np.logspace(-5, 3, 100)

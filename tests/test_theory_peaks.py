@@ -21,9 +21,11 @@ def separated(n_train=24, n_features=12, seed=0) -> Dataset:
     return Dataset(x[:n_train], y[:n_train], x[n_train:], y[n_train:])
 
 
-@pytest.mark.parametrize("approximation", ["proportional", "exact"])
-def test_peak_is_where_a_fine_grid_has_it(approximation):
-    activation = "linear" if approximation == "exact" else "erf"
+@pytest.mark.parametrize(
+    ("approximation", "activation"),
+    [("proportional", "erf"), ("proportional", "relu"), ("exact", "linear")],
+)
+def test_peak_is_where_a_fine_grid_has_it(approximation, activation):
     dataset = separated()
     peaks = solve_peaks(
         dataset, activation, width=[4, 20], lambda1=[0.5, 2.0], approximations=[approximation]

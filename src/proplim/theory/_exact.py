@@ -15,14 +15,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import elementwise as solvers
 from scipy.special import gammaln
 
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
 from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
 from proplim.theory._energies import energies
 from proplim.theory._observables import Forms, forms_of, predictor_and_weights
-from proplim.theory._peaks import LADDER, peak_heights
+from proplim.theory._peaks import maximise
 from proplim.theory._spectrum import Spectrum
 
 CUTOFF = 42.0
@@ -33,8 +32,6 @@ NODES_AT_ONCE = 1024
 TOLERANCE = 1e-7
 """Accepted difference to the rule with half the nodes; the error of the full rule is about its square."""
 BISECTIONS = 10
-SIGNIFICANT_HEIGHT = 1e-9
-"""A peak counts when it exceeds both ends of the ladder by this fraction."""
 
 
 class _Nodes(NamedTuple):
@@ -296,34 +293,6 @@ def exact_class_distance(spectrum: Spectrum, forms: Forms, points: Points) -> np
 
 
 def find_exact_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
-    """T* of the exact class distance, as :func:`proplim.theory._peaks.find_peaks` for the proportional one.
-
-    The derivative of D is not at hand here: the highest rung of the ladder and its neighbours bracket the
-    maximum, and a bracketing minimiser of -D finds it, to about the square root of the rounding error.
-    """
+    """T* of the exact class distance (docs/theory.md, section 7); parameters and result as `find_peaks`."""
     forms = forms_of(spectrum)
-    prior = np.array([np.nan if f is None else f.prior_centroid for f in (forms.train, forms.test)])
-    scale = np.trace(spectrum.kernel) / spectrum.n_train
-    n, rungs = len(width), LADDER.size
-    temperature = np.full((n, 2), np.nan)
-    if not scale > 0.0:
-        return peak_heights(temperature, temperature, prior, temperature)
-    ladder = scale * LADDER / lambda1[:, None]
-    flat = Points(ladder.ravel(), np.repeat(width, rungs), np.repeat(lambda1, rungs))
-    d = exact_class_distance(spectrum, forms, flat).reshape(n, rungs, 2)
-    top = np.argmax(np.nan_to_num(d, nan=-np.inf), axis=1)
-    height = np.take_along_axis(d, top[:, None], axis=1)[:, 0]
-    least = np.maximum(d[:, 0], d[:, -1]) * (1.0 + SIGNIFICANT_HEIGHT)
-    point, split = np.nonzero((top > 0) & (top < rungs - 1) & (height > least))
-    if len(point):
-
-        def below(log_t: np.ndarray, n: np.ndarray, l1: np.ndarray, split: np.ndarray) -> np.ndarray:
-            value = exact_class_distance(spectrum, forms, Points(elementwise(np.exp, log_t), n, l1))
-            return -np.take_along_axis(value, split[:, None], axis=1)[:, 0]
-
-        args = (width[point], lambda1[point], split)
-        rung = top[point, split]
-        bracket = tuple(elementwise(np.log, ladder[point, rung + i]) for i in (-1, 0, 1))
-        found = solvers.find_minimum(below, bracket, args=args)
-        temperature[point, split], height[point, split] = elementwise(np.exp, found.x), -found.f_x
-    return peak_heights(temperature, height, prior, d[:, 0])
+    return maximise(lambda points: exact_class_distance(spectrum, forms, points), spectrum, width, lambda1)

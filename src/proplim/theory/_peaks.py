@@ -7,6 +7,7 @@ negative the zero is found by a bracketing root finder, every evaluation a full 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ LADDER = np.logspace(-8, 6, 14 * 6 + 1)
 """Temperatures searched, in units of tr K / (P lambda1)."""
 CURVES = 256
 """Curves D(T) followed at once."""
+SIGNIFICANT_HEIGHT = 1e-9
+"""Without a derivative, a peak counts when it exceeds both ends of the ladder by this fraction."""
 SIGNIFICANT = 1e-11
 """A derivative counts when it exceeds this fraction of the sum of the magnitudes of its terms."""
 
@@ -150,6 +153,49 @@ def _find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> d
             if value[i] >= height[point[i], split[i]]:
                 temperature[point[i], split[i]], height[point[i], split[i]] = t[i], value[i]
     return peak_heights(temperature, height, prior, along.value[:, 0])
+
+
+def maximise(
+    distance: Callable[[Points], np.ndarray], spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Peaks of a class distance whose derivative is not at hand; result as :func:`find_peaks`.
+
+    The highest rung of the ladder and its neighbours bracket the maximum, and a bracketing minimiser of -D
+    (Chandrupatla) finds it, to about the square root of the rounding error of D.
+
+    Parameters
+    ----------
+    distance : callable
+        Points -> D, (n, 2) with `split`; NaN where unknown.
+    spectrum : Spectrum
+    width, lambda1 : (n,) arrays
+    """
+    forms = forms_of(spectrum)
+    prior = np.array([np.nan if f is None else f.prior_centroid for f in (forms.train, forms.test)])
+    scale = np.trace(spectrum.kernel) / spectrum.n_train
+    n, rungs = len(width), LADDER.size
+    temperature = np.full((n, 2), np.nan)
+    if not scale > 0.0:
+        return peak_heights(temperature, temperature, prior, temperature)
+    ladder = scale * LADDER / lambda1[:, None]
+    flat = Points(ladder.ravel(), np.repeat(width, rungs), np.repeat(lambda1, rungs))
+    d = distance(flat).reshape(n, rungs, 2)
+    top = np.argmax(np.nan_to_num(d, nan=-np.inf), axis=1)
+    height = np.take_along_axis(d, top[:, None], axis=1)[:, 0]
+    least = np.maximum(d[:, 0], d[:, -1]) * (1.0 + SIGNIFICANT_HEIGHT)
+    point, split = np.nonzero((top > 0) & (top < rungs - 1) & (height > least))
+    if len(point):
+
+        def below(log_t: np.ndarray, n: np.ndarray, l1: np.ndarray, split: np.ndarray) -> np.ndarray:
+            value = distance(Points(elementwise(np.exp, log_t), n, l1))
+            return -np.take_along_axis(value, split[:, None], axis=1)[:, 0]
+
+        args = (width[point], lambda1[point], split)
+        rung = top[point, split]
+        bracket = tuple(elementwise(np.log, ladder[point, rung + i]) for i in (-1, 0, 1))
+        found = solvers.find_minimum(below, bracket, args=args)
+        temperature[point, split], height[point, split] = elementwise(np.exp, found.x), -found.f_x
+    return peak_heights(temperature, height, prior, d[:, 0])
 
 
 def peak_heights(

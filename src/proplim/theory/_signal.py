@@ -42,13 +42,18 @@ def signal_direction(
     with threadpool_limits(limits=1, user_api="blas"):
         spectrum = build_spectrum(dataset, activation, lambda0)
         points = Points(*(np.array([float(v)]) for v in (temperature, width, lambda1)))
-        if not activation.odd:
-            from proplim.theory._two_order_parameters import two_order_parameter_residual
+        return signal_of_point(spectrum, points)
 
-            return unit_signal(spectrum, two_order_parameter_residual(spectrum, points)[0])
-        q = solve_order_parameter(spectrum, points).order_parameter[0]
-        residual = spectrum.labels / (1.0 + q / (lambda1 * temperature) * spectrum.eigenvalues)
-        return unit_signal(spectrum, spectrum.eigenvectors @ residual)
+
+def signal_of_point(spectrum: Spectrum, point: Points) -> np.ndarray:
+    """u of the proportional theory (docs/theory.md, eq. 3.13) at a single point, shape (N0,)."""
+    if not spectrum.activation.odd:
+        from proplim.theory._two_order_parameters import two_order_parameter_residual
+
+        return unit_signal(spectrum, two_order_parameter_residual(spectrum, point)[0])
+    q = solve_order_parameter(spectrum, point).order_parameter[0]
+    residual = spectrum.labels / (1.0 + q / (point.lambda1[0] * point.temperature[0]) * spectrum.eigenvalues)
+    return unit_signal(spectrum, spectrum.eigenvectors @ residual)
 
 
 def unit_signal(spectrum: Spectrum, residual: np.ndarray) -> np.ndarray:

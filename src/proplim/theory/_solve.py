@@ -51,6 +51,7 @@ def solve_grid(
     lambda0: float = 1.0,
     lambda1: Sequence[float] | np.ndarray | float = 1.0,
     approximations: Sequence[str] = ("infinite_width", "proportional"),
+    peaks: bool = True,
 ) -> xr.Dataset:
     """Solve the theory on the full product of widths, temperatures and lambda1.
 
@@ -66,6 +67,9 @@ def solve_grid(
         Prior precisions of a hidden and of a readout weight, positive.
     approximations : sequence of str
         Of infinite_width, proportional, cavity, exact.
+    peaks : bool
+        Whether T* is located too, once for every width and lambda1; NaN otherwise. For the cavity that takes
+        several times as long as a point.
 
     Returns
     -------
@@ -97,12 +101,14 @@ def solve_grid(
     with threadpool_limits(limits=1, user_api="blas"):
         spectrum = build_spectrum(dataset, activation, float(lambda0))
         results = [_in_chunks(solver, spectrum, points) for solver in solvers]
-        peaks = [_peaks(name, spectrum, axes["width"], axes["lambda1"]) for name in approximations]
+        found = [
+            _peaks(name if peaks else "", spectrum, axes["width"], axes["lambda1"]) for name in approximations
+        ]
     shape = mesh[0].shape
     data: dict[str, tuple] = {
         v.name: _stack(v, results, shape) for v in variables_of("theory") if not v.without
     }
-    data |= {v.name: _stack_peaks(v, peaks) for v in variables_of("theory") if v.without}
+    data |= {v.name: _stack_peaks(v, found) for v in variables_of("theory") if v.without}
     reported = {name for result in results for name in result}
     data |= {v.name: _stack(v, results, shape) for v in _evidence() if v.name in reported}
     width_values = np.atleast_1d(np.asarray(width))
@@ -183,6 +189,14 @@ def _peaks(name: str, spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
         from proplim.theory._exact import find_exact_peaks
 
         found = find_exact_peaks(spectrum, n, l1)
+    elif name == "proportional":
+        from proplim.theory._two_order_parameters import find_two_order_parameter_peaks
+
+        found = find_two_order_parameter_peaks(spectrum, n, l1)
+    elif name == "cavity":
+        from proplim.theory._cavity_peaks import find_cavity_peaks
+
+        found = find_cavity_peaks(spectrum, n, l1)
     else:
         found = {v.name: np.full((n.size, 2), np.nan) for v in variables_of("theory") if v.without}
     return {key: value.reshape(len(width), len(lambda1), 2) for key, value in found.items()}

@@ -86,6 +86,19 @@ def two_order_parameter_residual(spectrum: Spectrum, points: Points) -> np.ndarr
     return in_blocks(block, *points, block=_BLOCK)["a"]
 
 
+def find_two_order_parameter_peaks(
+    spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
+) -> dict[str, np.ndarray]:
+    """T* of D of (A.9); parameters and result as :func:`proplim.theory._peaks.find_peaks`."""
+    from proplim.theory._peaks import maximise
+
+    def distance(points: Points) -> np.ndarray:
+        solved = solve_two_order_parameters(spectrum, points)
+        return np.where(solved["converged"][:, None] > 0, solved["centroid_distance_sq"], np.nan)
+
+    return maximise(distance, spectrum, width, lambda1)
+
+
 def _basis(spectrum: Spectrum) -> _Basis:
     mean = feature_mean(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0)
     eigenvalues, eigenvectors = np.linalg.eigh(spectrum.kernel - np.outer(mean, mean))
