@@ -293,3 +293,24 @@ def test_arrays_of_the_wrong_shape_are_refused():
     with pytest.raises(InvalidInput, match="NaN"):
         Dataset(x * np.nan, y, x, y)
     assert Dataset(x, y, x, y).identity == Dataset(x, y, x, y).identity != Dataset(x + 1, y, x, y).identity
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "named"),
+    [
+        ("digit", {}, "did you mean 'digits'"),
+        ("digits", {}, "classes: None is not allowed; digits needs this option"),
+        ("digits", {"classes": (3, 3)}, "two different classes"),
+        ("digits", {"classes": (3, 11)}, "classes.1: 11"),
+        ("digits", {"classes": (3, 8), "n_tets": 4}, "n_tets: 4 is not allowed; unknown option"),
+        ("gaussian", {}, "n_features: None is not allowed; gaussian needs this option"),
+        ("gaussian", {"n_features": 0}, "n_features: 0"),
+        ("gaussian", {"n_features": 3, "n_test": True}, "n_test: True"),
+        ("file", {"path": "absent.npz"}, "an existing file"),
+    ],
+)
+def test_options_of_load_dataset_are_judged_in_one_line(source, options, named):
+    with pytest.raises(InvalidInput) as caught:
+        load_dataset(source, 20, **options)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -17,7 +17,14 @@ import yaml
 from proplim.config import parse_config
 from proplim.cube import read_netcdf
 from proplim.errors import InvalidInput
-from proplim.study import Plan, collect_cube, convergence_summary, prepare_draw, run_job
+from proplim.study import (
+    Plan,
+    collect_cube,
+    convergence_summary,
+    prepare_draw,
+    run_job,
+    write_summary,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
@@ -209,6 +216,30 @@ def test_a_damaged_ledger_loses_nothing_that_was_computed(folder, capsys, damage
     assert "jobs are planned afresh" in capsys.readouterr().err
     assert tables == {p: p.stat().st_mtime_ns for p in folder.glob("results/f/theory/g/*")}
     xr.testing.assert_identical(same, cube)
+
+
+def test_prepared_data_that_were_damaged_or_lost_are_prepared_again(folder, capsys):
+    _, cube = run("theory")
+    (data,) = folder.glob("results/f/datasets/g/*.nc")
+    before = data.read_bytes()
+    plan = Plan(parse_config(STUDY))
+    (job,) = plan.jobs["theory"].values()
+    for damage in (lambda: data.write_bytes(before[: len(before) // 2]), data.unlink):
+        damage()
+        run_job(plan, job, plan.result(job))
+        assert "preparing it again" in capsys.readouterr().err
+    collect_cube(plan, "theory", plan.results("theory"), "again.nc")
+    xr.testing.assert_equal(read_netcdf("again.nc"), cube)
+
+
+def test_the_report_names_what_failed_and_escapes_it(folder, monkeypatch):
+    break_point(monkeypatch, "dynamics", ArithmeticError("0 < <b>1</b>"))
+    run("dynamics")
+    plan = Plan(parse_config(STUDY))
+    page = write_summary(plan, {"dynamics": "results/f/dynamics.nc"}, "summary")[0].read_text()
+    assert "dynamics: what fell short, and why" in page
+    assert "width = 5: ArithmeticError: 0 &lt; &lt;b&gt;1" in page
+    assert "width = 4" not in page
 
 
 PLUGIN = """

@@ -74,7 +74,8 @@ def _bridge_page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -
     errors: list[np.ndarray] = []
     decades: list[list[Decade]] = []
     for ax, n_train in zip(axes[0], n_trains, strict=True):
-        where, labels = {**point, "n_train": n_train}, []
+        where = {**point, "n_train": n_train}
+        labels: list[Decade] = []
         errors += _draw_equilibrium(
             ax, at(cubes.get("theory"), where), at(cubes.get("sampling"), where), labels
         )
@@ -182,7 +183,8 @@ def _write_decades(ax: Axes, decades: Sequence[Decade]) -> None:
 
     points = ax.figure.dpi / 72
     width, height = 26 * points, 8 * points
-    lines = [ax.transData.transform(line.get_xydata()) for line in ax.get_lines() if len(line.get_xdata())]
+    points_of = [np.asarray(line.get_xydata()) for line in ax.get_lines()]
+    lines = [ax.transData.transform(found) for found in points_of if len(found)]
     crowd = np.concatenate([_filled_in(line, 2 * points) for line in lines])
     inside = ax.get_window_extent()
     for text, spot, color in decades:
