@@ -36,13 +36,13 @@ CAVITY_POINT, CAVITY_PEAK = 6.0, 30.0
 SAMPLING_GRADIENT = (3e-5, 3.2e-11, 2e-11)
 """Seconds for a gradient: a, b, c in a + b P N (2 rank + 2 min(P, N)) + c min(P, N)^3."""
 
-SAMPLING_STEPS = (2.6, 0.01)
+SAMPLING_STEPS = (2.0, 0.01)
 """Gradients in a trajectory: a, b in a sqrt(1 + b P/T)."""
 
-DYNAMICS_STEP = (5e-5, 1.1e-9)
+DYNAMICS_STEP = (3.4e-5, 7.6e-10)
 """Seconds for a step: a, b in a + b P N rank."""
 
-DYNAMICS_RECORD = (2.5e-3, 1.5e-6, 3.7e-9)
+DYNAMICS_RECORD = (1.7e-3, 1e-6, 2.5e-9)
 """Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
 
 RUNTIME_MARGIN = {"theory": 4.0, "sampling": 8.0, "dynamics": 6.0}
