@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Iterator
 from functools import cache, cached_property
+from inspect import cleandoc
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -131,16 +132,16 @@ def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSecti
 
 def _described(settings_type: type, name: str) -> str:
     """Description of a field from the numpydoc docstring of its class."""
-    lines = (settings_type.__doc__ or "").splitlines()
+    lines = cleandoc(settings_type.__doc__ or "").splitlines()  # Python 3.13 does so by itself
     text: list[str] = []
     inside = False
     for line in lines:
         stripped = line.strip()
-        if " : " in stripped and not line.startswith("        "):
+        if " : " in stripped and not line.startswith("    "):
             inside = name in [part.strip() for part in stripped.split(" : ")[0].split(",")]
-        elif inside and line.startswith("        ") and stripped:
+        elif inside and line.startswith("    ") and stripped:
             text.append(stripped)
-        elif inside and stripped and not line.startswith("        "):
+        elif inside and stripped and not line.startswith("    "):
             inside = False
     return " ".join(text)
 
