@@ -61,7 +61,7 @@ TESTS = {
     "theory/_effective_action.py": ["tests/test_theory_action.py", *COMMON],
     "theory/_exact.py": ["tests/test_theory_exact.py", "tests/test_theory_peaks.py"],
     "theory/_peaks.py": ["tests/test_theory_peaks.py"],
-    "theory/_two_order_parameters.py": ["tests/test_nonodd.py"],
+    "theory/_two_order_parameters.py": ["tests/test_nonodd_dense.py", "tests/test_nonodd.py"],
     "theory/_energies.py": ["tests/test_theory_action.py", *COMMON],
 }
 """Tests that have to notice a change in a file; COMMON for files not named."""
