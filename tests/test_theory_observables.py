@@ -188,3 +188,13 @@ def test_without_signal_there_is_no_direction():
     assert grid.readout_signal_covariance == 0
     assert grid.converged == 1
     assert grid.order_parameter < 1
+
+
+def test_an_input_that_is_always_zero_has_no_part_in_the_signal():
+    """As the pixels at the border of an image."""
+    data = gaussian_dataset(8, 4)
+    x = data.x_train * np.array([1.0, 1.0, 0.0, 1.0])
+    dark = Dataset(x, data.y_train, data.x_test, data.y_test)
+    direction = signal_direction(dark, "erf", width=5, temperature=0.3, lambda0=1.0, lambda1=1.0)
+    assert direction[2] == 0.0
+    np.testing.assert_allclose(np.linalg.norm(direction), 1.0, rtol=1e-14)
