@@ -74,9 +74,9 @@ def size_of(dataset: Any, n_train: int) -> Size:
 
 
 def kernel_seconds(size: Size) -> float:
-    """Seconds that a kernel costs once in a job: reading data, Gram matrices, eigenvectors."""
+    """Seconds that a kernel costs once in a job: reading data, Gram matrices, eigenvectors, the search for T*."""
     entries = size.n_train * (size.n_train + size.n_test)
-    return 0.02 + entries * (2.5e-7 + 3e-10 * size.n_features) + 2e-10 * size.n_train**3
+    return 0.06 + entries * (2.5e-7 + 3e-10 * size.n_features) + 2e-10 * size.n_train**3
 
 
 def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings: Any) -> np.ndarray:
