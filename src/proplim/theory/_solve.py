@@ -158,6 +158,7 @@ def solve_peaks(
         `peak_temperature`, `peak_height_over_prior` and `peak_height_over_low_temperature` with dims
         (approximation, width, lambda1, split), from 1e-8 to 1e6 times tr K/(P lambda1). NaN where D is
         largest at an end of that range or constant (infinite width), and for approximations without peaks.
+        For the cavity also `peak_temperature_mcse` (docs/cavity.md, section B.7).
 
     Raises
     ------
@@ -173,6 +174,15 @@ def solve_peaks(
         spectrum = build_spectrum(dataset, activation, float(lambda0))
         peaks = [_peaks(name, spectrum, **axes) for name in approximations]
     data = {v.name: _stack_peaks(v, peaks) for v in variables_of("theory") if v.without}
+    error = "peak_temperature_mcse"
+    if any(error in p for p in peaks):
+        unknown = np.full((len(axes["width"]), len(axes["lambda1"]), 2), np.nan)
+        stacked = np.stack([p.get(error, unknown) for p in peaks])
+        data[error] = (
+            data["peak_temperature"][0],
+            stacked,
+            {"long_name": "standard error of T*", "units": "1"},
+        )
     width_values = np.atleast_1d(np.asarray(width))
     coords = {"approximation": list(approximations), "width": width_values, "lambda1": axes["lambda1"]}
     return xr.Dataset(data, coords={**coords, "split": list(SPLITS)})
