@@ -1,5 +1,6 @@
 """Draw every figure from the cubes alone; beside the inversion figure stands its table, inversion.csv."""
 
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,8 +18,9 @@ if __name__ == "__main__":
     cubes = {Path(path).stem: read_netcdf(path) for path in snakemake.input}
     folder = Path(snakemake.output[0])
     options = {name: snakemake.params.figures[name] for name in ("formats", "dpi")}
-    with get_context("fork").Pool(snakemake.threads) as pool:
-        pool.map(partial(draw, draws=folder.with_name("draws"), **options), FIGURES, chunksize=1)
+    # An executor ends when a process of it is killed, where a Pool would wait for ever.
+    with ProcessPoolExecutor(snakemake.threads, mp_context=get_context("fork")) as pool:
+        list(pool.map(partial(draw, draws=folder.with_name("draws"), **options), FIGURES))
     if {"theory", "dynamics"} <= set(cubes) and "proportional" in cubes["theory"].approximation:
         folder.mkdir(parents=True, exist_ok=True)
         inversion_table(cubes).to_csv(folder / "inversion.csv", index=False)
