@@ -75,6 +75,29 @@ def test_peak_is_where_a_fine_grid_has_it(approximation, activation):
                 assert low > 1
 
 
+def test_peak_of_the_cavity_is_a_maximum_for_other_draws():
+    """A fifth of the labels wrong: D turns. The grid's draws are not those of the peak; seeds are fixed."""
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(30) % 2, 1.0, -1.0)
+    x = rng.standard_normal((30, 5))
+    x[:, 0] += 1.5 * y
+    y[rng.permutation(30)[:4]] *= -1
+    dataset = Dataset(x, y, x[:0], np.zeros(0))
+    peak = solve_peaks(dataset, "erf", width=100, approximations=["cavity"]).squeeze().sel(split="train")
+    t, error = float(peak.peak_temperature), float(peak.peak_temperature_mcse)
+    assert 0 < error < 0.1 * t
+    temperature = t * np.array([0.6, 1.0, 4.0])
+    both = ["infinite_width", "cavity"]
+    grid = solve_grid(dataset, "erf", temperature=temperature, width=100, approximations=both, peaks=False)
+    grid = grid.sel(split="train").squeeze()
+    d, own = (grid[f"centroid_distance_sq{s}"].sel(approximation="cavity").values for s in ("", "_mcse"))
+    assert d[1] - d[0] > -3 * np.hypot(own[1], own[0])  # flat there, and the branch ends not far below
+    assert d[1] - d[2] > 3 * np.hypot(own[1], own[2])
+    prior = grid.centroid_distance_sq.sel(approximation="infinite_width").values[0]
+    assert float(peak.peak_height_over_prior) == pytest.approx(d[1] / prior, abs=6 * own[1] / prior)
+    assert np.isnan(peak.peak_height_over_low_temperature)
+
+
 def test_total_derivative_along_the_solution():
     """Central differences with h = 1e-5 in ln T: relative error of order 1e-10 + eps/h."""
     dataset = separated()
