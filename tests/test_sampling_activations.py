@@ -15,7 +15,13 @@ def test_equipartition(activation):
     # measured with the effective sample size: false-alarm rate 6e-5 for each activation, the seed is fixed.
     settings = SamplingSettings(chains=2, target_ess=200, max_rhat=1.05)
     sample = sample_posterior(
-        gaussian_dataset(10, 4), activation, width=6, temperature=0.3, lambda0=0.7, lambda1=1.6, settings=settings
+        gaussian_dataset(10, 4),
+        activation,
+        width=6,
+        temperature=0.3,
+        lambda0=0.7,
+        lambda1=1.6,
+        settings=settings,
     )
     assert float(sample.summary.converged) == 1
     defect = sample.draws.equipartition_defect

@@ -201,7 +201,12 @@ def _sample_point(
     threads: int,
     report: Callable[[int, float, float, float], None],
 ) -> PosteriorSample:
-    point: dict[str, Any] = {"width": width, "temperature": temperature, "lambda0": lambda0, "lambda1": lambda1}
+    point: dict[str, Any] = {
+        "width": width,
+        "temperature": temperature,
+        "lambda0": lambda0,
+        "lambda1": lambda1,
+    }
     seeds = [
         derive_seed(
             "sampling",
