@@ -209,6 +209,7 @@ def _write_decades(ax: Axes, decades: Sequence[Decade]) -> None:
             color=color,
             zorder=5,
             path_effects=[withStroke(linewidth=1.8, foreground="white")],
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkA": 0.0, "shrinkB": 1.5},
         )
         # What comes next keeps clear of this label.
         grid = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 5)), axis=-1)

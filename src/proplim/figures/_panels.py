@@ -132,8 +132,10 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
 def _entry_width(labels: Iterable[str]) -> float:
     """Inches that the longest entry of a legend takes, with its handle and the space to the next."""
     import matplotlib as mpl
+    from matplotlib.font_manager import FontProperties
 
-    size = mpl.rcParams["legend.fontsize"] / 72
+    # The style sheet in force may name its size ("medium") instead of giving points.
+    size = FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points() / 72
     return size * (4.6 + 0.47 * max(_printed_length(label) for label in labels))
 
 
