@@ -73,6 +73,10 @@ def test_help_has_examples(run, name: str) -> None:
     assert answer.code == 0
     assert "Example" in answer.out
     assert f"proplim {name} " in answer.out.split("Example")[1]
+    options = answer.out.split("Options:")[1]
+    assert "list[" not in options  # says what to give, not of which Python type it is
+    assert "<path>" not in options
+    assert "[[" not in answer.out
 
 
 def test_version_and_bare_command(run) -> None:

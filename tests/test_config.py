@@ -94,7 +94,7 @@ BAD = [
     ("grid/temperature", [float("nan")], ["grid.temperature[0]", "nan"]),
     ("grid/temperature", [float("inf")], ["grid.temperature[0]", "inf"]),
     ("grid/temperature", {"logspace": [0, 1, 3]}, ["grid.temperature", "logspace"]),
-    ("grid/temperature", {"logspace": [0.1, 1]}, ["grid.temperature"]),
+    ("grid/temperature", {"logspace": [0.1, 1]}, ["grid.temperature.logspace: 2 values", "[lo, hi, n]"]),
     ("grid/temperature", {"logspace": [0.1, 1, 0]}, ["grid.temperature"]),
     ("grid/temperature", {"logspace": [0.1, 0.1, 3]}, ["grid.temperature", "every value once"]),
     ("grid/temperature", {"geomspace": [0.1, 1, 3]}, ["grid.temperature", "logspace"]),
@@ -225,7 +225,7 @@ def test_ready_studies_are_valid(path):
         ("study: a\nstudy: b\n", "given twice"),
         ("study: [a\n", "not valid YAML"),
         ("- a\n- b\n", "mapping"),
-        ("", "mapping"),
+        ("", "is empty; .* mapping"),
     ],
 )
 def test_unreadable_yaml_is_one_line(tmp_path, text, message):

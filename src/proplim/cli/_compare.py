@@ -22,12 +22,14 @@ Examples:
 
 
 def compare(
-    study: Path = typer.Argument(..., help="Folder with theory.nc and sampling.nc, as in results/<study>."),
+    study: Path = typer.Argument(
+        ..., help="Folder with theory.nc and sampling.nc, as in results/<study>.", metavar="STUDY"
+    ),
     selection: list[str] = typer.Argument(
-        None, help="Compare only there: axis=value, axis=a,b,c or axis=low:high.", metavar="[AXIS=VALUE]..."
+        None, help="Compare only there: axis=value, axis=a,b,c or axis=low:high.", metavar="AXIS=VALUE"
     ),
     var: list[str] = typer.Option(
-        [], "--var", "-v", help="Variable to compare; may be repeated. All by default."
+        [], "--var", "-v", help="Variable to compare; may be repeated. All by default.", metavar="NAME"
     ),
     worst: int = typer.Option(5, help="How many of the worst points of each theory to show.", min=0),
     all_points: bool = typer.Option(False, "--all", help="Include points that did not converge."),

@@ -12,9 +12,9 @@ EXAMPLES = "Example: proplim explore results/digits"
 
 
 def explore(
-    study: Path = typer.Argument(..., help="Folder with cubes, as in results/<study>."),
+    study: Path = typer.Argument(..., help="Folder with cubes, as in results/<study>.", metavar="STUDY"),
     output: Path = typer.Option(
-        None, "--output", "-o", help="File to write; <study>/explore.html by default."
+        None, "--output", "-o", help="File to write; <study>/explore.html by default.", metavar="PATH"
     ),
 ) -> None:
     """Write a page to look through a study.

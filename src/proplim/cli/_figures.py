@@ -21,20 +21,26 @@ Examples:
 
 
 def figures(
-    study: Path = typer.Argument(..., help="Folder with cubes, as in results/<study>."),
-    output: Path = typer.Option(None, "--output", "-o", help="Where to write; <study>/figures by default."),
+    study: Path = typer.Argument(..., help="Folder with cubes, as in results/<study>.", metavar="STUDY"),
+    output: Path = typer.Option(
+        None, "--output", "-o", help="Where to write; <study>/figures by default.", metavar="FOLDER"
+    ),
     only: list[str] = typer.Option(
-        [], "--only", help="Figure to draw; may be repeated. All by default; see --list."
+        [], "--only", help="Figure to draw; may be repeated. All by default; see --list.", metavar="NAME"
     ),
     select: list[str] = typer.Option(
-        [], "--select", help="Draw only this part: axis=value, a,b,c or low:high."
+        [], "--select", help="Draw only this part: axis=value, a,b,c or low:high.", metavar="AXIS=VALUE"
     ),
-    form: list[str] = typer.Option(["png", "pdf"], "--format", help="png, pdf, svg, eps; may be repeated."),
-    width: float = typer.Option(None, help="Width in inches."),
-    height: float = typer.Option(None, help="Height in inches."),
-    font_size: float = typer.Option(None, help="Font size in points."),
-    dpi: int = typer.Option(None, help="Resolution of png."),
-    style: str = typer.Option(None, help="Matplotlib style file or name, on top of proplim's own."),
+    form: list[str] = typer.Option(
+        ["png", "pdf"], "--format", help="png, pdf, svg, eps; may be repeated.", metavar="FORMAT"
+    ),
+    width: float = typer.Option(None, help="Width in inches.", metavar="INCHES"),
+    height: float = typer.Option(None, help="Height in inches.", metavar="INCHES"),
+    font_size: float = typer.Option(None, help="Font size in points.", metavar="POINTS"),
+    dpi: int = typer.Option(None, help="Resolution of png.", metavar="NUMBER"),
+    style: str = typer.Option(
+        None, help="Matplotlib style file or name, on top of proplim's own.", metavar="STYLE"
+    ),
     listing: bool = typer.Option(False, "--list", help="Show the figures there are and stop."),
 ) -> None:
     """Redraw figures from cubes; nothing is computed again."""

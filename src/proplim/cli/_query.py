@@ -23,14 +23,16 @@ Examples:
 
 
 def query(
-    cube: Path = typer.Argument(..., help="A cube: results/<study>/theory.nc, sampling.nc or dynamics.nc."),
+    cube: Path = typer.Argument(
+        ..., help="A cube: results/<study>/theory.nc, sampling.nc or dynamics.nc.", metavar="CUBE"
+    ),
     selection: list[str] = typer.Argument(
         None,
         help="axis=value (nearest), axis=a,b,c or axis=low:high, as many as you like.",
-        metavar="[AXIS=VALUE]...",
+        metavar="AXIS=VALUE",
     ),
     var: list[str] = typer.Option(
-        [], "--var", "-v", help="Variable to print; may be repeated. All by default."
+        [], "--var", "-v", help="Variable to print; may be repeated. All by default.", metavar="NAME"
     ),
     exact: bool = typer.Option(
         False, "--exact", help="Numbers must be on the axis, instead of the nearest ones."

@@ -29,23 +29,28 @@ def theory(
     dataset: str = typer.Option(
         ..., help=f"{', '.join((*PAIRED, *SYNTHETIC))}, or the path of a .npz or .nc file.", metavar="NAME"
     ),
-    n_train: int = typer.Option(..., help="Number of training inputs P."),
-    width: int = typer.Option(..., help="Number of hidden units N."),
-    temperature: float = typer.Option(..., help="Temperature T."),
+    n_train: int = typer.Option(..., help="Number of training inputs P.", metavar="P"),
+    width: int = typer.Option(..., help="Number of hidden units N.", metavar="N"),
+    temperature: float = typer.Option(..., help="Temperature T.", metavar="T"),
     classes: tuple[int, int] | None = typer.Option(
-        None, help="Two classes of an image collection: the first is y = -1, the second y = +1."
+        None,
+        help="Two classes of an image collection: the first is y = -1, the second y = +1.",
+        metavar="CLASS CLASS",
     ),
-    activation: str = typer.Option("erf", help="Activation: erf, linear, relu, tanh."),
+    activation: str = typer.Option("erf", help="Activation: erf, linear, relu, tanh.", metavar="NAME"),
     lambda0: float = typer.Option(1.0, help="Prior precision of hidden weights."),
     lambda1: float = typer.Option(1.0, help="Prior precision of readout weights."),
     seed: int = typer.Option(0, help="Draw of the training set."),
     n_test: int = typer.Option(100, help="Number of test inputs."),
     n_features: int = typer.Option(None, help="Number of features N0 of gaussian and teacher."),
     noise: float = typer.Option(0.0, help="Label noise of teacher."),
-    root: Path = typer.Option(None, help="Folder with files of an image collection already downloaded."),
+    root: Path = typer.Option(
+        None, help="Folder with files of an image collection already downloaded.", metavar="FOLDER"
+    ),
     approximation: list[str] = typer.Option(
         ["infinite_width", "proportional"],
         help="infinite_width, proportional, cavity, exact; may be repeated.",
+        metavar="NAME",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:

@@ -62,9 +62,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
             [f"{path}{line}: is not valid YAML ({getattr(error, 'problem', error)})"]
         ) from None
     if not isinstance(content, dict):
-        raise ConfigErrors(
-            [f"{path}: holds {type(content).__name__}; a configuration is a mapping of keys to values"]
-        )
+        found = "is empty" if content is None else f"holds {type(content).__name__}"
+        raise ConfigErrors([f"{path}: {found}; a configuration is a mapping of keys to values"])
     return content
 
 

@@ -57,6 +57,8 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
             lines.append(
                 f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}"
             )
+        elif location[-2:-1] in (["logspace"], ["linspace"]) and kind == "missing":
+            lines.append(f"{dotted(location[:-1])}: {len(value)} values are not allowed; three: [lo, hi, n]")
         elif kind == "missing":
             lines.append(f"{key}: nothing given; this key is required")
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -66,13 +68,15 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
                 f"{key}.source: {_show(found)} is not allowed; choose from {', '.join(sources)}"
                 f"{did_you_mean(str(found), sources)}"
             )
+        elif kind == "bool_parsing":
+            lines.append(f"{key}: {_show(value)} is not allowed; true or false")
         elif kind == "string_pattern_mismatch":
             lines.append(
                 f"{key}: {_show(value)} is not allowed; letters, digits, _ + - and single dots inside"
             )
         else:
             text = message.removeprefix("Value error, ")
-            text = text[0].lower() + text[1:]
+            text = (text[0].lower() + text[1:]).partition(", unable to ")[0]
             if kind == "value_error" and " is not allowed; " in text:
                 lines += [f"{key}.{line}" if key else line for line in text.splitlines()]
             else:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -55,10 +56,18 @@ def reference_page() -> str:
         required = section.get("required", [])
         for key, field in section["properties"].items():
             default = "required" if key in required else _default(field)
-            meaning = field.get("description", "").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-            parts.append(f"| `{key}` | {default} | {_allowed(field, schema)} | {meaning} |")
+            parts.append(f"| `{key}` | {default} | {_allowed(field, schema)} | {_meaning(field, schema)} |")
         parts.append("")
     return "\n".join(parts)
+
+
+def _meaning(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """What a key means, or the section that it opens; a cross-reference of the docstring becomes plain code."""
+    text = field.get("description", "")
+    if not text and "$ref" in field:
+        text = schema["$defs"][field["$ref"].rsplit("/", 1)[-1]].get("description", "")
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def _default(field: dict[str, Any]) -> str:
@@ -76,7 +85,11 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(f"`{v}`" for v in field["enum"])
     if "$ref" in field:
-        return f"see `{field['$ref'].rsplit('/', 1)[-1]}`"
+        name = field["$ref"].rsplit("/", 1)[-1]
+        title = next(
+            (title for title, section in _SECTIONS if section == name), "`grid`"
+        )  # SubGrid has its axes
+        return f"keys of [{title}](#{title.strip('`')})"
     if "anyOf" in field:
         return " or ".join(_allowed(f, schema) for f in field["anyOf"] if f.get("type") != "null")
     if field.get("type") == "array":
