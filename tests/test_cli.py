@@ -251,6 +251,7 @@ def test_query_limits_a_long_table_and_says_so(run, study: Path) -> None:
         (("--var", "msee"), "did you mean 'mse'"),
         (("width",), "axis=value"),
         (("depth=3",), "depth"),
+        (("widht=60",), "did you mean 'width'"),
         (("temperature=0.3", "--exact"), "temperature"),
         (("temperature=hot",), "a number"),
         (("split=training",), "train, test"),
@@ -278,6 +279,17 @@ def test_a_closed_pipe_is_no_error(study: Path) -> None:
     assert err == b""
 
 
+def test_a_pipe_closed_before_the_last_line_is_no_error(study: Path) -> None:
+    """A short table is written when the process ends; that, too, may find nobody who reads it."""
+    code = "import sys; from proplim.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, "query", str(study / "theory.nc"), "--list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=120)
+    assert err == b""
+
+
 # --- compare, figures, explore
 
 
@@ -297,7 +309,8 @@ def test_compare_summarises_and_names_the_worst(run, study: Path) -> None:
 def test_compare_and_figures_refuse_folders_without_cubes(run, study: Path, tmp_path: Path) -> None:
     assert "theory.nc" in refused(run("compare", tmp_path))
     assert "folder" in refused(run("figures", tmp_path / "absent"))
-    assert "class_distance" in refused(run("figures", study, "--only", "nothing", "-o", tmp_path))
+    assert "choose from class_distance" in refused(run("figures", study, "--only", "nothing", "-o", tmp_path))
+    assert "did you mean 'parity'" in refused(run("figures", study, "--only", "parit", "-o", tmp_path))
     assert "svg" in refused(run("figures", study, "--format", "gif", "-o", tmp_path))
     assert "style" in refused(run("figures", study, "--style", "no-such", "-o", tmp_path))
     assert "positive" in refused(run("figures", study, "--width", "-2", "-o", tmp_path))

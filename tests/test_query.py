@@ -269,6 +269,13 @@ def test_summary_and_worst_points_find_a_planted_outlier() -> None:
     assert worst["z"].abs().is_monotonic_decreasing
 
 
+def test_accuracy_is_compared_only_when_asked_for() -> None:
+    assert "accuracy_z" in differences(sampling_cube(), theory_cube(), ["accuracy"])
+    compared = differences(sampling_cube(), theory_cube())
+    assert "mse_z" in compared
+    assert not [name for name in compared.data_vars if str(name).startswith("accuracy")]
+
+
 def test_compare_refuses_the_wrong_cube() -> None:
     with pytest.raises(InvalidInput, match="sampling"):
         differences(dynamics_cube(), theory_cube())

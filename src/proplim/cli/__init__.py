@@ -17,7 +17,9 @@ def main(arguments: list[str] | None = None) -> None:
     from proplim.errors import ProplimError
 
     try:
-        sys.exit(app(arguments, standalone_mode=False) or 0)
+        code = app(arguments, standalone_mode=False) or 0
+        sys.stdout.flush()  # here, where a closed pipe is still caught
+        sys.exit(code)
     except _click_exception() as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())  # type: ignore[attr-defined]

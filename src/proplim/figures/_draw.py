@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -75,7 +76,9 @@ def figure_names(names: Iterable[str] | None = None) -> list[str]:
     chosen = list(FIGURES) if names is None else list(names)
     for name in chosen:
         if name not in FIGURES:
-            raise InvalidInput("figures.names", name, f"choose from {', '.join(FIGURES)}")
+            near = difflib.get_close_matches(name, FIGURES, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise InvalidInput("figure", name, f"{hint}choose from {', '.join(FIGURES)}")
     return chosen
 
 

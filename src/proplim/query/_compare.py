@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_OF_STEPS = ("accuracy",)
+"""A share of inputs: its error is that of inputs near the boundary alone, and a z made with it says nothing."""
+
+
 def shared_variables(sampling: xr.Dataset, theory: xr.Dataset) -> list[str]:
     """Variables with a sampled mean and standard error that the theory has as well."""
     return [
@@ -59,7 +63,7 @@ def differences(
     sampling, theory : xarray.Dataset
         Cubes. `theory` keeps its ``approximation`` axis in the result.
     variables : sequence of str, optional
-        By default all that both have.
+        By default all that both have except `accuracy`, a step function that has no useful z.
     all_points : bool
         Keep points that did not converge; otherwise they are NaN.
 
@@ -80,7 +84,7 @@ def differences(
     if "statistic" not in sampling.dims:
         raise InvalidInput("sampling", _title(sampling), "a sampling cube (with an axis statistic)")
     both = shared_variables(sampling, theory)
-    chosen = both if variables is None else list(variables)
+    chosen = [n for n in both if n not in _OF_STEPS] if variables is None else list(variables)
     for name in chosen:
         if name not in both:
             raise InvalidInput("variable", name, f"sampled and in the theory: {', '.join(both)}")

@@ -33,7 +33,7 @@ def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
     try:
         return xr.open_dataset(file, engine="netcdf4")
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(": '")[0]
         raise InvalidInput("cube", str(path), f"a readable netCDF file ({reason})") from None
 
 
@@ -98,7 +98,8 @@ def select(cube: xr.Dataset, selection: Mapping[str, Any], *, method: str = "nea
             if dim in cube.coords and cube[dim].ndim == 0:
                 positions([wanted], cube[dim].values[None], dim, "exact")  # already one value: it must agree
                 continue
-            raise InvalidInput("selection", dim, f"axes of this cube: {', '.join(map(str, cube.dims))}")
+            axes = [str(d) for d in cube.dims]
+            raise InvalidInput("selection", dim, f"{_hint(dim, axes)}axes of this cube: {', '.join(axes)}")
         have = cube[dim].values
         if isinstance(wanted, tuple):
             cube = cube.isel({dim: _inside(have, wanted[0], wanted[1], dim)})
@@ -173,14 +174,19 @@ def pick_variables(cube: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     InvalidInput
         For a name that the cube does not have, with the nearest that it has.
     """
-    import difflib
-
     for name in names:
         if name not in cube.data_vars:
-            near = difflib.get_close_matches(name, [str(v) for v in cube.data_vars], n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise InvalidInput("variable", name, f"{hint}this cube has {', '.join(map(str, cube.data_vars))}")
+            known = [str(v) for v in cube.data_vars]
+            raise InvalidInput("variable", name, f"{_hint(name, known)}this cube has {', '.join(known)}")
     return cube[list(names)] if names else cube
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    """``did you mean 'x'? `` for the nearest known name, or nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def to_table(cube: xr.Dataset) -> pd.DataFrame:
