@@ -18,6 +18,7 @@ from proplim.errors import InvalidInput
 from proplim.figures._dynamics import bridge, inversion_summary
 from proplim.figures._heatmap import heat_map
 from proplim.figures._histograms import histograms, weight_histograms
+from proplim.figures._panels import lay_out
 from proplim.figures._parity import parity
 from proplim.figures._sizes import finite_size
 from proplim.figures._slices import Cubes
@@ -160,8 +161,7 @@ def _draw_one(
         drawings = FIGURES[name](cubes, style)
         for parameters, figure in islice(drawings, limit):
             stem = file_stem(name, parameters, varying)
-            figure.draw_without_rendering()  # lays the panels out once, and
-            figure.set_layout_engine(None)  # not again for every format: half of the drawing time
+            lay_out(figure)
             written += [_save(figure, folder / f"{stem}.{form}", form, origin(cubes)) for form in formats]
         if next(drawings, None) is not None:
             warnings.warn(f"{name}: only the first {limit} figures are drawn; raise the limit", stacklevel=3)

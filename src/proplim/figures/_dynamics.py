@@ -14,6 +14,7 @@ from proplim.dynamics import find_turn
 from proplim.figures._panels import (
     finish,
     label_bottom,
+    lay_out,
     log_axis,
     number,
     panel_figure,
@@ -90,7 +91,7 @@ def _bridge_page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -
     replicas = int(cubes["dynamics"].sizes.get("replica", 1))
     more = f"{replicas} initialisation{'s (thin) and their mean' if replicas > 1 else ''}"
     finish(figure, axes, parameters_text(cubes, point, more, "training inputs"))
-    figure.draw_without_rendering()  # lays the panels out
+    lay_out(figure)
     for ax, labels in zip(axes[0], decades, strict=True):
         _write_decades(ax, labels)
     return figure

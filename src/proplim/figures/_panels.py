@@ -129,6 +129,26 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Place the panels, once for all formats: it takes longer than drawing them."""
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    # Ticks without labels point inwards: they take no room, but time to be measured.
+    silent = [
+        (a, a.get_minor_locator()) for a in axes if isinstance(a.get_minor_formatter(), NullFormatter)
+    ]
+    for axis, _ in silent:
+        axis.set_minor_locator(NullLocator())
+    engine.execute(figure)
+    for axis, locator in silent:
+        axis.set_minor_locator(locator)
+    figure.set_layout_engine(None)
+
+
 def _entry_width(labels: Iterable[str]) -> float:
     """Inches that the longest entry of a legend takes, with its handle and the space to the next."""
     import matplotlib as mpl
