@@ -195,6 +195,20 @@ def test_a_kernel_that_fails_is_not_searched_point_by_point(folder, monkeypatch)
     assert "eigenvalues did not converge" in summary["short"][0]
 
 
+def test_exact_of_networks_that_are_not_linear_falls_short_of_nothing(folder):
+    """It is NaN there with converged = 0, as every value that is missing, but no point of the study is in trouble."""
+    grid = {**STUDY["grid"], "activation": ["linear", "erf"]}
+    _, cube = run("theory", grid=grid, theory={"approximations": ["proportional", "exact"]})
+    exact = cube.converged.sel(approximation="exact")
+    assert (exact.sel(activation="erf") == 0).all()
+    summary = convergence_summary(cube, "theory")
+    assert summary["converged"] == summary["points"] == cube.reason.size
+    for activation, approximation in (("erf", "proportional"), ("linear", "exact")):
+        cube.converged.loc[{"activation": activation, "approximation": approximation}] = 0
+        short = convergence_summary(cube, "theory")["short"]
+        assert any(f"activation = {activation}" in text and f"({approximation})" in text for text in short)
+
+
 def test_a_note_that_was_damaged_costs_the_retry_and_nothing_else(folder, monkeypatch):
     with monkeypatch.context() as patch:
         break_point(patch, "theory")

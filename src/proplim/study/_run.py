@@ -422,7 +422,7 @@ def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:
         points, converged, and up to ten of the points that fell short as text.
     """
     dims = [d for d in grid_dims(stage) if d in cube.dims]
-    converged = cube["converged"]
+    converged = _where_defined(cube["converged"])
     worst = converged.min([d for d in converged.dims if d not in dims])
     short = np.argwhere(worst.values < 1)
     meanings = json.loads(cube["reason"].attrs["meanings"])
@@ -430,8 +430,18 @@ def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:
     for index in short[:10]:
         here = dict(zip(worst.dims, index, strict=True))
         where = ", ".join(f"{d} = {worst[d].values[i]}" for d, i in here.items() if worst.sizes[d] > 1)
+        if "approximation" in converged.dims and (some := converged.isel(here) < 1).any() and not some.all():
+            where += f" ({', '.join(some['approximation'].values[some.values])})"
         described.append(f"{where}: {meanings[int(cube['reason'].isel(here))]}")
     return {"points": int(worst.size), "converged": int(worst.size - len(short)), "short": described}
+
+
+def _where_defined(converged: xr.DataArray) -> xr.DataArray:
+    """Without `exact` of networks that are not linear: it is NaN there by definition and falls short of nothing."""
+    if converged.sizes.get("approximation", 1) == 1 or "exact" not in converged["approximation"].values:
+        return converged
+    defined = (converged["approximation"] != "exact") | (converged["activation"] == "linear")
+    return converged.where(defined, 1)
 
 
 def _say(text: str) -> None:
