@@ -312,6 +312,9 @@ def test_compare_and_figures_refuse_folders_without_cubes(run, study: Path, tmp_
     assert "choose from class_distance" in refused(run("figures", study, "--only", "nothing", "-o", tmp_path))
     assert "did you mean 'parity'" in refused(run("figures", study, "--only", "parit", "-o", tmp_path))
     assert "svg" in refused(run("figures", study, "--format", "gif", "-o", tmp_path))
+    part = ("--only", "test_error", "--select", "split=train")
+    assert "holds what test_error shows" in refused(run("figures", study, *part, "-o", tmp_path))
+    assert "statistic" in refused(run("figures", study, "--select", "statistic=mean", "-o", tmp_path))
     assert "style" in refused(run("figures", study, "--style", "no-such", "-o", tmp_path))
     assert "positive" in refused(run("figures", study, "--width", "-2", "-o", tmp_path))
 

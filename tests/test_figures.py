@@ -143,6 +143,26 @@ def test_every_figure_draws_from_any_single_cube_or_stays_away(tmp_path: Path) -
     assert draw_figures({}, tmp_path / "none") == []
 
 
+@pytest.mark.parametrize(
+    ("part", "drawn", "left_out"),
+    [
+        ({"split": ["train"]}, {"class_distance", "training"}, "test_error"),
+        ({"split": ["test"]}, {"class_distance", "test_error"}, "training"),
+        ({"label": [1]}, {"gyration_radii", "bridge"}, ""),
+        ({"approximation": ["proportional"]}, {"class_distance", "parity"}, ""),
+    ],
+)
+def test_a_part_of_a_study_draws_what_it_holds(tmp_path: Path, part: dict, drawn: set, left_out: str) -> None:
+    """As after ``proplim figures --select``: what a part lacks is left out, whatever else it is."""
+    cubes = all_cubes(n_train=[60], width=[60], temperature=[0.1, 1.0])
+    cubes = {k: c.sel({d: v for d, v in part.items() if d in c.dims}) for k, c in cubes.items()}
+    names = {path.name.split("__")[0] for path in draw_figures(cubes, tmp_path, formats=["svg"])}
+    assert drawn <= names
+    assert left_out not in names
+    for split in {"train", "test"} - {*part.get("split", ["train", "test"])}:
+        assert not list(tmp_path.glob(f"*__{split}.svg"))
+
+
 def test_a_study_without_any_number_draws_nothing(tmp_path: Path) -> None:
     cube = theory_cube(**ONE)
     empty = cube.where(cube["converged"] > 1)

@@ -51,9 +51,14 @@ def figures(
             print(f"{name:16s} {(function.__doc__ or '').strip().splitlines()[0]}")
         return
     from proplim.cli._output import cubes_of
+    from proplim.errors import InvalidInput
     from proplim.query import parse_selection
 
     part = parse_selection(select)
+    if "statistic" in part:
+        raise InvalidInput(
+            "--select", "statistic", "other axes: figures take the means and their errors by themselves"
+        )
     with cubes_of(study) as cubes:
         written = draw_figures(
             {stage: _part(cube, part) for stage, cube in cubes.items()},
@@ -66,6 +71,11 @@ def figures(
             font_size=font_size,
             dpi=dpi,
             draws=study / "draws",
+        )
+    if not written:
+        wanted = " or ".join(only) or "some figure"
+        raise InvalidInput(
+            "study", str(study), f"a study, or the part of one selected, that holds what {wanted} shows"
         )
     for path in written:
         print(path)

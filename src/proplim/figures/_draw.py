@@ -21,7 +21,7 @@ from proplim.figures._histograms import histograms, weight_histograms
 from proplim.figures._panels import lay_out
 from proplim.figures._parity import parity
 from proplim.figures._sizes import finite_size
-from proplim.figures._slices import Cubes
+from proplim.figures._slices import Cubes, values_of
 from proplim.figures._style import FORMATS, Style, applied
 from proplim.figures._temperature import (
     Drawings,
@@ -64,6 +64,8 @@ NEEDS = {
     "inversion": ("theory", "dynamics"),
 }
 """Cubes without which a figure cannot be drawn; by default theory or sampling, either will do."""
+INPUTS_OF = {"test_error": "test", **dict.fromkeys(("heat_map", "training", "bridge", "inversion"), "train")}
+"""Figures of one kind of inputs; a part of a study without them (``--select split=test``) has no such figure."""
 
 
 def figure_names(names: Iterable[str] | None = None) -> list[str]:
@@ -154,7 +156,8 @@ def _draw_one(
 ) -> list[Path]:
     needed = NEEDS.get(name)
     ready = all(k in cubes for k in needed) if needed else bool({"theory", "sampling"} & set(cubes))
-    if not ready:
+    splits = values_of(cubes, "split")
+    if not ready or (splits and INPUTS_OF.get(name, splits[0]) not in splits):
         return []
     written: list[Path] = []
     with applied(style):

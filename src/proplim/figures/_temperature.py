@@ -125,9 +125,15 @@ def _lines(ax: Axes, theory: xr.Dataset | None, name: str, **where: Any) -> None
         draw_line(ax, theory_curve(solved, name, approximation, **where), look, look.title)
 
 
+def _held(cubes: Cubes, dim: str, values: Sequence) -> list:
+    """Those of `values` that equilibrium cubes have on an axis; a part of a study may lack some."""
+    there = values_of(equilibrium(cubes), dim)
+    return [v for v in values if v in there]
+
+
 def class_distance(cubes: Cubes, style: Style) -> Drawings:
     """D against T: theory lines, infinite width, sampled points with error bars, and T* of each theory."""
-    for split in SPLITS:
+    for split in _held(cubes, "split", SPLITS):
 
         def paint(
             ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, split: str = split
@@ -162,12 +168,12 @@ def _mark_peaks(ax: Axes, theory: xr.Dataset | None, split: str) -> None:
 def gyration_radii(cubes: Cubes, style: Style) -> Drawings:
     """R_+^2 and R_-^2 against T."""
     name = "gyration_radius_sq"
-    for split in SPLITS:
+    for split in _held(cubes, "split", SPLITS):
 
         def paint(
             ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, split: str = split
         ) -> None:
-            for label in LABELS:
+            for label in _held(cubes, "label", LABELS):
                 where: dict[str, Any] = {"split": split, "label": label}
                 for approximation, solved in theories(theory):
                     look = approximation_look(approximation)
