@@ -121,6 +121,15 @@ def test_class_distance_marks_t_star_and_states_parameters() -> None:
     assert markers[0].get_xdata()[0] == pytest.approx(float(peak.position.squeeze()))
 
 
+def test_a_theory_without_any_number_is_not_in_the_legend() -> None:
+    theory = theory_cube(approximations=["proportional", "exact"], **ONE)
+    linear = only_figure("class_distance", {"theory": theory})[0][1]
+    assert "exact" in texts(linear)
+    other = theory.where(theory["approximation"] != "exact").assign(converged=theory["converged"])
+    for name in ("class_distance", "gyration_radii", "weights", "signal_variance", "test_error"):
+        assert "exact" not in texts(only_figure(name, {"theory": other})[0][1]), name
+
+
 def test_unconverged_points_are_drawn_hollow() -> None:
     sampling = sampling_cube(**ONE)
     sampling["converged"][{"temperature": 0}] = 0.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import LABELS, SPLITS
+from proplim.cube.variables import LABELS, SPLITS, variables_of
 from proplim.figures._panels import (
     MAX_COLUMNS,
     MAX_ROWS,
@@ -48,8 +48,15 @@ Drawings = Iterator[tuple[dict[str, object], "Figure"]]
 
 
 def theories(theory: xr.Dataset | None) -> list[tuple[str, xr.Dataset]]:
-    """(name, cube) of every approximation of a theory cube, none where there is no cube."""
-    return [] if theory is None else [(a, theory) for a in theory["approximation"].values.tolist()]
+    """(name, cube) of every approximation of a theory cube that has a number here, none where there is no cube.
+
+    `exact` of a network that is not linear has none, and no place in a legend.
+    """
+    if theory is None:
+        return []
+    names = [v.name for v in variables_of("theory") if v.name != "converged"]
+    approximations = theory["approximation"].values.tolist()
+    return [(a, theory) for a in approximations if has_data(theory.sel(approximation=a), names)]
 
 
 def equilibrium(cubes: Cubes) -> dict[str, xr.Dataset]:
