@@ -119,7 +119,7 @@ def _scatter(
 def _limits(compared: xr.Dataset, name: str) -> tuple[float, float]:
     both = np.concatenate([compared[f"{name}_{k}"].values.ravel() for k in ("theory", "sampling")])
     low, high = float(np.nanmin(both)), float(np.nanmax(both))
-    margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
+    margin = 0.07 * (high - low) or 0.1 * abs(high) or 1.0
     return low - margin, high + margin
 
 
@@ -127,7 +127,7 @@ def _z_ticks(ax: Axes, z: np.ndarray) -> None:
     """Ticks at round z-scores on both sides, few enough to read."""
     largest = float(np.nanmax(np.abs(z))) if np.isfinite(z).any() else 1.0
     reach = max(Z_LINEAR, largest)
-    ax.set_ylim(-1.5 * reach, 1.5 * reach)
+    ax.set_ylim(-2 * reach, 2 * reach)  # room for the markers of the largest
     decades = [10.0**k for k in range(1, int(np.floor(np.log10(reach))) + 1)]
     sides = [2.0, *decades[:: max(1, len(decades) // 2)]]
     ticks = [-v for v in reversed(sides)] + [0.0] + sides
