@@ -209,6 +209,15 @@ def test_exact_of_networks_that_are_not_linear_falls_short_of_nothing(folder):
         assert any(f"activation = {activation}" in text and f"({approximation})" in text for text in short)
 
 
+def test_without_peaks_everything_but_the_peaks_is_as_with_them(folder):
+    _, full = run("theory")
+    _, cube = run("theory", study="g", theory={"peaks": False})
+    peaks = [name for name in cube.data_vars if str(name).startswith("peak_")]
+    assert len(peaks) == 3
+    assert all(cube[name].isnull().all() for name in peaks)
+    xr.testing.assert_identical(cube.drop_vars(peaks), full.drop_vars(peaks))
+
+
 def test_a_note_that_was_damaged_costs_the_retry_and_nothing_else(folder, monkeypatch):
     with monkeypatch.context() as patch:
         break_point(patch, "theory")

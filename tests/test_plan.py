@@ -208,6 +208,23 @@ def test_changed_settings_are_other_jobs_and_a_job_of_other_settings_is_refused(
         Plan(changed, as_started=True).job("sampling", next(iter(before.jobs["sampling"])))
 
 
+def test_theory_without_peaks_is_other_jobs_of_less_work(folder):
+    """With the cavity, T* is most of the work of few temperatures; results with and without are kept apart."""
+    kinds = ["proportional", "cavity"]
+    grid = {**GRID, "temperature": [1.0]}
+    with_peaks, without = (
+        Plan(config(grid=grid, theory={"approximations": kinds, "peaks": peaks})) for peaks in (True, False)
+    )
+    assert not set(with_peaks.jobs["theory"]) & set(without.jobs["theory"])
+    cost = [
+        sum(plan.seconds("theory", name) for name in plan.jobs["theory"]) for plan in (with_peaks, without)
+    ]
+    assert cost[1] < cost[0] / 3
+    assert list(Plan(config(grid=grid, theory={"approximations": kinds})).jobs["theory"]) == list(
+        with_peaks.jobs["theory"]
+    )
+
+
 def test_results_without_a_ledger_are_found_by_name(folder, capsys):
     plan = Plan(config())
     plan.save()

@@ -46,6 +46,10 @@ class TheorySection(_Section):
         Field(min_length=1),
         AfterValidator(_distinct),
     ] = Field(default=("infinite_width", "proportional"), description=f"any of {', '.join(APPROXIMATIONS)}")
+    peaks: bool = Field(
+        default=True,
+        description="whether T* is searched for; with the cavity theory that takes longer than a few points",
+    )
 
 
 class FiguresSection(_Section):

@@ -7,8 +7,8 @@ CAPTIONS: dict[str, str] = {
         "Squared distance D of the class centroids in feature space against temperature, one panel a pair (P, N). "
         "Dashed grey: infinite width, the prior's value at every temperature. Lines: theory at finite width. "
         "Points: posterior sampling. Where D lies above the dashed line the hidden layer has learned to pull the "
-        "classes apart; T* (triangle) is where theory does so most: colder, it fits more and separates less. Whether the "
-        "points fall below T* as well is for them to say."
+        "classes apart; T* (triangle) is where theory does so most: colder, it fits more and separates less. Whether "
+        "the points fall below T* as well is for them to say."
     ),
     "gyration_radii": (
         "Squared gyration radius of each class in feature space against temperature: the size of a class, beside "

@@ -33,6 +33,9 @@ THEORY_FACTOR = {"exact": 10.0}
 CAVITY_POINT, CAVITY_PEAK = 6.0, 30.0
 """Seconds at P = 100 for a point of the cavity, and once for a width and lambda1 for T*; they grow as P draws."""
 
+WITHOUT_PEAKS = "without peaks"
+"""Among the settings of theory where T* is not searched for."""
+
 SAMPLING_GRADIENT = (3e-5, 3.2e-11, 2e-11)
 """Seconds for a gradient: a, b, c in a + b P N (2 rank + 2 min(P, N)) + c min(P, N)^3."""
 
@@ -83,8 +86,10 @@ def point_seconds(stage: str, size: Size, axes: Mapping[str, Sequence], settings
     """Seconds for the grid points of a kernel, in a shape that spreads over `axes`."""
     width = np.asarray(axes["width"], dtype=float)
     if stage == "theory":
-        points = np.full((1, 1, 1), sum(_theory_seconds(size, name) for name in settings if name != "cavity"))
-        return points + ("cavity" in settings) * _cavity_seconds(size, len(axes["temperature"]))
+        plain = [name for name in settings if name not in ("cavity", WITHOUT_PEAKS)]
+        points = np.full((1, 1, 1), sum(_theory_seconds(size, name) for name in plain))
+        peak = 0.0 if WITHOUT_PEAKS in settings else CAVITY_PEAK / len(axes["temperature"])
+        return points + ("cavity" in settings) * _cavity_seconds(size, peak)
     if stage == "dynamics":
         return _dynamics_seconds(size, width[:, None], settings)
     temperature = np.asarray(axes["temperature"], dtype=float)
@@ -97,10 +102,10 @@ def _theory_seconds(size: Size, approximation: str) -> float:
     return THEORY_FACTOR.get(approximation, 1.0) * (a + b * (size.n_train + size.n_test))
 
 
-def _cavity_seconds(size: Size, temperatures: int) -> float:
-    """Iterations with max(8192, 40 P) draws of P pre-activations (docs/cavity.md); T* is searched once for all."""
+def _cavity_seconds(size: Size, peak: float) -> float:
+    """Iterations with max(8192, 40 P) draws of P pre-activations (docs/cavity.md), and a point's share of T*."""
     growth = size.n_train / 100 * max(1.0, size.n_train / 205)
-    return growth * (CAVITY_POINT + CAVITY_PEAK / temperatures)
+    return growth * (CAVITY_POINT + peak)
 
 
 def _sampling_seconds(size: Size, width: np.ndarray, temperature: np.ndarray, settings: Any) -> np.ndarray:

@@ -310,7 +310,8 @@ class Plan:
 
     def _settings(self, stage: str) -> Any:
         if stage == "theory":
-            return list(self.config.theory.approximations)
+            theory = self.config.theory
+            return [*theory.approximations, *([] if theory.peaks else [_cost.WITHOUT_PEAKS])]
         return getattr(self.config, stage).settings
 
     def _settings_digest(self, stage: str) -> str:

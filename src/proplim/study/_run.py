@@ -221,7 +221,8 @@ def _theory(plan: Plan, block: Block, dataset: Dataset, threads: int, say: _Prog
     from proplim.theory import build_spectrum, solve_grid
 
     activation, lambda0 = block.point["activation"], block.point["lambda0"]
-    settings = {"lambda0": lambda0, "approximations": plan.config.theory.approximations}
+    theory = plan.config.theory
+    settings = {"lambda0": lambda0, "approximations": theory.approximations, "peaks": theory.peaks}
     solve = partial(solve_grid, dataset, activation, **settings)
     kernel = partial(build_spectrum, dataset, get_activation(activation), lambda0)
     whole = _or_reason(partial(solve, **block.axes), block.axes)
