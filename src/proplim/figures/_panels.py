@@ -138,9 +138,7 @@ def lay_out(figure: Figure) -> None:
         return
     axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
     # Ticks without labels point inwards: they take no room, but time to be measured.
-    silent = [
-        (a, a.get_minor_locator()) for a in axes if isinstance(a.get_minor_formatter(), NullFormatter)
-    ]
+    silent = [(a, a.get_minor_locator()) for a in axes if isinstance(a.get_minor_formatter(), NullFormatter)]
     for axis, _ in silent:
         axis.set_minor_locator(NullLocator())
     engine.execute(figure)
