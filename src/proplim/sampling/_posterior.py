@@ -242,10 +242,9 @@ def _run_chains(
     report: Callable[[int, float, float, float], None],
 ) -> _Outcome:
     import jax
-    import jax.numpy as jnp
 
     dtype = _gradient_type(problem, width, settings)
-    warm, draw = _programs(activation, width, settings.warmup, settings.histograms, dtype)
+    program = _program(activation, width, settings.histograms, dtype)
     rule = _kernel.Rule(
         np.float64(settings.path_length), np.float64(settings.jitter), np.float64(settings.target_acceptance)
     )
@@ -253,20 +252,34 @@ def _run_chains(
     keys = [key_of(seed) for seed in seeds]
     draws: list[Draws] = []
     infos: list[tuple[np.ndarray, ...]] = []
+    record = _kernel.empty_record(problem, activation, width, settings.histograms)
+    start = _kernel.empty_state(problem.inputs_train.shape[1], width, record)
+
+    def warm(key: Any) -> tuple[Any, int]:
+        state, gradients = start, 0
+        for first in range(0, settings.warmup, BLOCK):
+            count = min(BLOCK, settings.warmup - first)
+            stretch = _kernel.Stretch(False, first == 0, first, count, settings.warmup)
+            state, (_, info) = jax.block_until_ready(program(problem, rule, key, state, stretch))
+            gradients += int(np.asarray(info.gradients)[:count].sum())
+        return state, gradients
+
     with ThreadPoolExecutor(min(threads, settings.chains)) as pool:
-        started = list(pool.map(lambda key: jax.block_until_ready(warm(problem, rule, key)), keys))
+        started = list(pool.map(warm, keys))
         # one step size for all chains, so that a chain with an unlucky adaptation does not lag behind
-        log_step = jnp.float64(np.median([float(state.log_step) for state, _ in started]))
+        log_step = np.median([np.asarray(state.adaptation)[1] for state, _ in started])
         states = [state._replace(log_step=log_step) for state, _ in started]
         if not all(np.isfinite(float(state.log_likelihood)) for state in states):
             raise FloatingPointError("the log-likelihood is not finite after the warm-up")
 
-        def advance(key_state: tuple[Any, Any]) -> Any:
-            return jax.block_until_ready(draw(problem, rule, *key_state))
-
         done, check = 0, settings.min_draws
         while True:
-            results = list(pool.map(advance, zip(keys, states, strict=True)))
+            stretch = _kernel.Stretch(True, done == 0, 0, BLOCK, settings.warmup)
+
+            def draw(key: Any, state: Any, stretch: Any = stretch) -> Any:
+                return jax.block_until_ready(program(problem, rule, key, state, stretch))
+
+            results = list(pool.map(draw, keys, states))
             states = [result[0] for result in results]
             draws.append(
                 {name: np.stack([np.asarray(r[1][0][name]) for r in results]) for name in results[0][1][0]}
@@ -295,7 +308,7 @@ def _run_chains(
         "draws_per_chain": done,
         "warmup_per_chain": settings.warmup,
         "gradients": int(gradients.sum()),
-        "warmup_gradients": int(sum(int(g) for _, g in started)),
+        "warmup_gradients": sum(gradients for _, gradients in started),
         "step_size": float(np.exp(log_step)),
         "acceptance": float(acceptance.mean()),
         "divergences": int(diverged.sum()),
@@ -320,14 +333,12 @@ def _gradient_type(problem: Problem, width: int, settings: SamplingSettings) -> 
 
 
 @lru_cache(maxsize=32)
-def _programs(activation: Activation, width: int, warmup: int, units: bool, dtype: Any) -> tuple[Any, Any]:
-    """Compiled warm-up and sampling; temperature and priors are arguments, so all temperatures share them."""
+def _program(activation: Activation, width: int, units: bool, dtype: Any) -> Any:
+    """Compiled warm-up and sampling; temperature and priors are arguments, so all temperatures share it."""
     import jax
 
-    compiled = partial(jax.jit, compiler_options=_compiler_options())
-    warm = compiled(partial(_kernel.warm_up, activation=activation, width=width, count=warmup, dtype=dtype))
-    draw = compiled(partial(_kernel.sample, activation=activation, count=BLOCK, dtype=dtype, units=units))
-    return warm, draw
+    advance = partial(_kernel.advance, activation=activation, length=BLOCK, dtype=dtype, units=units)
+    return jax.jit(advance, compiler_options=_compiler_options())
 
 
 def _compiler_options() -> dict[str, Any]:
