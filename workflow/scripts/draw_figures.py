@@ -5,6 +5,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+# imported before the fork, once and not in every process
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_pdf
+import matplotlib.figure  # noqa: F401
+
 from proplim.cube import read_netcdf
 from proplim.figures import FIGURES, draw_figures, inversion_table
 

@@ -82,7 +82,7 @@ def _bridge_page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -
         )
         errors += _draw_training(ax, at(cubes["dynamics"], where), labels)
         decades.append(labels)
-        ax.set_title(panel_title(n_train, point["width"]))
+        ax.set_title(panel_title(n_train, point["width"]), y=1.0)
     axes[0, 0].set_ylabel("class distance $D$")
     log_axis(axes[0, 0], errors)
     # From left to right as training goes on and as it gets colder.
@@ -479,7 +479,7 @@ def _straggler_figure(
             ax.set_axis_off()
             continue
         _draw_input(ax, inputs[index], shape)
-        ax.set_title(f"$y={int(label[index]):+d}$, {margin[index]:+.2f}", fontsize=6.5)
+        ax.set_title(f"$y={int(label[index]):+d}$, {margin[index]:+.2f}", fontsize=6.5, y=1.0)
         ax.set_xlabel(f"{fall[index]:+.2g}", fontsize=6.5)
     text = f"training inputs that lower $D$ most after its maximum: label, margin (above), {symbol} (below)"
     if not turned.any():

@@ -78,7 +78,7 @@ def _page(
             panel = excess.sel({"approximation": name, fixed: value})
             mesh = _paint(ax, panel, along, float(value), lowest, highest)
             symbol = "N" if fixed == "width" else "P"
-            ax.set_title(f"{approximation_look(name).title}, ${symbol}={number(value)}$")
+            ax.set_title(f"{approximation_look(name).title}, ${symbol}={number(value)}$", y=1.0)
             if j == 0:
                 ax.set_ylabel(r"load $\alpha=P/N$")
     label_bottom(axes, "temperature $T$")

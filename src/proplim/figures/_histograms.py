@@ -155,7 +155,7 @@ def _page(cubes: Cubes, point: Point, temperatures: Sequence, style: Style) -> F
                 assert predicted is not None
                 _gaussians(ax, predicted[moment] * precision, sampled["bin"].values)
             ax.set_xlabel(f"${symbol}$")
-        axes[0, j].set_title(f"$T={number(temperature)}$")
+        axes[0, j].set_title(f"$T={number(temperature)}$", y=1.0)
     figure.align_ylabels(axes[:, 0])
     for ax, (name, *_) in zip(axes[:, 0], WEIGHTS, strict=True):
         ax.set_ylabel("probability density")

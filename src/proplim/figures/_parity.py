@@ -60,7 +60,7 @@ def _page(
         top.plot([low, high], [low, high], color="0.6", linewidth=0.8, zorder=0)
         top.set_xlim(low, high)
         top.set_ylim(low, high)
-        top.set_title(symbol)
+        top.set_title(symbol, y=1.0)
         bottom.axhspan(-2, 2, color="0.9", zorder=0, linewidth=0)
         bottom.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         bottom.set_yscale("symlog", linthresh=Z_LINEAR, linscale=1.0)

@@ -84,7 +84,7 @@ def _page(
                 _draw(axes[i, j], group.sort_values("width"), str(approximation))
             axes[i, j].axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
             if i == 0:
-                axes[i, j].set_title(rf"$\alpha={number(alpha)}$")
+                axes[i, j].set_title(rf"$\alpha={number(alpha)}$", y=1.0)
         axes[i, 0].set_ylabel(f"{ylabel} (%)")
     axes[0, 0].set_xlim(left=-0.04 * float(tables[0]["inverse_width"].max()))
     figure.align_ylabels(axes[:, 0])

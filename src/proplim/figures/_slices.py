@@ -83,7 +83,9 @@ def points(cubes: Cubes, dims: Sequence[str] = FILE_DIMS) -> Iterator[Point]:
 
 def has_data(cube: xr.Dataset | None, names: Sequence[str]) -> bool:
     """Whether any of these variables has a finite number here."""
-    return cube is not None and any(n in cube and bool(np.isfinite(cube[n]).any()) for n in names)
+    return cube is not None and any(
+        n in cube and bool(np.isfinite(cube.variables[n].values).any()) for n in names
+    )
 
 
 def filled(cubes: Cubes, point: Point, dim: str, names: Sequence[str]) -> list:
@@ -108,56 +110,85 @@ def shared_seeds(cubes: Cubes) -> dict[str, xr.Dataset]:
     return {k: c.sel(seed=common) if "seed" in c.dims else c for k, c in cubes.items()}
 
 
-def _convergence(cube: xr.Dataset, like: xr.DataArray) -> xr.DataArray:
+def _values(array: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
+    """Values with exactly these dimensions, of length 1 where the array does not have one."""
+    have = [d for d in dims if d in array.dims]
+    values = array.variable.transpose(*have).values
+    return values[tuple(slice(None) if d in have else None for d in dims)]
+
+
+def _converged(cube: xr.Dataset, dims: Sequence[str], **where: Any) -> np.ndarray:
+    """Whether points have converged at `where`, over everything but `dims`."""
     if "converged" not in cube:
-        return xr.ones_like(like, dtype=bool)
-    flag = cube["converged"]
-    if "statistic" in flag.dims:
-        flag = flag.sel(statistic="mean")
-    extra = [d for d in flag.dims if d not in like.dims]
-    return ((flag > 0).all(extra) if extra else flag > 0).broadcast_like(like)
+        return np.ones([1] * len(dims), dtype=bool)
+    flag = _chosen(cube, "converged", {"statistic": "mean", **where})
+    extra = [str(d) for d in flag.dims if d not in dims]
+    return (_values(flag, [*dims, *extra]) > 0).all(axis=tuple(range(len(dims), len(dims) + len(extra))))
 
 
 def _averaged(
-    mean: xr.DataArray, error: xr.DataArray | None, solid: xr.DataArray, over: Sequence[str], axis: str
+    x: np.ndarray, mean: np.ndarray, error: np.ndarray | None, solid: np.ndarray, several: bool
 ) -> Curve:
-    """Average over `over`; spread is the standard deviation over it, or `error` where there is one member."""
-    over = [d for d in over if d in mean.dims]
-    finite = mean.notnull()
-    count = finite.sum(over)
-    y = mean.mean(over, skipna=True) if over else mean
-    deviation = np.sqrt(((mean - y) ** 2).sum(over) / np.maximum(count - 1, 1)) if over else xr.zeros_like(y)
-    single = xr.zeros_like(y) if error is None else (error.mean(over, skipna=True) if over else error)
-    spread = xr.where(count > 1, deviation, single.fillna(0.0)) if over else single.fillna(0.0)
-    ok = (solid & finite).all(over) if over else solid & finite
-    x = np.asarray(y[axis].values, dtype=float)
-    keep = np.isfinite(np.asarray(y.values, dtype=float)) & np.isfinite(x)
+    """Average over all axes but the first; spread is the standard deviation, or `error` where there is one member.
+
+    In NumPy: a page has hundreds of curves, and labelled arrays would take longer than drawing them. Without
+    `several`, nothing is averaged over, and points that are not there are hollow no matter what `solid` says.
+    """
+    x = np.asarray(x, dtype=float)
+    mean = np.asarray(mean, dtype=float).reshape(len(x), -1)
+    finite = np.isfinite(mean)
+    count = finite.sum(1)
+    members = np.maximum(count, 1)
+    y = np.where(count > 0, np.where(finite, mean, 0.0).sum(1) / members, np.nan)
+    deviation = np.sqrt(np.where(finite, (mean - y[:, None]) ** 2, 0.0).sum(1) / np.maximum(count - 1, 1))
+    single = np.zeros_like(y)
+    if error is not None:
+        error = np.asarray(error, dtype=float).reshape(len(x), -1)
+        known = np.isfinite(error)
+        single = np.where(known, error, 0.0).sum(1) / np.maximum(known.sum(1), 1)
+    spread = np.where(count > 1, deviation, single) if several else single
+    ok = (np.broadcast_to(solid.reshape(len(solid), -1), mean.shape) & finite).all(1)
+    keep = np.isfinite(y) & np.isfinite(x)
     order = np.argsort(x[keep], kind="stable")
-    return Curve(*(np.asarray(v)[keep][order] for v in (x, y.values, spread.values, ok.values)))
+    return Curve(*(v[keep][order] for v in (x, y, spread, ok)))
+
+
+def _chosen(cube: xr.Dataset, name: str, where: Mapping[str, Any]) -> xr.DataArray:
+    values = cube[name]
+    return values.sel({k: v for k, v in where.items() if k in values.dims})
 
 
 def theory_curve(
     cube: xr.Dataset, name: str, approximation: str, axis: str = "temperature", **at_: Any
 ) -> Curve:
     """A theory variable along `axis`, averaged over draws; `cube` has only `axis` and seed left."""
-    ds = cube.sel(approximation=approximation)
-    values = ds[name].sel({k: v for k, v in at_.items() if k in ds[name].dims})
-    return _averaged(values, None, _convergence(ds, values), ["seed"], axis)
+    dims = [axis, "seed"]
+    values = _chosen(cube, name, {**at_, "approximation": approximation})
+    solid = _converged(cube, dims, approximation=approximation)
+    return _averaged(cube[axis].values, _values(values, dims), None, solid, "seed" in values.dims)
 
 
 def sampling_curve(cube: xr.Dataset, name: str, axis: str = "temperature", **at_: Any) -> Curve:
     """Sampled means along `axis` with Monte-Carlo standard errors, averaged over draws."""
-    values = cube[name].sel({k: v for k, v in at_.items() if k in cube[name].dims})
-    mean, error = values.sel(statistic="mean", drop=True), values.sel(statistic="mcse", drop=True)
-    return _averaged(mean, error, _convergence(cube, mean), ["seed"], axis)
+    dims = [axis, "seed"]
+    mean, error = (_chosen(cube, name, {**at_, "statistic": s}) for s in ("mean", "mcse"))
+    return _averaged(
+        cube[axis].values,
+        _values(mean, dims),
+        _values(error, dims),
+        _converged(cube, dims),
+        "seed" in mean.dims,
+    )
 
 
 def dynamics_curve(cube: xr.Dataset, name: str, optimizer: str, **at_: object) -> Curve:
     """An observable against time, averaged over replicas and draws; diverged replicas are left out."""
-    ds = cube.sel(optimizer=optimizer)
-    values = ds[name].sel({k: v for k, v in at_.items() if k in ds[name].dims})
-    good = values.where(_convergence(ds, values))
-    return _averaged(good, None, good.notnull(), ["replica", "seed"], "time")
+    dims = ["time", "replica", "seed"]
+    values = _chosen(cube, name, {**at_, "optimizer": optimizer})
+    solid = _converged(cube, dims, optimizer=optimizer)
+    good = np.where(solid, _values(values, dims), np.nan)
+    several = bool({"replica", "seed"} & set(values.dims))
+    return _averaged(cube["time"].values, good, None, np.isfinite(good), several)
 
 
 def mean_peak(cube: xr.Dataset, approximation: str, split: str) -> tuple[float, float]:

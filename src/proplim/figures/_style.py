@@ -94,7 +94,7 @@ def applied(style: Style) -> Iterator[None]:
         if style.font_size:
             _scale_fonts(style.font_size / mpl.rcParams["font.size"])
         if style.dpi:
-            mpl.rcParams["savefig.dpi"] = style.dpi
+            mpl.rcParams["figure.dpi"] = mpl.rcParams["savefig.dpi"] = style.dpi
         yield
 
 

@@ -119,7 +119,7 @@ def _page(
             if theory is None and sampling is None:
                 ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", va="center", color="0.5")
             paint(ax, theory, sampling)
-            ax.set_title(panel_title(n_train, width))
+            ax.set_title(panel_title(n_train, width), y=1.0)
     log_axis(axes[0, 0], [np.asarray(values_of(both, "temperature"), dtype=float)])
     label_bottom(axes, "temperature $T$")
     figure.supylabel(ylabel, fontsize="medium")
@@ -251,7 +251,7 @@ def _weights_page(both: Cubes, point: Point, n_trains: Sequence, style: Style) -
                 draw_points(ax, sampling_curve(sampling, name), "sampling")
             if j == 0:
                 ax.set_ylabel(symbol(name))
-        axes[0, j].set_title(panel_title(n_train, point["width"]))
+        axes[0, j].set_title(panel_title(n_train, point["width"]), y=1.0)
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(values_of(both, "temperature"), dtype=float)])
     label_bottom(axes, "temperature $T$")

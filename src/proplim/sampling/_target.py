@@ -197,7 +197,7 @@ def feature_gradient(features: Array, factor: Factor, readout_scale: Array) -> A
 def likelihood(problem: Problem, activation: Activation, hidden: Array) -> tuple[Array, Array, Factor]:
     """Preactivations A Z, features Phi and the factorisation of S, in float64."""
     preactivation = problem.inputs_train @ hidden
-    features = activation.jax_function(preactivation)
+    features = activation.jax_features(preactivation)
     factor = factorise(features, problem.y_train, problem.temperature, problem.readout_scale)
     return preactivation, features, factor
 
