@@ -2,6 +2,7 @@
 
     python benchmarks/sampling.py ours     --data mnist38_p100.npz     # the sampler itself, burn-in out and in
     python benchmarks/sampling.py kernels  --data mnist38_p100.npz     # other kernels on the same collapsed target
+    python benchmarks/sampling.py exchange --data mnist38_p100.npz     # replica exchange along the temperature axis
     python benchmarks/sampling.py peers    --data mnist38_p100.npz     # Langevin, NUTS, re-priorised HMC on (w, v)
     python benchmarks/sampling.py gibbs    --data mnist38_p100.npz     # layer-wise Gibbs, both with ReLU
     python benchmarks/sampling.py profile  --data mnist38_p100.npz     # where a gradient spends its time
@@ -324,6 +325,96 @@ def run_kernel(
     return ess / spent, slowest, float(np.mean(accepted)), float(np.exp(chains[0][1].log_step))
 
 
+def exchange_replicas(
+    dataset: Dataset, temperature: float, hottest: float, rungs: int, seconds: float
+) -> tuple[float, str, float, float, float]:
+    """This package's kernel at `rungs` temperatures up to `hottest`, neighbours exchanging states after every draw.
+
+    Returns ESS per second and per draw of the coldest rung, whose draws alone count, its slowest observable, and
+    the mean and the smallest rate of exchange between neighbours.
+    """
+    ladder = np.geomspace(temperature, hottest, rungs)
+    cold = problem_of(dataset, temperature)
+    rule = rule_of()
+    every = [start_states(cold._replace(temperature=jnp.float64(t)), 2) for t in ladder]
+    keys = [key for key, _ in every[0]]
+    steps = jnp.stack([jnp.mean(jnp.stack([s.log_step for _, s in rung])) for rung in every])
+    temperatures = jnp.asarray(ladder)
+
+    @jax.jit
+    def advance(key: Array, states: Array, temperatures: Array) -> Array:
+        def at(index: Array) -> Array:
+            return cold._replace(temperature=temperatures[index])
+
+        def energy(index: Array, hidden: Array) -> Array:
+            return _target.likelihood(at(index), ERF, hidden)[2].log_likelihood
+
+        def move(_: None, indexed: Array) -> Array:
+            index, state = indexed
+            here = _random.Key(key.word0 + index.astype(jnp.uint32), key.word1)
+            # where a neighbour's state has come in, energy and gradient belong to another temperature
+            return None, _kernel.trajectory(
+                at(index),
+                ERF,
+                rule,
+                here,
+                state._replace(log_step=steps[index]),
+                jnp.float32,
+                measured=False,
+                move=_kernel.Move(fresh=True),
+            )[0]
+
+        def body(states: Array, _: None) -> Array:
+            states = jax.lax.scan(move, None, (jnp.arange(rungs), states))[1]
+            time = states.trajectory[0]
+            own = states.log_likelihood
+            partner = jnp.arange(rungs) + jnp.where((jnp.arange(rungs) + time) % 2 == 0, 1, -1)
+            partner = jnp.where((partner < 0) | (partner >= rungs), jnp.arange(rungs), partner)
+            there = jax.lax.map(lambda i: energy(i, states.hidden[partner[i]]), jnp.arange(rungs))
+            gain = there - own
+            pair = jnp.minimum(jnp.arange(rungs), partner)
+            random = _random.uniform(key, rungs, time * jnp.uint32(4) + jnp.uint32(3))[pair]
+            chance = jnp.exp(jnp.minimum(gain + gain[partner], 0.0))
+            swapped = (random < chance) & (partner != jnp.arange(rungs))
+            source = jnp.where(swapped, partner, jnp.arange(rungs))
+            states = states._replace(hidden=states.hidden[source])
+            measured = observables(
+                cold,
+                ERF,
+                states.hidden[0],
+                *_target.likelihood(cold, ERF, states.hidden[0]),
+                key,
+                time * 4 + 2,
+            )
+            return states, (measured, jnp.where(partner > jnp.arange(rungs), chance, jnp.nan))
+
+        return jax.lax.scan(body, states, None, length=20)
+
+    chains = []
+    for index, key in enumerate(keys):
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(rung[index][1] for rung in every))
+        chains.append((key, stacked._replace(trajectory=stacked.trajectory + jnp.uint32(10**6))))
+    jax.block_until_ready(advance(*chains[0], temperatures))
+    records: list[list[Any]] = [[] for _ in chains]
+    rates, spent = [], 0.0
+    while spent < seconds:
+        start = time.process_time()
+        for i, (key, states) in enumerate(chains):
+            states, (measured, chance) = jax.block_until_ready(advance(key, states, temperatures))
+            chains[i] = key, states
+            records[i].append(measured)
+            rates.append(np.asarray(chance))
+        spent += time.process_time() - start
+    draws = {
+        name: np.stack([np.concatenate([np.asarray(block[name]) for block in record]) for record in records])
+        for name in records[0][0]
+    }
+    ess, slowest = slowest_of(add_functionals(draws, np.asarray(cold.y_train), np.asarray(cold.y_test)))
+    swaps = np.nanmean(np.concatenate(rates)[:, :-1], axis=0) if rungs > 1 else np.ones(1)
+    count = draws["mse"].shape[0] * draws["mse"].shape[1]
+    return ess / spent, slowest, ess / count, float(swaps.mean()), float(swaps.min())
+
+
 def slowest_of(draws: dict[str, np.ndarray]) -> tuple[float, str]:
     ess = {
         name: float(np.nanmin(statistics(value)[2]))
@@ -368,6 +459,21 @@ def kernels(
             print(
                 f"T = {temperature:<6g} {name:30} {rate:8.2f} ESS/s ({slowest}), "
                 f"acceptance {acceptance:.2f}, step {step:.3f}",
+                flush=True,
+            )
+
+
+def exchange(dataset: Dataset, temperatures: list[float], seconds: float) -> None:
+    """Replica exchange along the temperature axis, from one rung (none) to ladders that reach T = 0.1."""
+    for temperature in temperatures:
+        for rungs in (1, 3, 5, 8, 12):
+            hottest = temperature if rungs == 1 else max(0.1, 10 * temperature)
+            rate, slowest, each, mean, least = exchange_replicas(
+                dataset, temperature, hottest, rungs, seconds
+            )
+            print(
+                f"T = {temperature:<6g} {rungs:2d} rungs to T = {hottest:<5g} {rate:8.2f} ESS/s, {each:.3f} a draw "
+                f"({slowest}), exchanged {mean:.2f}, least {least:.2f}",
                 flush=True,
             )
 
@@ -1019,7 +1125,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "what", choices=["ours", "kernels", "peers", "gibbs", "profile", "scaling", "coverage", "start"]
+        "what",
+        choices=["ours", "kernels", "exchange", "peers", "gibbs", "profile", "scaling", "coverage", "start"],
     )
     parser.add_argument("--data", help="npz file with x_train, y_train, x_test, y_test")
     parser.add_argument("--temperature", type=float, nargs="+", default=None)
@@ -1043,6 +1150,8 @@ def main() -> None:
         ours(dataset, chosen.temperature or [1.0, 0.1, 0.01, 0.001], chosen.draws)
     elif chosen.what == "kernels":
         kernels(dataset, chosen.temperature or [0.1, 0.01], chosen.seconds, chosen.only)
+    elif chosen.what == "exchange":
+        exchange(dataset, chosen.temperature or [0.01, 0.001], chosen.seconds)
     elif chosen.what == "gibbs":
         gibbs(dataset, chosen.temperature or [0.01], chosen.seconds, chosen.draws)
     else:
