@@ -123,7 +123,8 @@ def _converged(cube: xr.Dataset, dims: Sequence[str], **where: Any) -> np.ndarra
         return np.ones([1] * len(dims), dtype=bool)
     flag = _chosen(cube, "converged", {"statistic": "mean", **where})
     extra = [str(d) for d in flag.dims if d not in dims]
-    return (_values(flag, [*dims, *extra]) > 0).all(axis=tuple(range(len(dims), len(dims) + len(extra))))
+    last = tuple(range(len(dims), len(dims) + len(extra)))
+    return np.asarray((_values(flag, [*dims, *extra]) > 0).all(axis=last))
 
 
 def _averaged(

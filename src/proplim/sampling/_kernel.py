@@ -249,8 +249,8 @@ class Stretch(NamedTuple):
         Draws, at a fixed step and with observables; else warm-up.
     opening : bool
         Whether this is where the warm-up or the draws begin.
-    first, count : int
-        Index of the first trajectory in the warm-up, and number of trajectories.
+    first, trajectories : int
+        Index of the first trajectory in the warm-up, and their number.
     warmup : int
         Trajectories of the whole warm-up.
     """
@@ -258,7 +258,7 @@ class Stretch(NamedTuple):
     drawing: Array | bool
     opening: Array | bool
     first: Array | int
-    count: Array | int
+    trajectories: Array | int
     warmup: Array | int
 
 
@@ -318,7 +318,7 @@ def advance(
     info = Info(jnp.float64(0.0), jnp.int32(0), jnp.zeros((), bool))
     rows = jax.tree.map(empty, (state.record, info))
     first = -jnp.asarray(stretch.opening).astype(jnp.int32)
-    return jax.lax.fori_loop(first, jnp.asarray(stretch.count, jnp.int32), body, (state, rows))
+    return jax.lax.fori_loop(first, jnp.asarray(stretch.trajectories, jnp.int32), body, (state, rows))
 
 
 def warm_up(
