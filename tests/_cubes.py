@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import GRID_DIMS, LABELS, SPLITS, STATISTICS, VARIABLES, variables_of
+from proplim.geometry import LABELS
+from proplim.observables import OBSERVABLES, variable, variables_of
+from proplim.schema import AXES, SPLITS, STATISTICS
 
 ATTRIBUTES = {
     "title": "invented cube",
@@ -30,7 +32,7 @@ def grid(**axes: Sequence) -> dict[str, list]:
         "lambda1": [1.0],
         "seed": [0],
     }
-    return {dim: list(axes.get(dim, defaults[dim])) for dim in GRID_DIMS}
+    return {dim: list(axes.get(dim, defaults[dim])) for dim in AXES}
 
 
 def _curves(coords: dict[str, list]) -> dict[str, xr.DataArray]:
@@ -84,19 +86,19 @@ def _values(coords: dict[str, list], strength: float) -> dict[str, xr.DataArray]
         "converged": xr.ones_like(c["ones"]),
     }
     values = {name: value * c["ones"] for name, value in values.items()}
-    for v in VARIABLES.values():  # the rest are diagnostics: any number of the right shape will do
+    for v in OBSERVABLES.members():  # the rest are diagnostics: any number of the right shape will do
         like = values[{0: "converged", 1: "mse", 2: "gyration_radius_sq"}[len(v.dims)]]
         values.setdefault(v.name, 0.5 * xr.ones_like(like))
     return values
 
 
 def _finish(ds: xr.Dataset, stage: str, extra: Sequence[str], coords: dict[str, list]) -> xr.Dataset:
-    grid_dims = [d for d in GRID_DIMS if d in coords]
+    grid_dims = [d for d in AXES if d in coords]
     for v in variables_of(stage):
         ds[v.name] = ds[v.name].isel(dict.fromkeys(v.without, 0), drop=True)
         dims = [d for d in grid_dims if d not in v.without]
         ds[v.name] = ds[v.name].transpose(*dims, *[d for d in extra if d in ds[v.name].dims], *v.dims)
-        ds[v.name].attrs = {"long_name": VARIABLES[v.name].long_name, "units": v.units}
+        ds[v.name].attrs = {"long_name": variable(v.name).long_name, "units": v.units}
     ds = ds[[v.name for v in variables_of(stage)]]
     ds.attrs = dict(ATTRIBUTES)
     return ds

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from proplim.activations import _base, get_activation, names, register_activation
+from proplim.activations import ACTIVATIONS, get_activation, names, register_activation
 from proplim.errors import InvalidInput
 
 DOCS = Path(__file__).parents[1] / "docs" / "activations.md"
@@ -20,10 +20,8 @@ H = np.linspace(-4.0, 4.0, 83)
 
 @pytest.fixture(autouse=True)
 def _restore_registry():
-    known = dict(_base._REGISTRY)
-    yield
-    _base._REGISTRY.clear()
-    _base._REGISTRY.update(known)
+    with ACTIVATIONS.temporary():
+        yield
 
 
 def _gaussian_average(function, variance: float) -> float:

@@ -14,12 +14,12 @@ import xarray as xr
 
 from conftest import gaussian_dataset
 from proplim.activations import get_activation
-from proplim.cube.variables import variables_of
 from proplim.datasets import Dataset
 from proplim.dynamics import DynamicsSettings, train
 from proplim.dynamics._ensemble import ensemble_statistics
 from proplim.errors import InvalidInput
 from proplim.geometry import class_weights
+from proplim.observables import variables_of
 from proplim.seeds import derive_seed
 from proplim.theory import signal_direction
 

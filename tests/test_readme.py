@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from _documents import ROOT, arguments, blocks, commands, name_of, pages
-from proplim.activations._base import _REGISTRY
+from proplim.activations import ACTIVATIONS
 
 PYTHON_PAGES = [p for p in pages() if blocks(p, "python")]
 COMMAND_PAGES = [p for p in pages() if commands(p)]
@@ -79,10 +79,8 @@ def workplace(finished_study, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_study / "results", "results")
     shutil.copy(finished_study / "config.yaml", "config.yaml")
-    known = dict(_REGISTRY)
-    yield tmp_path
-    _REGISTRY.clear()
-    _REGISTRY.update(known)
+    with ACTIVATIONS.temporary():
+        yield tmp_path
 
 
 def test_pages_that_promise_an_example_have_one():

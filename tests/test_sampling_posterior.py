@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 from conftest import gaussian_dataset
-from proplim.cube.variables import variables_of
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
+from proplim.observables import variables_of
 from proplim.sampling import SamplingSettings, sample_posterior, sample_temperatures
 from proplim.theory import signal_direction
 from sampling_exact import linear_moments

@@ -25,7 +25,7 @@ from proplim.cube import (
     write_table,
 )
 from proplim.cube._assemble import CHUNK, chunk_shape
-from proplim.cube.variables import variables_of
+from proplim.observables import variables_of
 
 ROOT = Path(__file__).resolve().parents[1]
 POINT = {"dataset": "a", "activation": "erf", "n_train": 10, "lambda0": 1.0, "seed": 0}

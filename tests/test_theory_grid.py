@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 from conftest import gaussian_dataset
-from proplim.cube.variables import variables_of
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
+from proplim.observables import variables_of
 from proplim.theory import _products as products
 from proplim.theory import solve_grid
 from proplim.theory._blocks import BLOCK

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from proplim.errors import InvalidInput
+from proplim._registry import Registry
 
 Array = Any  # a NumPy or a JAX array: an activation is evaluated on both
 
@@ -57,18 +57,10 @@ class Activation:
         return (self.jax_quick or self.jax_function)(h)
 
 
-_REGISTRY: dict[str, Activation] = {}
+ACTIVATIONS: Registry[Activation] = Registry("activation", "proplim.activations")
 
-
-def add(activation: Activation) -> Activation:
-    """Put an activation into the registry under its name."""
-    _REGISTRY[activation.name] = activation
-    return activation
-
-
-def names() -> list[str]:
-    """Names of all registered activations."""
-    return sorted(_REGISTRY)
+add = ACTIVATIONS.add
+names = ACTIVATIONS.names
 
 
 def get_activation(activation: str | Activation) -> Activation:
@@ -79,8 +71,4 @@ def get_activation(activation: str | Activation) -> Activation:
     InvalidInput
         If no activation of that name is registered.
     """
-    if isinstance(activation, Activation):
-        return activation
-    if activation not in _REGISTRY:
-        raise InvalidInput("activation", activation, f"choose from {', '.join(names())} or register it")
-    return _REGISTRY[activation]
+    return activation if isinstance(activation, Activation) else ACTIVATIONS.get(activation)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from proplim.activations._base import _REGISTRY, Activation, Array, add
+from proplim.activations._base import ACTIVATIONS, Activation, Array, add
 from proplim.errors import InvalidInput
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -78,8 +78,8 @@ def register_activation(
         mean_derivative=mean_derivative,
         kinks=_validated_kinks(kinks),
     )
-    known = _REGISTRY.get(name)
-    if known is not None:
+    if name in ACTIVATIONS:
+        known = ACTIVATIONS.get(name)
         if not (_same(known, activation, value, slope)):
             raise InvalidInput("name", name, "another activation has this name already; choose a new one")
         return known

@@ -97,8 +97,8 @@ def cubes_of(study: Path) -> Iterator[dict[str, xr.Dataset]]:
     InvalidInput
         If there is no such folder or no cube in it.
     """
-    from proplim.cube.variables import STAGES
     from proplim.query import open_cube
+    from proplim.schema import STAGES
 
     if not study.is_dir():
         raise InvalidInput("study", str(study), "a folder with cubes, as in results/<study>")

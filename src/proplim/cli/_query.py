@@ -98,6 +98,6 @@ def _list(cube: xr.Dataset, form: str) -> None:
 
 
 def _own(values: xr.DataArray) -> str:
-    from proplim.cube.variables import GRID_DIMS
+    from proplim.schema import AXES
 
-    return ", ".join(str(d) for d in values.dims if d not in GRID_DIMS) or "-"
+    return ", ".join(str(d) for d in values.dims if d not in AXES) or "-"

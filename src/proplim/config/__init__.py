@@ -10,7 +10,7 @@ from proplim.config._load import (
     read_yaml,
     resolved_yaml,
 )
-from proplim.config._problems import ConfigErrors, did_you_mean
+from proplim.config._problems import ConfigErrors
 
 __all__ = [
     "SOURCES",
@@ -18,7 +18,6 @@ __all__ = [
     "DatasetConfig",
     "StudyConfig",
     "check_data",
-    "did_you_mean",
     "json_schema",
     "load_config",
     "parse_config",

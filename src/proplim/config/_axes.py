@@ -145,7 +145,7 @@ def _check_activations(chosen: list[str]) -> None:
 
     unknown = [name for name in chosen if name not in names()]
     if unknown:
-        from proplim.config._problems import did_you_mean
+        from proplim._registry import did_you_mean
 
         raise ValueError(
             f"activation: {unknown[0]!r} is not allowed; choose from {', '.join(names())}"

@@ -21,7 +21,6 @@ from pydantic import (
 
 from proplim.config._axes import Grid, SubGrid
 from proplim.config._datasets import DatasetConfig, SafeName, _no_bool
-from proplim.cube.variables import APPROXIMATIONS
 from proplim.errors import InvalidInput
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -45,7 +44,10 @@ class TheorySection(_Section):
         tuple[Literal["infinite_width", "proportional", "cavity", "exact"], ...],
         Field(min_length=1),
         AfterValidator(_distinct),
-    ] = Field(default=("infinite_width", "proportional"), description=f"any of {', '.join(APPROXIMATIONS)}")
+    ] = Field(
+        default=("infinite_width", "proportional"),
+        description="any of infinite_width, proportional, cavity, exact",
+    )
     peaks: bool = Field(
         default=True,
         description="whether T* is searched for; with the cavity theory that takes longer than a few points",

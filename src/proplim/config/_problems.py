@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from proplim._registry import did_you_mean
 from proplim.errors import ProplimError
 
 
@@ -23,12 +23,6 @@ class ConfigErrors(ProplimError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(self.problems))
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``" (did you mean 'x'?)"`` for the nearest known name, or nothing."""
-    nearest = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 
 def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: set[str]) -> list[str]:

@@ -12,29 +12,16 @@ import numpy as np
 import xarray as xr
 
 from proplim.cube._files import CHECKSUM, DamagedFile, whole_file
-from proplim.cube._tables import CODED, Table, as_table, grid_dims, read_table
-from proplim.cube.variables import VARIABLES, variables_of
+from proplim.cube._tables import Table, as_table, read_table
+from proplim.geometry import LABELS
+from proplim.observables import OBSERVABLES, variables_of
+from proplim.schema import AXES, DIMENSIONS, SPLITS, dims_in_chunk_order, grid_dims
 
 MEMORY = 512 * 2**20
 """Bytes of a cube held at a time while it is written; tables waiting to be placed hold a tenth of it."""
 
 CHUNK = 2**17
 """Values in a chunk of a cube, one megabyte: what the smallest selection has to read and inflate."""
-
-_FIRST_IN_CHUNK = (
-    "temperature",
-    "time",
-    "width",
-    "lambda1",
-    "replica",
-    "n_train",
-    "seed",
-    "lambda0",
-    "activation",
-    "dataset",
-)
-"""Grid dimensions in the order in which they fill a chunk: curves are drawn along the first."""
-
 
 _MISSING = "not computed"
 _SHORT = "fell short of its convergence criteria"
@@ -71,7 +58,7 @@ def assemble_cube(
     data = {name: (layout.dims[name], arrays[name], layout.attributes(name)) for name in layout.dims}
     cube = xr.Dataset(data, coords=layout.coords)
     for name in cube.coords:
-        cube[name].attrs = dict(_COORDINATE_ATTRIBUTES[str(name)])
+        cube[name].attrs = _coordinate_attributes(str(name))
     return cube
 
 
@@ -170,10 +157,10 @@ class _Layout:
         self.own = tuple(own_coords)
         self.coords: dict[str, list] = {d: list(axes[d]) for d in self.grid}
         self.coords |= {d: list(values) for d, values in own_coords.items()} | {
-            "split": ["train", "test"],
-            "label": [-1, 1],
+            "split": list(SPLITS),
+            "label": list(LABELS),
         }
-        self._indexers = {d: {_key(d, v): i for i, v in enumerate(self.coords[d])} for d in self.grid}
+        self._indexers = {d: {AXES[d].key(v): i for i, v in enumerate(self.coords[d])} for d in self.grid}
         self._given: dict[str, dict] = {}
         self.dims: dict[str, tuple[str, ...]] = {}
         said: set[str] = set()
@@ -198,20 +185,18 @@ class _Layout:
         unknown = [d for d in rest if d not in self.coords]
         if unknown:
             raise ValueError(f"{name} has dimensions {unknown} that the {self.stage} cube does not have")
-        without = VARIABLES[name].without if name in VARIABLES else ()
-        order = (*self.grid, *(d for d in (*self.own, "split", "label") if d in rest))
+        without = OBSERVABLES.get(name).without if name in OBSERVABLES else ()
+        order = (*self.grid, *(d for d in DIMENSIONS if d in rest))
         self.dims[name] = tuple(d for d in order if d not in without)
 
     def attributes(self, name: str) -> dict[str, str]:
         """Attributes of a variable or coordinate."""
         if name in self.coords:
-            return dict(_COORDINATE_ATTRIBUTES[name])
-        known, given = VARIABLES.get(name), self._given.get(name, {})
-        return {
-            **given,
-            "long_name": known.long_name if known else given.get("long_name", name.replace("_", " ")),
-            "units": known.units if known else given.get("units", "1"),
-        }
+            return _coordinate_attributes(name)
+        given = self._given.get(name, {})
+        if name in OBSERVABLES:
+            return {**given, **OBSERVABLES.get(name).attributes}
+        return {"long_name": name.replace("_", " "), "units": "1", **given}
 
     def groups(self, memory: int) -> Iterator[list[str]]:
         """Names of variables and coordinates in the checksum's order, as many at a time as fit in memory."""
@@ -330,23 +315,23 @@ class _Layout:
                 values, inverse = column, np.zeros(1, dtype=np.intp)
             else:
                 values, inverse = np.unique(column, return_inverse=True)
-            keys = [table.codes[d][int(v)] for v in values] if d in CODED else [_key(d, v) for v in values]
+            axis, codes = AXES[d], table.codes.get(d)
+            keys = [codes[int(v)] for v in values] if codes is not None else [axis.key(v) for v in values]
             result.append(np.array([self._indexers[d].get(k, -1) for k in keys])[inverse])
         return result
 
 
-def _key(dim: str, value: Any) -> Any:
-    if dim in CODED:
-        return str(value)
-    return float(value) if dim in ("temperature", "lambda0", "lambda1") else int(value)
+def _coordinate_attributes(name: str) -> dict[str, str]:
+    return (AXES[name] if name in AXES else DIMENSIONS[name]).attributes
 
 
 def chunk_shape(dims: Sequence[str], shape: Sequence[int]) -> list[int]:
     """Shape of a variable's chunks: own dimensions whole, then temperature, time, width, ... as they fit."""
     chunk = [1] * len(dims)
     left = CHUNK
-    inner = [d for d in dims if d not in _FIRST_IN_CHUNK]
-    for d in [*inner, *(d for d in _FIRST_IN_CHUNK if d in dims)]:
+    filled = dims_in_chunk_order()
+    inner = [d for d in dims if d not in filled]
+    for d in [*inner, *(d for d in filled if d in dims)]:
         k = list(dims).index(d)
         # Chunks of equal size along an axis, none of them nearly empty.
         pieces = -(-shape[k] // max(1, min(shape[k], left)))
@@ -381,22 +366,3 @@ def _digest_variable(digest: Any, name: str, dims: Sequence[str], values: np.nda
     text = values.dtype.kind == "U"
     digest.update(f"{name}|{tuple(dims)}|{values.shape}|{'text' if text else values.dtype.str}|".encode())
     digest.update("\0".join(values.tolist()).encode() if text else np.ascontiguousarray(values).data)
-
-
-_COORDINATE_ATTRIBUTES = {
-    "dataset": {"long_name": "data set"},
-    "activation": {"long_name": "activation function of the hidden units"},
-    "n_train": {"long_name": "training-set size P", "units": "1"},
-    "width": {"long_name": "width N", "units": "1"},
-    "temperature": {"long_name": "temperature T", "units": "1"},
-    "lambda0": {"long_name": "prior precision of the hidden weights", "units": "1"},
-    "lambda1": {"long_name": "prior precision of the readout weights", "units": "1"},
-    "seed": {"long_name": "draw of the training set", "units": "1"},
-    "approximation": {"long_name": "theory"},
-    "statistic": {"long_name": "statistic of the posterior draws"},
-    "optimizer": {"long_name": "optimizer"},
-    "replica": {"long_name": "network trained from its own draw of the prior", "units": "1"},
-    "time": {"long_name": "continuous time, learning rate times step", "units": "1"},
-    "split": {"long_name": "training or test inputs"},
-    "label": {"long_name": "class label", "units": "1"},
-}

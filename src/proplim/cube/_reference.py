@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from proplim.cube.variables import APPROXIMATIONS, GRID_DIMS, STAGES, STATISTICS, variables_of
+from proplim.observables import variables_of
+from proplim.schema import AXES, STAGES, STATISTICS
 
 _HEAD = f"""# Cube reference
 
 Written from the code by `python -m proplim.cube._reference`; do not edit by hand.
 
 A study leaves `theory.nc`, `sampling.nc` and `dynamics.nc` under `results/<study>/`: netCDF-4 files that
-`xarray.open_dataset` reads as they are. All share the dimensions {", ".join(f"`{d}`" for d in GRID_DIMS)}
+`xarray.open_dataset` reads as they are. All share the dimensions {", ".join(f"`{d}`" for d in AXES)}
 (dynamics has no `temperature`), each with its coordinate. Beside them,
 
-- theory has `approximation`, of {", ".join(APPROXIMATIONS)};
+- theory has `approximation`, of infinite_width, proportional, cavity, exact;
 - sampling has `statistic`: {", ".join(STATISTICS)} (mean, Monte-Carlo standard error, bulk effective sample size,
   rank-normalised R-hat);
 - dynamics has `optimizer`, `replica` and `time`, continuous time = learning rate x step;

@@ -21,9 +21,10 @@ import numpy as np
 import xarray as xr
 
 from proplim.cube._files import DamagedFile, whole_file
-from proplim.cube.variables import GRID_DIMS
+from proplim.schema import AXES, coded_axes, grid_dims
 
-CODED = ("dataset", "activation")
+CODED = coded_axes()
+"""Axes whose values are kept as codes into a list of names."""
 FORMAT = 1
 _ATTRIBUTES = ("reasons", "failed", *(f"{name}_codes" for name in CODED))
 
@@ -60,11 +61,6 @@ class Table:
     reasons: dict[int, str] = field(default_factory=dict)
     failed: list[int] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
-
-
-def grid_dims(stage: str) -> tuple[str, ...]:
-    """Grid dimensions of a stage's cube, in order; dynamics has no temperature."""
-    return tuple(d for d in GRID_DIMS if stage != "dynamics" or d != "temperature")
 
 
 def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: str) -> xr.Dataset:
@@ -152,7 +148,7 @@ def as_table(dataset: xr.Dataset) -> Table:
     records = np.empty(dataset.sizes["point"], dtype=dtype)
     for name, values in columns.items():
         records[name] = values
-    names = [str(n) for n in dataset.data_vars if n not in GRID_DIMS]
+    names = [str(n) for n in dataset.data_vars if n not in AXES]
     return Table(
         records,
         {n: tuple(str(d) for d in dataset[n].dims if d != "point") for n in names},

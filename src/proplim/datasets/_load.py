@@ -44,7 +44,8 @@ def load_dataset(
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from proplim.config import SOURCES, DatasetConfig, did_you_mean
+    from proplim._registry import did_you_mean
+    from proplim.config import SOURCES, DatasetConfig
 
     keys = {"name": source, "source": source, **options}
     if classes is not None:

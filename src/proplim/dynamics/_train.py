@@ -11,12 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from proplim._jax import configure_jax
 from proplim.activations import Activation, get_activation
-from proplim.cube.variables import LABELS, SPLITS, VARIABLES
 from proplim.datasets import Dataset
 from proplim.dynamics._ensemble import ensemble_statistics
 from proplim.dynamics._inversion import inversions
 from proplim.dynamics._settings import DynamicsSettings
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
+from proplim.observables import OBSERVABLES, variable
+from proplim.schema import SPLITS
 
 if TYPE_CHECKING:
     from proplim.dynamics._network import Parameters, Problem, Start
@@ -48,7 +50,7 @@ def train(
     -------
     xarray.Dataset
         Dimensions (optimizer, replica, time[, split, label]); variables of stage "dynamics" in
-        :mod:`proplim.cube.variables`, those of the inversion without time. Values belong to one replica.
+        :mod:`proplim.observables`, those of the inversion without time. Values belong to one replica.
         The bias of a replica is estimated with the mean predictor of the other replicas,
         bias_sq = mean (y - f_r)(y - f_others), and predictive_variance = mse - bias_sq: unbiased, NaN for a
         single replica. accuracy is that of the sign of the mean predictor of all replicas, equal for all of
@@ -140,7 +142,7 @@ def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettin
 
     What the records hold beside the variables of the cube is left out.
     """
-    kept = [name for name in runs[0][0] if name in VARIABLES or name.startswith("output_")]
+    kept = [name for name in runs[0][0] if name in OBSERVABLES or name.startswith("output_")]
     values = {name: stacked(runs, name) for name in kept}
     outputs = [values.pop("output_train"), values.pop("output_test")]
     labels = [dataset.y_train, dataset.y_test]
@@ -149,7 +151,7 @@ def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettin
         values[name] = np.stack([part[name] for part in ensemble], axis=-1)
     if not dataset.n_test:
         for name, value in values.items():
-            if "split" in VARIABLES[name].dims:
+            if "split" in variable(name).dims:
                 value[:, :, :, 1] = np.nan
     values |= inversions(settings.times, values["centroid_distance_sq"], values["mse"][..., 0])
     return xr.Dataset(
@@ -177,8 +179,8 @@ def axes_of(settings: DynamicsSettings) -> dict[str, Any]:
 
 
 def _own_dims(name: str) -> tuple[str, ...]:
-    variable = VARIABLES[name]
-    return variable.dims if "time" in variable.without else ("time", *variable.dims)
+    known = variable(name)
+    return known.dims if "time" in known.without else ("time", *known.dims)
 
 
 def _check_network(width: int, lambda0: float, lambda1: float) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import GRID_DIMS, VARIABLES
+from proplim.observables import OBSERVABLES
+from proplim.schema import AXES
 
 MAIN = (
     "centroid_distance_sq", "gyration_radius_sq", "mse", "bias_sq", "predictive_variance", "accuracy",
@@ -79,7 +80,7 @@ def fit(cube: xr.Dataset, max_values: int, stage: str, notes: list[str]) -> xr.D
             cube = cube[kept]
     before: dict[Hashable, int] = dict(cube.sizes)
     while _size(cube) > max_values:
-        long = [d for d in cube.dims if cube.sizes[d] > 2 and d in (*GRID_DIMS, "replica", "time")]
+        long = [d for d in cube.dims if cube.sizes[d] > 2 and d in (*AXES, "replica", "time")]
         if not long:
             break
         dim = max(long, key=lambda d: cube.sizes[d])
@@ -102,5 +103,5 @@ def _axis(values: xr.DataArray) -> list:
 
 
 def _long_name(values: xr.DataArray) -> str:
-    known = VARIABLES.get(str(values.name))
-    return str(values.attrs.get("long_name", known.long_name if known else ""))
+    name = str(values.name)
+    return str(values.attrs.get("long_name", OBSERVABLES.get(name).long_name if name in OBSERVABLES else ""))

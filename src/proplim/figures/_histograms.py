@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import GRID_DIMS
 from proplim.figures._panels import (
     MAX_COLUMNS,
     configuration_of,
@@ -27,6 +26,7 @@ from proplim.figures._panels import (
 from proplim.figures._slices import Cubes, Point, at, filled, has_data, matches, points
 from proplim.figures._style import SAMPLING_COLOR, Style, approximation_look
 from proplim.figures._temperature import Drawings, equilibrium
+from proplim.schema import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +71,7 @@ def weight_histograms(sampling: xr.Dataset, folder: Path) -> xr.Dataset | None:
     if not configuration_of(sampling).get("sampling", {}).get("histograms"):
         return None
     edges = _edges(sampling)
-    grid = {d: sampling[d].values for d in GRID_DIMS if d in sampling.dims}
+    grid = {d: sampling[d].values for d in AXES if d in sampling.dims}
     shape = (*map(len, grid.values()), BINS)
     densities = {name: np.full(shape, np.nan) for name, *_ in WEIGHTS}
     for index, draws in _files(sampling, folder):
@@ -107,7 +107,7 @@ def _files(sampling: xr.Dataset, folder: Path) -> Iterator[tuple[tuple[int, ...]
 
 
 def _grid_of(sampling: xr.Dataset) -> list[str]:
-    return [d for d in GRID_DIMS if d in sampling.dims]
+    return [d for d in AXES if d in sampling.dims]
 
 
 def _index(sampling: xr.Dataset, point: Mapping[str, Any]) -> tuple[int, ...] | None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from proplim.cube.variables import VARIABLES
 from proplim.figures._slices import Cubes, Curve
 from proplim.figures._style import SAMPLING_COLOR, Look, Style
+from proplim.observables import variable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +29,7 @@ IMAGE_FEATURES = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10": 3
 
 def symbol(name: str) -> str:
     """LaTeX symbol of a variable, in math mode."""
-    return f"${VARIABLES[name].symbol}$"
+    return f"${variable(name).symbol}$"
 
 
 def number(value: object) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import VARIABLES
 from proplim.figures._panels import finish, panel_figure, parameters_text
 from proplim.figures._slices import Cubes, Point, at, points
 from proplim.figures._style import Style, approximation_look
 from proplim.figures._temperature import Drawings, equilibrium
+from proplim.observables import variable
 from proplim.query import differences
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SHOWN = (
     ("centroid_distance_sq", "$D$"),
     ("gyration_radius_sq", "$R_s^2$"),
-    ("readout_variance", f"${VARIABLES['readout_variance'].symbol}$"),
-    ("readout_signal_covariance", f"${VARIABLES['readout_signal_covariance'].symbol}$"),
+    ("readout_variance", f"${variable('readout_variance').symbol}$"),
+    ("readout_signal_covariance", f"${variable('readout_signal_covariance').symbol}$"),
     ("mse", r"$\langle (y-f)^2\rangle$"),
 )
 MARKERS = ("o", "s", "D", "^", "v")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import LABELS, SPLITS, variables_of
 from proplim.figures._panels import (
     MAX_COLUMNS,
     MAX_ROWS,
@@ -37,6 +36,9 @@ from proplim.figures._slices import (
     values_of,
 )
 from proplim.figures._style import LABEL_LINES, LABEL_MARKERS, LABEL_NAMES, Style, approximation_look
+from proplim.geometry import LABELS
+from proplim.observables import variables_of
+from proplim.schema import SPLITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,6 +9,7 @@ from proplim.geometry._manifolds import (
     centroid_distance_sq,
     centroid_distance_sq_of_features,
     class_weights,
+    contrast,
     gyration_radius_sq,
     gyration_radius_sq_of_features,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "centroid_distance_sq",
     "centroid_distance_sq_of_features",
     "class_weights",
+    "contrast",
     "gyration_radius_sq",
     "gyration_radius_sq_of_features",
 ]

@@ -31,6 +31,11 @@ def class_weights(y: np.ndarray) -> np.ndarray:
     return np.where(count > 0, members / np.maximum(count, 1.0), np.nan)
 
 
+def contrast(weights: Array) -> Array:
+    """u_+ - u_-, whose quadratic form in a feature kernel is D, shape (P,)."""
+    return weights[1] - weights[0]
+
+
 def centroid_distance_sq(kernel: Array, weights: Array) -> Array:
     """Squared distance of the class centroids per hidden unit, D = (u_+ - u_-)^T G (u_+ - u_-).
 
@@ -41,7 +46,7 @@ def centroid_distance_sq(kernel: Array, weights: Array) -> Array:
     weights : (2, P) array
         From :func:`class_weights`.
     """
-    difference = weights[1] - weights[0]
+    difference = contrast(weights)
     return difference @ kernel @ difference
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from proplim.cube.variables import GRID_DIMS
 from proplim.errors import InvalidInput
+from proplim.schema import AXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def theory_at_sampled(theory: xr.Dataset, sampling: xr.Dataset) -> xr.Dataset:
 
     Coordinates agree to a relative 1e-9. A point that the theory lacks is NaN.
     """
-    for dim in GRID_DIMS:
+    for dim in AXES:
         if dim in theory.dims and dim in sampling.dims:
             wanted = sampling[dim].values
             numbers = wanted.dtype.kind in "fiu"

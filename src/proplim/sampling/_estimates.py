@@ -20,7 +20,7 @@ def statistics(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     (4, ...) array
-        In the order of :data:`proplim.cube.variables.STATISTICS`. A quantity that does not vary has mcse 0, the
+        In the order of :data:`proplim.schema.STATISTICS`. A quantity that does not vary has mcse 0, the
         number of draws as its ESS and R-hat 1; NaN draws give NaN.
     """
     from arviz_stats.base import array_stats

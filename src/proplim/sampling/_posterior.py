@@ -14,14 +14,16 @@ import xarray as xr
 
 from proplim._jax import configure_jax
 from proplim.activations import Activation, get_activation
-from proplim.cube.variables import LABELS, SPLITS, STATISTICS, variables_of
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
+from proplim.observables import variables_of
 from proplim.sampling import _kernel
 from proplim.sampling._estimates import Draws, add_functionals, statistics
 from proplim.sampling._random import key_of
 from proplim.sampling._settings import SamplingSettings
 from proplim.sampling._target import Problem, make_problem, whiten
+from proplim.schema import SPLITS, STATISTICS
 from proplim.seeds import derive_seed
 
 BLOCK = 50

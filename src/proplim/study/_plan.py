@@ -282,10 +282,10 @@ class Plan:
 
     def _plugins_digest(self, activation: str) -> list[str]:
         """Content of the user's files that an activation may come from; nothing for the package's own."""
-        from proplim.activations import BUILT_IN
+        from proplim.activations import ACTIVATIONS
         from proplim.datasets import resolve_path
 
-        if activation in BUILT_IN:
+        if activation in ACTIVATIONS.built_in():
             return []
         files = [resolve_path(name, self.folders) for name in self.config.plugins]
         return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]

@@ -23,7 +23,6 @@ from proplim._jax import compilation_seconds
 from proplim.config import resolved_yaml
 from proplim.cube import (
     DamagedFile,
-    grid_dims,
     point_table,
     provenance,
     read_netcdf,
@@ -33,6 +32,7 @@ from proplim.cube import (
 )
 from proplim.datasets import Dataset, prepare_dataset
 from proplim.errors import InvalidInput, ProplimError
+from proplim.schema import grid_dims
 from proplim.seeds import canonical_json, content_hash
 from proplim.study._failures import note_failures
 from proplim.study._packing import Block

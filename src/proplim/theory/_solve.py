@@ -8,7 +8,7 @@ Write one function ``solve(spectrum, points) -> dict`` and name it in :func:`_so
   with its eigendecomposition, test kernels (computed when first asked for) and class weights;
 - `points` (:class:`~proplim.theory.Points`) holds temperature, width and lambda1 as flat float arrays of one
   length n;
-- the result maps variable names of :mod:`proplim.cube.variables` to (n,), (n, 2) [split] or (n, 2, 2)
+- the result maps variable names of :mod:`proplim.observables` to (n,), (n, 2) [split] or (n, 2, 2)
   [split, label] float arrays, `converged` (n,) among them. A variable left out is NaN.
 
 A point's values must not depend on the other points. Where `converged` is 0, the other variables are set to
@@ -24,9 +24,11 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from proplim.activations import Activation, get_activation
-from proplim.cube.variables import LABELS, SPLITS, Variable, variables_of
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
+from proplim.observables import Observable, variables_of
+from proplim.schema import SPLITS
 from proplim.theory._blocks import Points
 from proplim.theory._spectrum import Spectrum, build_spectrum
 
@@ -75,7 +77,7 @@ def solve_grid(
     -------
     xr.Dataset
         Dims (approximation, width, temperature, lambda1; split and label where they apply), float64, all
-        theory variables of :mod:`proplim.cube.variables`; the peaks of :func:`solve_peaks` have no
+        theory variables of :mod:`proplim.observables`; the peaks of :func:`solve_peaks` have no
         temperature. NaN with converged = 0 where a point fails.
 
     Raises
@@ -212,7 +214,7 @@ def _peaks(name: str, spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
     return {key: value.reshape(len(width), len(lambda1), 2) for key, value in found.items()}
 
 
-def _stack_peaks(variable: Variable, peaks: list[dict[str, np.ndarray]]) -> tuple:
+def _stack_peaks(variable: Observable, peaks: list[dict[str, np.ndarray]]) -> tuple:
     dims = ("approximation", *(d for d in GRID if d not in variable.without), *variable.dims)
     attrs = {"long_name": variable.long_name, "units": variable.units}
     return dims, np.stack([p[variable.name] for p in peaks]), attrs
@@ -243,16 +245,16 @@ def _solver(name: str, activation: Activation) -> Solver:
     raise InvalidInput("approximations", name, "choose from infinite_width, proportional, cavity, exact")
 
 
-def _evidence() -> list[Variable]:
+def _evidence() -> list[Observable]:
     """Monte-Carlo errors (suffix `_mcse`) and diagnostics that single approximations report."""
     errors = [
-        Variable(f"{v.name}_mcse", f"Monte-Carlo standard error of the {v.long_name}", "", v.dims, v.units)
+        Observable(f"{v.name}_mcse", f"Monte-Carlo standard error of the {v.long_name}", "", v.dims, v.units)
         for v in variables_of("theory")
     ]
-    return errors + [Variable(name, meaning, "") for name, meaning in EVIDENCE.items()]
+    return errors + [Observable(name, meaning, "") for name, meaning in EVIDENCE.items()]
 
 
-def _stack(variable: Variable, results: list[dict[str, np.ndarray]], shape: tuple[int, ...]) -> tuple:
+def _stack(variable: Observable, results: list[dict[str, np.ndarray]], shape: tuple[int, ...]) -> tuple:
     """One variable of all approximations on the grid; it leaves `results`, so that nothing is held twice."""
     extra = tuple(2 for _ in variable.dims)
     stacked = np.full((len(results), *shape, *extra), np.nan)

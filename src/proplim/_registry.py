@@ -1,0 +1,158 @@
+"""Tables of named objects that anyone can add to: one file of a folder each, or one call from a user's own file.
+
+Activations, sources of data, approximations, optimizers and observables are found this way. A file of the
+folder that does not start with an underscore registers what it defines when it is imported; the whole folder is
+imported when the table is first asked for something.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from proplim.errors import InvalidInput
+
+
+class Named(Protocol):
+    """What a table holds: anything with a name."""
+
+    @property
+    def name(self) -> str:
+        """Name in configurations, cubes and messages."""
+
+
+Member = TypeVar("Member", bound=Named)
+
+_PLUGIN: ContextVar[Path | None] = ContextVar("plugin", default=None)
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the nearest known name, or nothing."""
+    nearest = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+@contextmanager
+def plugin_file(path: Path) -> Iterator[None]:
+    """While a user's file runs: what it registers is remembered to come from it."""
+    token = _PLUGIN.set(path.resolve())
+    try:
+        yield
+    finally:
+        _PLUGIN.reset(token)
+
+
+class Registry(Generic[Member]):
+    """Objects of one kind by name.
+
+    Parameters
+    ----------
+    kind : str
+        What a member is, for messages: "approximation".
+    package : str
+        Dotted name of the folder whose files register the package's own members.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self._package = kind, package
+        self._members: dict[str, Member] = {}
+        self._origins: dict[str, Path | None] = {}
+        self._built_in: frozenset[str] | None = None
+
+    def add(self, member: Member) -> Member:
+        """Register a member under its name; a user's own may be registered again, and the last one counts.
+
+        Raises
+        ------
+        InvalidInput
+            If the name belongs to the package itself or to another file of the user.
+        """
+        name, origin = member.name, _PLUGIN.get()
+        if self._built_in is None and origin is not None:
+            self._load()
+        if self._built_in is not None and name in self._built_in:
+            raise InvalidInput("name", name, f"a name of your own: proplim has an {self.kind} of this name")
+        known = self._origins.get(name)
+        if known is not None and origin is not None and known != origin:
+            raise InvalidInput("name", name, f"a name of its own: {known} registers it too")
+        self._members[name] = member
+        self._origins[name] = origin
+        return member
+
+    @contextmanager
+    def temporary(self) -> Iterator[None]:
+        """What is registered inside is forgotten afterwards."""
+        self._load()
+        members, origins = dict(self._members), dict(self._origins)
+        try:
+            yield
+        finally:
+            self._members, self._origins = members, origins
+
+    def _load(self) -> None:
+        """Import the package's own files, once; a plugin that asks for them is not their origin."""
+        if self._built_in is not None:
+            return
+        self._built_in = frozenset()
+        earlier = set(self._members)
+        token = _PLUGIN.set(None)
+        try:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self._package}.{module.name}")
+        finally:
+            _PLUGIN.reset(token)
+        self._built_in = frozenset(set(self._members) - earlier)
+
+    def names(self) -> list[str]:
+        """Names of all members, sorted."""
+        self._load()
+        return sorted(self._members)
+
+    def members(self) -> list[Member]:
+        """All members, by `order` where they have one, then by name."""
+        self._load()
+        return sorted(self._members.values(), key=lambda m: (getattr(m, "order", 0), m.name))
+
+    def built_in(self) -> frozenset[str]:
+        """Names of the package's own members."""
+        self._load()
+        return self._built_in or frozenset()
+
+    def origin(self, name: str) -> Path | None:
+        """The user's file that registered a member; None for the package's own."""
+        self._load()
+        return self._origins.get(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._members
+
+    def get(self, name: str, key: str | None = None) -> Member:
+        """Look a member up by name.
+
+        Parameters
+        ----------
+        name : str
+        key : str, optional
+            What the name was given as, for the message; the kind of this table by default.
+
+        Raises
+        ------
+        InvalidInput
+            If no member has that name.
+        """
+        self._load()
+        if not isinstance(name, str) or name not in self._members:
+            names = self.names()
+            raise InvalidInput(
+                key or self.kind, name, f"choose from {', '.join(names)}{did_you_mean(name, names)}"
+            )
+        return self._members[name]

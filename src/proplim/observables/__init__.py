@@ -1,0 +1,29 @@
+"""Observables: every quantity of the cubes, one table for theory, sampling and dynamics.
+
+A file of this folder is one concept. It registers what the cubes hold of it and says how the quantity follows
+from a theory's state, from a draw of the posterior and from a network in training. From outside,
+:func:`register_observable` does the same (docs/adding_observable.md).
+"""
+
+from proplim.observables._base import (
+    OBSERVABLES,
+    Observable,
+    register_observable,
+    variable,
+    variables_of,
+)
+from proplim.observables._contexts import Draw, DrawInputs, Network, NetworkInputs, State, StateInputs
+
+__all__ = [
+    "OBSERVABLES",
+    "Draw",
+    "DrawInputs",
+    "Network",
+    "NetworkInputs",
+    "Observable",
+    "State",
+    "StateInputs",
+    "register_observable",
+    "variable",
+    "variables_of",
+]

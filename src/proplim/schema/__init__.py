@@ -1,0 +1,42 @@
+"""What every stage has in common: the axes of the grid, the point, and how settings are declared.
+
+Nothing here knows a stage. Everything that is derived from an axis (dimensions, hashes, seeds, labels, the keys
+of a configuration, the order of figures) is derived from the one table in ``_axes.py``.
+"""
+
+from proplim.schema._axes import (
+    AXES,
+    SPLITS,
+    STAGES,
+    STATISTICS,
+    Axis,
+    Point,
+    axes_of,
+    coded_axes,
+    dims_in_chunk_order,
+    grid_dims,
+    job_axes,
+    kernel_axes,
+    same_value,
+)
+from proplim.schema._dimensions import DIMENSIONS, Dimension
+from proplim.schema._settings import Settings
+
+__all__ = [
+    "AXES",
+    "DIMENSIONS",
+    "SPLITS",
+    "STAGES",
+    "STATISTICS",
+    "Axis",
+    "Dimension",
+    "Point",
+    "Settings",
+    "axes_of",
+    "coded_axes",
+    "dims_in_chunk_order",
+    "grid_dims",
+    "job_axes",
+    "kernel_axes",
+    "same_value",
+]
