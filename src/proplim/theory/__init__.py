@@ -1,20 +1,46 @@
-"""Theory of finite-width posteriors on whole grids of temperature, width and priors."""
+"""Theory of finite-width posteriors on whole grids of temperature, width and priors.
 
-from proplim.theory._blocks import Points
-from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
-from proplim.theory._signal import signal_direction, unit_signal
-from proplim.theory._solve import solve_grid, solve_peaks
-from proplim.theory._spectrum import Spectrum, build_spectrum
+Names are imported on first use: a configuration needs the table of approximations alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proplim._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from proplim.theory._blocks import Points
+    from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
+    from proplim.theory._signal import signal_direction, unit_signal
+    from proplim.theory._solve import solve_grid, solve_peaks
+    from proplim.theory._spectrum import Spectrum, build_spectrum
+    from proplim.theory.approximations import APPROXIMATIONS, Approximation, Look, register_approximation
+
+_HOME = {
+    "Points": "_blocks",
+    **dict.fromkeys(("OrderParameter", "effective_action", "solve_order_parameter"), "_effective_action"),
+    **dict.fromkeys(("signal_direction", "unit_signal"), "_signal"),
+    **dict.fromkeys(("solve_grid", "solve_peaks"), "_solve"),
+    **dict.fromkeys(("Spectrum", "build_spectrum"), "_spectrum"),
+    **dict.fromkeys(("APPROXIMATIONS", "Approximation", "Look", "register_approximation"), "approximations"),
+}
 
 __all__ = [
+    "APPROXIMATIONS",
+    "Approximation",
+    "Look",
     "OrderParameter",
     "Points",
     "Spectrum",
     "build_spectrum",
     "effective_action",
+    "register_approximation",
     "signal_direction",
     "solve_grid",
     "solve_order_parameter",
     "solve_peaks",
     "unit_signal",
 ]
+
+__getattr__ = lazy_names(__name__, _HOME)
