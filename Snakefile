@@ -12,7 +12,7 @@ min_version("9.27")
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from proplim.config import ConfigErrors
-from proplim.study import Plan, open_study
+from proplim.study import Requests, open_study, save_plan
 
 if not workflow.overwrite_configfiles:
 
@@ -23,6 +23,8 @@ try:
     plan = open_study(config, workflow.configfiles, check=workflow.is_main_process)
 except ConfigErrors as error:
     raise WorkflowError(f"the configuration has {len(error.problems)} problem(s)", *error.problems) from None
+
+requests = Requests(plan)
 
 
 report: "workflow/report/study.rst"
@@ -51,7 +53,7 @@ rule study:
 
 
 onstart:
-    plan.save()
+    save_plan(plan)
 
 
 onsuccess:

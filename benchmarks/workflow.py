@@ -147,7 +147,7 @@ def measured(root: Path) -> None:
 
     from proplim.config import load_config
     from proplim.cube import read_table
-    from proplim.study import Plan
+    from proplim.study import Requests, plan_study
 
     cube = next(root.glob("*.nc"))
     with xr.open_dataset(cube) as opened:
@@ -155,7 +155,8 @@ def measured(root: Path) -> None:
     config = load_config(root / ".benchmark.yaml", data=False)
     (root / ".benchmark.yaml").unlink()
     os.chdir(root.resolve().parents[1])
-    plan = Plan(config)
+    plan = plan_study(config)
+    asks = Requests(plan)
     heads = (
         "points",
         "predicted s",
@@ -184,27 +185,26 @@ def measured(root: Path) -> None:
             total += float(row["s"])
             used = row["max_rss"] if row["max_rss"] not in ("NA", "-") else "nan"
             print(
-                f"{stage:9} {job.n_points:7d} {plan.seconds(stage, name):11.1f} {about['cpu_seconds']:11.1f} "
+                f"{stage:9} {job.n_points:7d} {asks.seconds(stage, name):11.1f} {about['cpu_seconds']:11.1f} "
                 f"{about.get('compile_seconds', float('nan')):11.1f} {float(row['s']):11.1f} "
-                f"{plan.runtime_minutes(stage, name):9d} {plan.memory_mb(stage, name):9d} {float(used):8.0f}  {name}"
+                f"{asks.runtime_minutes(stage, name):9d} {asks.memory_mb(stage, name):9d} {float(used):8.0f}  {name}"
             )
     print(f"jobs {total:.1f} s, of which science {inside:.1f} s ({100 * inside / max(total, 1e-9):.0f} %)")
 
 
 def calibrate() -> None:
     """Print predicted and measured processor seconds of single points, without compilation."""
-    from proplim.study import _cost
+    from proplim.study import stage_of
+    from proplim.study._costs import block_seconds, kernel_seconds
 
     print(f"{'stage':24} {'P':>5} {'N':>5} {'T':>7} {'predicted s':>12} {'measured s':>11} {'ratio':>6}")
-    for stage, size, axes, settings, compute in _cases():
+    for label, stage, size, axes, config, compute in _cases():
         compute()  # what is compiled or imported on the way is not counted
         used = time.process_time()
         compute()
         used = time.process_time() - used
-        shared = _cost.kernel_seconds(size) if stage == "theory" else 0.0
-        predicted = shared + float(np.sum(_cost.point_seconds(stage, size, axes, settings)))
-        predicted = shared + (predicted - shared) * (len(axes["temperature"]) if stage == "theory" else 1)
-        label = f"{stage} {settings[0]}" if stage == "theory" else stage
+        shared = kernel_seconds(size) if stage == "theory" else 0.0
+        predicted = shared + float(block_seconds(stage_of(stage), size, axes, config).sum())
         print(
             f"{label:24} {size.n_train:5d} {axes['width'][0]:5d} {axes['temperature'][0]:7g} "
             f"{predicted:12.4f} {used:11.4f} {used / predicted:6.2f}",
@@ -213,13 +213,20 @@ def calibrate() -> None:
 
 
 def _cases() -> Iterator[tuple]:
-    """Stage, size, axes, settings and the computation of points that are fast to measure."""
+    """Label, stage, size, axes, configuration and the computation of points that are fast to measure."""
     import proplim
-    from proplim.study._cost import Size
+    from proplim.config import parse_config
+    from proplim.schema import Size
 
+    digits = {"name": "digits-3v8", "source": "digits", "classes": [3, 8], "n_test": 100}
     for n in (60, 240):
         data = proplim.load_dataset("digits", n, classes=(3, 8), n_test=100)
         size = Size(n, 100, 64)
+
+        def study(n: int = n, **changes: object) -> object:
+            grid = {"n_train": [n], "width": [120], "temperature": [1.0]}
+            return parse_config({"study": "costs", "datasets": [digits], "grid": grid, **changes})
+
         for name, activation, count in (
             ("infinite_width", "erf", 1000),
             ("proportional", "erf", 1000),
@@ -228,22 +235,17 @@ def _cases() -> Iterator[tuple]:
         ):
             axes = {"width": [120], "temperature": np.geomspace(0.01, 10, count).tolist(), "lambda1": [1.0]}
             solve = partial(proplim.solve_grid, data, activation, **axes, lambda0=1.0, approximations=[name])
-            yield "theory", size, axes, [name], solve
+            yield f"theory {name}", "theory", size, axes, study(theory={"approximations": [name]}), solve
         network = {"width": 120, "lambda0": 1.0, "lambda1": 1.0}
-        trained = proplim.DynamicsSettings()
+        config = study()
         axes = {"width": [120], "temperature": [float("nan")], "lambda1": [1.0]}
-        yield (
-            "dynamics",
-            size,
-            axes,
-            trained,
-            partial(proplim.train, data, "erf", **network, settings=trained),
-        )
+        train = partial(proplim.train, data, "erf", **network, settings=config.dynamics.settings)
+        yield "dynamics", "dynamics", size, axes, config, train
         for temperature in (0.01, 0.1, 1.0):
             axes = {"width": [120], "temperature": [temperature], "lambda1": [1.0]}
-            settings = proplim.SamplingSettings()
             sample = partial(proplim.sample_posterior, data, "erf", **network, temperature=temperature)
-            yield "sampling", size, axes, settings, partial(sample, settings=settings)
+            settings = config.sampling.settings
+            yield "sampling", "sampling", size, axes, config, partial(sample, settings=settings)
 
 
 if __name__ == "__main__":

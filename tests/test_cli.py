@@ -352,9 +352,9 @@ def running(tmp_path: Path) -> Path:
 
 def _results(folder: Path) -> list[Path]:
     from proplim.config import load_config
-    from proplim.study import Plan
+    from proplim.study import plan_as_started
 
-    plan = Plan(load_config(folder / "study.yaml", data=False), as_started=True)
+    plan = plan_as_started(load_config(folder / "study.yaml", data=False))
     return [folder / plan.result(job) for job in plan.jobs["theory"].values()]
 
 

@@ -18,11 +18,13 @@ from proplim.config import parse_config
 from proplim.cube import read_netcdf
 from proplim.errors import InvalidInput
 from proplim.study import (
-    Plan,
     collect_cube,
     convergence_summary,
+    plan_as_started,
+    plan_study,
     prepare_draw,
     run_job,
+    save_plan,
     write_summary,
 )
 
@@ -48,9 +50,9 @@ STUDY = {
 def run(stage: str, **changes) -> tuple[list[str], xr.Dataset]:
     """What a run of the workflow does for one stage: plan, note the plan, compute what is not there, collect."""
     config = parse_config({**STUDY, **changes})
-    planned = Plan(config)
-    planned.save()
-    plan = Plan(config, as_started=True)
+    planned = plan_study(config)
+    save_plan(planned)
+    plan = plan_as_started(config)
     computed = []
     for file, draw in plan.draws.items():
         if not Path(file).exists():
@@ -245,7 +247,7 @@ def test_prepared_data_that_were_damaged_or_lost_are_prepared_again(folder, caps
     _, cube = run("theory")
     (data,) = folder.glob("results/f/datasets/g/*.nc")
     before = data.read_bytes()
-    plan = Plan(parse_config(STUDY))
+    plan = plan_study(parse_config(STUDY))
     (job,) = plan.jobs["theory"].values()
     for damage in (lambda: data.write_bytes(before[: len(before) // 2]), data.unlink):
         damage()
@@ -258,7 +260,7 @@ def test_prepared_data_that_were_damaged_or_lost_are_prepared_again(folder, caps
 def test_the_report_names_what_failed_and_escapes_it(folder, monkeypatch):
     break_point(monkeypatch, "dynamics", ArithmeticError("0 < <b>1</b>"))
     run("dynamics")
-    plan = Plan(parse_config(STUDY))
+    plan = plan_study(parse_config(STUDY))
     page = write_summary(plan, {"dynamics": "results/f/dynamics.nc"}, "summary")[0].read_text()
     assert "dynamics: what fell short, and why" in page
     assert "width = 5: ArithmeticError: 0 &lt; &lt;b&gt;1" in page

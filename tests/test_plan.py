@@ -12,8 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proplim.config import parse_config
-from proplim.study import Plan, _cost, kept_points, load_draw, prepare_draw
-from proplim.study._run import draws_path
+from proplim.schema import Point
+from proplim.study import (
+    Plan,
+    Requests,
+    draws_file,
+    kept_points,
+    load_draw,
+    plan_as_started,
+    plan_study,
+    prepare_draw,
+    save_plan,
+    stage_of,
+)
 
 GRID = {"n_train": [10, 20], "width": [5, 7, 9], "temperature": [0.1, 1.0, 10.0], "lambda1": [1.0, 2.0]}
 
@@ -60,7 +71,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 @pytest.mark.parametrize("seconds", [1e-6, 0.5, 20.0, 1e9])
 def test_every_point_is_in_exactly_one_job(folder, seconds):
-    plan = Plan(config(jobs={"seconds_per_job": seconds}))
+    plan = plan_study(config(jobs={"seconds_per_job": seconds}))
     for stage, jobs in plan.jobs.items():
         found = points(jobs.values())
         assert set(found) == wanted(plan, stage)
@@ -70,18 +81,20 @@ def test_every_point_is_in_exactly_one_job(folder, seconds):
 
 def test_work_is_cut_by_its_cost(folder):
     def n_jobs(stage, **changes):
-        return len(Plan(config(**changes)).jobs[stage])
+        return len(plan_study(config(**changes)).jobs[stage])
 
     assert n_jobs("sampling", jobs={"seconds_per_job": 1e9}) == 1
     assert n_jobs("sampling", jobs={"seconds_per_job": 1e-6}) == 36
     assert n_jobs("sampling", jobs={"seconds_per_job": 1e9, "points_per_job": 5}) >= 36 / 5
-    assert max(j.n_points for j in Plan(config(jobs={"points_per_job": 5})).jobs["sampling"].values()) <= 5
+    assert (
+        max(j.n_points for j in plan_study(config(jobs={"points_per_job": 5})).jobs["sampling"].values()) <= 5
+    )
     for seconds in (20.0, 60.0):
-        plan = Plan(config(jobs={"seconds_per_job": seconds}))
+        plan = plan_study(config(jobs={"seconds_per_job": seconds}))
         jobs = plan.jobs["sampling"]
-        costs = [plan.seconds("sampling", name) for name in jobs]
-        single = Plan(config(jobs={"seconds_per_job": 1e-6}))
-        dearest = max(single.seconds("sampling", name) for name in single.jobs["sampling"])
+        costs = [Requests(plan).seconds("sampling", name) for name in jobs]
+        single = plan_study(config(jobs={"seconds_per_job": 1e-6}))
+        dearest = max(Requests(single).seconds("sampling", name) for name in single.jobs["sampling"])
         assert max(costs) <= 1.5 * seconds + dearest
 
 
@@ -93,7 +106,7 @@ def test_a_thousand_small_kernels_share_jobs(folder):
         "temperature": {"logspace": [0.01, 10, 10]},
         "seed": list(range(1000)),
     }
-    plan = Plan(config(grid))
+    plan = plan_study(config(grid))
     assert len(plan.jobs["theory"]) <= 10
     assert sum(job.n_points for job in plan.jobs["theory"].values()) == 10_000
     assert len(plan.batches) <= 20
@@ -107,7 +120,7 @@ def test_a_million_points_of_one_kernel_are_split_and_planned_in_seconds(folder)
         "temperature": {"logspace": [1e-4, 1e2, 1000]},
         "lambda1": {"linspace": [0.5, 5, 10]},
     }
-    plan = Plan(config(grid, sampling={"enabled": False}, dynamics={"enabled": False}))
+    plan = plan_study(config(grid, sampling={"enabled": False}, dynamics={"enabled": False}))
     jobs = plan.jobs["theory"]
     assert sum(job.n_points for job in jobs.values()) == 1_000_000
     assert 5 <= len(jobs) <= 100
@@ -136,11 +149,11 @@ def test_a_million_points_of_one_kernel_are_split_and_planned_in_seconds(folder)
 )
 @pytest.mark.parametrize("stage", ["theory", "sampling", "dynamics"])
 def test_appending_to_any_axis_leaves_finished_jobs_and_adds_only_what_is_new(folder, stage, change):
-    before = Plan(config(jobs={"seconds_per_job": 20.0}))
-    before.save()
+    before = plan_study(config(jobs={"seconds_per_job": 20.0}))
+    save_plan(before)
     finish(before, stage, before.jobs[stage])
     # More data and another cut of the work: what is done stays done.
-    after = Plan(config({**GRID, **change}, jobs={"seconds_per_job": 33.0}))
+    after = plan_study(config({**GRID, **change}, jobs={"seconds_per_job": 33.0}))
     kept = set(before.jobs[stage])
     assert kept <= set(after.jobs[stage])
     assert all(after.jobs[stage][name] == before.jobs[stage][name] for name in kept)
@@ -150,11 +163,11 @@ def test_appending_to_any_axis_leaves_finished_jobs_and_adds_only_what_is_new(fo
 
 
 def test_another_data_set_leaves_finished_jobs(folder):
-    before = Plan(config())
-    before.save()
+    before = plan_study(config())
+    save_plan(before)
     finish(before, "theory", before.jobs["theory"])
     more = [{"name": n, "source": "gaussian", "n_features": 5, "n_test": 4} for n in ("g", "h")]
-    after = Plan(config(datasets=more))
+    after = plan_study(config(datasets=more))
     assert set(before.jobs["theory"]) <= set(after.jobs["theory"])
     assert all(name.startswith("h/") for name in set(after.jobs["theory"]) - set(before.jobs["theory"]))
 
@@ -173,8 +186,8 @@ def test_any_history_of_grids_covers_every_point_once(tmp_path_factory, data):
                 for name, values in {**GRID, "temperature": [0.1, 0.2, 0.5, 1.0, 10.0]}.items()
             }
             size = data.draw(st.sampled_from([1e-6, 5.0, 1e9]))
-            plan = Plan(config(some, jobs={"seconds_per_job": size}))
-            plan.save()
+            plan = plan_study(config(some, jobs={"seconds_per_job": size}))
+            save_plan(plan)
             jobs = plan.jobs["sampling"]
             assert wanted(plan, "sampling") <= set(points(jobs.values()))
             open_jobs = [n for n, job in jobs.items() if not Path(plan.result(job)).exists()]
@@ -188,24 +201,24 @@ def test_any_history_of_grids_covers_every_point_once(tmp_path_factory, data):
 
 def test_a_run_under_way_keeps_its_jobs(folder):
     """Half done and started again: no job changes its name, and jobs on a cluster find the plan of the run."""
-    plan = Plan(config(jobs={"seconds_per_job": 10.0}))
-    plan.save()
+    plan = plan_study(config(jobs={"seconds_per_job": 10.0}))
+    save_plan(plan)
     finish(plan, "sampling", list(plan.jobs["sampling"])[1::2])
-    again = Plan(config(jobs={"seconds_per_job": 10.0}))
+    again = plan_study(config(jobs={"seconds_per_job": 10.0}))
     assert set(again.jobs["sampling"]) == set(plan.jobs["sampling"])
-    inside = Plan(config(jobs={"seconds_per_job": 99.0}), as_started=True)
+    inside = plan_as_started(config(jobs={"seconds_per_job": 99.0}))
     assert inside.jobs == plan.jobs
 
 
 def test_changed_settings_are_other_jobs_and_a_job_of_other_settings_is_refused(folder):
-    before = Plan(config())
-    before.save()
+    before = plan_study(config())
+    save_plan(before)
     finish(before, "sampling", before.jobs["sampling"])
     changed = config(sampling={"target_ess": 123})
-    assert not set(Plan(changed).jobs["sampling"]) & set(before.jobs["sampling"])
-    assert Plan(changed).jobs["theory"] == before.jobs["theory"]
+    assert not set(plan_study(changed).jobs["sampling"]) & set(before.jobs["sampling"])
+    assert plan_study(changed).jobs["theory"] == before.jobs["theory"]
     with pytest.raises(RuntimeError, match="configuration has changed"):
-        Plan(changed, as_started=True).job("sampling", next(iter(before.jobs["sampling"])))
+        plan_as_started(changed).job("sampling", next(iter(before.jobs["sampling"])))
 
 
 def test_theory_without_peaks_is_other_jobs_of_less_work(folder):
@@ -213,32 +226,38 @@ def test_theory_without_peaks_is_other_jobs_of_less_work(folder):
     kinds = ["proportional", "cavity"]
     grid = {**GRID, "temperature": [1.0]}
     with_peaks, without = (
-        Plan(config(grid=grid, theory={"approximations": kinds, "peaks": peaks})) for peaks in (True, False)
+        plan_study(config(grid=grid, theory={"approximations": kinds, "peaks": peaks}))
+        for peaks in (True, False)
     )
     assert not set(with_peaks.jobs["theory"]) & set(without.jobs["theory"])
     cost = [
-        sum(plan.seconds("theory", name) for name in plan.jobs["theory"]) for plan in (with_peaks, without)
+        sum(Requests(plan).seconds("theory", name) for name in plan.jobs["theory"])
+        for plan in (with_peaks, without)
     ]
     assert cost[1] < cost[0] / 3
-    assert list(Plan(config(grid=grid, theory={"approximations": kinds})).jobs["theory"]) == list(
+    assert list(plan_study(config(grid=grid, theory={"approximations": kinds})).jobs["theory"]) == list(
         with_peaks.jobs["theory"]
     )
 
 
 def test_results_without_a_ledger_are_found_by_name(folder, capsys):
-    plan = Plan(config())
-    plan.save()
+    plan = plan_study(config())
+    save_plan(plan)
     finish(plan, "theory", plan.jobs["theory"])
-    plan.ledger_file.write_text('{"version": 1, "gran')
-    assert set(Plan(config()).jobs["theory"]) == set(plan.jobs["theory"])
+    (Path(plan.root) / "jobs.json").write_text('{"version": 1, "gran')
+    assert set(plan_study(config()).jobs["theory"]) == set(plan.jobs["theory"])
     assert "cannot be read" in capsys.readouterr().err
 
 
 def test_requests_grow_with_the_work(folder):
     def ask(stage, **grid):
-        plan = Plan(config({**GRID, **grid}, jobs={"seconds_per_job": 1e9}))
+        plan = plan_study(config({**GRID, **grid}, jobs={"seconds_per_job": 1e9}))
         (name,) = plan.jobs[stage]
-        return plan.memory_mb(stage, name), plan.seconds(stage, name), plan.runtime_minutes(stage, name)
+        return (
+            Requests(plan).memory_mb(stage, name),
+            Requests(plan).seconds(stage, name),
+            Requests(plan).runtime_minutes(stage, name),
+        )
 
     for stage in ("theory", "sampling", "dynamics"):
         small, large = ask(stage), ask(stage, n_train=[10, 2000])
@@ -260,7 +279,7 @@ def test_a_changed_plugin_makes_its_activation_new_and_leaves_the_others(tmp_pat
             "if 'swish_for_plans' not in names():\n"
             f"    register_activation('swish_for_plans', lambda h: h / (1 + jnp.exp(-{slope} * h)))\n"
         )
-        plan = Plan(parse_config(content, folders=[tmp_path]), [tmp_path])
+        plan = plan_study(parse_config(content, folders=[tmp_path]), [tmp_path])
         names[slope] = {
             b.point["activation"]: b.kernel for j in plan.jobs["theory"].values() for b in j.blocks
         }
@@ -285,7 +304,7 @@ def copy_of_plugin_study(plugin: str) -> dict:
 
 
 def test_sampled_points_of_an_unfinished_job_are_counted_one_by_one(folder):
-    plan = Plan(config(jobs={"seconds_per_job": 1e9}))
+    plan = plan_study(config(jobs={"seconds_per_job": 1e9}))
     (job,) = plan.jobs["sampling"].values()
     assert kept_points(plan, job) == 0
     for file, draw in plan.draws.items():
@@ -294,13 +313,16 @@ def test_sampled_points_of_an_unfinished_job_are_counted_one_by_one(folder):
     block = job.blocks[0]
     identity = load_draw(plan.draw_of(block).file).identity
     for width, temperature in ((5, 0.1), (9, 10.0)):
-        point = {**block.point, "width": width, "temperature": temperature, "lambda1": 2.0}
-        file = draws_path(plan, point, identity)
+        point = Point.of({**block.point, "width": width, "temperature": temperature, "lambda1": 2.0})
+        stage = stage_of("sampling")
+        file = draws_file(Path(plan.root), point, identity, stage, stage.settings(plan.config))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     assert kept_points(plan, job) == 2
     # Files of other settings are not this study's.
-    assert kept_points(Plan(config(jobs={"seconds_per_job": 1e9}, sampling={"target_ess": 500})), job) == 0
+    assert (
+        kept_points(plan_study(config(jobs={"seconds_per_job": 1e9}, sampling={"target_ess": 500})), job) == 0
+    )
 
 
 def test_a_program_is_paid_for_once_in_a_job(folder):
@@ -309,11 +331,11 @@ def test_a_program_is_paid_for_once_in_a_job(folder):
     def seconds(**axes) -> float:
         axis = {name: values for name, values in axes.items() if name != "seed"}
         grid = {**GRID, "n_train": [10], "width": [5], **axis, "seed": axes.get("seed", [0])}
-        plan = Plan(config(grid, jobs={"seconds_per_job": 1e9}))
+        plan = plan_study(config(grid, jobs={"seconds_per_job": 1e9}))
         (name,) = plan.jobs["sampling"]
-        return plan.seconds("sampling", name) - _cost.START_SECONDS["sampling"]
+        return Requests(plan).seconds("sampling", name) - stage_of("sampling").start_seconds
 
-    compiling = _cost.COMPILE_SECONDS["sampling"]
+    compiling = stage_of("sampling").compile_seconds
     one = seconds()
     assert one > compiling
     assert seconds(seed=[0, 1]) == pytest.approx(2 * one - compiling)

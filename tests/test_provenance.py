@@ -19,7 +19,7 @@ from proplim.config import parse_config
 from proplim.cube import read_table
 from proplim.cube._provenance import git_revision, package_versions
 from proplim.seeds import derive_seed
-from proplim.study import Plan, collect_cube, prepare_draw, run_job
+from proplim.study import collect_cube, plan_study, prepare_draw, run_job
 
 STUDY = {
     "study": "about",
@@ -45,7 +45,7 @@ def files(tmp_path_factory) -> dict[str, dict]:
     folder, before = tmp_path_factory.mktemp("about"), Path.cwd()
     os.chdir(folder)
     try:
-        plan = Plan(parse_config(STUDY))
+        plan = plan_study(parse_config(STUDY))
         for file, draw in plan.draws.items():
             prepare_draw(plan, draw, file)
         found = {}

@@ -54,15 +54,15 @@ def small(default: dict) -> dict:
 def finished_study(tmp_path_factory) -> Path:
     """Folder with config.yaml and results/digits/*.nc, computed by the functions that the jobs call."""
     from proplim.config import parse_config
-    from proplim.study import Plan, collect_cube, prepare_draw, run_job
+    from proplim.study import collect_cube, plan_study, prepare_draw, run_job, save_plan
 
     folder = tmp_path_factory.mktemp("documents")
     config = small(yaml.safe_load((ROOT / "config.yaml").read_text()))
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        plan = Plan(parse_config(config))
-        plan.save()
+        plan = plan_study(parse_config(config))
+        save_plan(plan)
         for file, draw in plan.draws.items():
             prepare_draw(plan, draw, file)
         for stage, jobs in plan.jobs.items():

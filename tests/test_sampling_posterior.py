@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -226,17 +224,20 @@ def test_parameters_name_what_is_allowed(tiny, key, value):
 
 
 def test_a_long_point_says_how_far_it_is_and_a_short_one_is_silent(monkeypatch, capsys):
-    from proplim.sampling._posterior import Progress
-    from proplim.study import _run
+    from proplim.sampling import Progress
+    from proplim.schema import Point
+    from proplim.study import _progress
+    from proplim.study.stages.sampling import _chains
 
-    job = SimpleNamespace(stage="sampling", n_points=2)
+    job = _progress.Progress("sampling", 2)
+    point = Point.of({"width": 20, "temperature": 0.1})
     now = Progress(0.1, 0, 1, draws=150, ess=87.0, rhat=1.02, seconds_left=42.0)
-    _run._Progress(job).within({"width": 20, "temperature": 0.1})(now)
+    job.within(point, _chains)(now)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(_run, "SILENCE", 0.0)
-    _run._Progress(job).within({"width": 20, "temperature": 0.1})(now)
+    monkeypatch.setattr(_progress, "SILENCE", 0.0)
+    job.within(point, _chains)(now)
     said = capsys.readouterr().err
     assert "150 draws a chain, smallest ESS 87, largest R-hat 1.020, about 42 s left" in said
     unknown = now._replace(ess=np.nan, seconds_left=np.nan)
-    _run._Progress(job).within({"width": 20, "temperature": 0.1})(unknown)
+    job.within(point, _chains)(unknown)
     assert capsys.readouterr().err.strip().endswith("150 draws a chain")

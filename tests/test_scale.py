@@ -189,13 +189,13 @@ def snakemake(folder: Path, content: dict, *arguments: str) -> str:
 
 IN_ONE_PROCESS = """
 from proplim.config import load_config
-from proplim.study import Plan, collect_cube, prepare_draw, run_job
-plan = Plan(load_config("study.yaml"))
+from proplim.study import collect_cube, plan_study, prepare_draw, run_job, save_plan
+plan = plan_study(load_config("study.yaml"))
 for file, draw in plan.draws.items():
     prepare_draw(plan, draw, file)
 for stage, jobs in plan.jobs.items():
     for job in jobs.values():
-        run_job(plan, job, plan.result(job), threads=plan.threads(stage))
+        run_job(plan, job, plan.result(job), threads=1)
     collect_cube(plan, stage, plan.results(stage), f"{plan.root}/{stage}.nc")
 """
 

@@ -12,7 +12,7 @@ rule collect_cube:
     threads: 1
     retries: 2
     resources:
-        mem_mb=lambda w, attempt: attempt * plan.cube_memory_mb(w.stage),
+        mem_mb=lambda w, attempt: attempt * requests.cube_memory_mb(w.stage),
         runtime=lambda w, attempt: attempt * 20,
     script:
         "../scripts/collect_cube.py"

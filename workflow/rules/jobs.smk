@@ -1,12 +1,12 @@
-# How jobs are ordered, and what each asks a scheduler for: expected memory and run time (src/proplim/study/_cost.py), more at every retry.
+# How jobs are ordered, and what each asks a scheduler for: expected memory and run time (proplim.study.Requests), more at every retry.
 # The tasks of a SLURM job array share one request, that of the largest.
 
 
 def asks(attribute, stage):
     def ask(wildcards, attempt):
         if getattr(workflow.executor_settings, "array_jobs", None):
-            return attempt * plan.largest(stage, attribute)
-        return attempt * getattr(plan, attribute)(stage, f"{wildcards.dataset}/{wildcards.job}")
+            return attempt * requests.largest(stage, attribute)
+        return attempt * getattr(requests, attribute)(stage, f"{wildcards.dataset}/{wildcards.job}")
 
     return ask
 
@@ -21,4 +21,4 @@ def job_runtime(stage):
 
 # Long jobs start first, so that the short ones fill the cores at the end; cubes and figures come after them.
 def longest_first(stage):
-    return lambda wildcards: plan.seconds(stage, f"{wildcards.dataset}/{wildcards.job}")
+    return lambda wildcards: requests.seconds(stage, f"{wildcards.dataset}/{wildcards.job}")

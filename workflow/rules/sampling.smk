@@ -7,7 +7,7 @@ rule sample_sampling:
         "Sampling posteriors: {wildcards.dataset}, {wildcards.job}"
     benchmark:
         f"{plan.root}/benchmarks/sampling/{{dataset}}/{{job}}.tsv"
-    threads: plan.threads("sampling")
+    threads: requests.threads("sampling")
     priority: longest_first("sampling")
     retries: 2
     resources:

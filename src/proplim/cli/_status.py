@@ -36,14 +36,14 @@ def status(
     """
     from proplim.config import load_config
     from proplim.errors import InvalidInput
-    from proplim.study import Plan, kept_points
+    from proplim.study import kept_points, plan_as_started
 
     config = load_config(configuration, data=False)
     if not directory.is_dir():
         raise InvalidInput("--directory", str(directory), "a folder that exists")
     configured = configuration.resolve().parent
     with contextlib.chdir(directory):
-        plan = Plan(config, [Path.cwd(), configured], as_started=True)
+        plan = plan_as_started(config, [Path.cwd(), configured])
         started, failing = files_in_progress(Path(".snakemake")), failed_files(Path(".snakemake"))
         rows, named = [], []
         for stage, jobs in plan.jobs.items():

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from proplim._registry import plugin_file
 from proplim.config._datasets import SOURCES
 from proplim.config._model import _StudyBase, study_config_type
 from proplim.config._problems import ConfigErrors, problems_of
@@ -173,7 +174,8 @@ def _load_plugins(plugins: Any, folders: Sequence[Path]) -> list[str]:
             problems.append(f"plugins[{index}]: {name!r} is not allowed; a Python file that exists")
             continue
         try:
-            runpy.run_path(str(path))
+            with plugin_file(path):
+                runpy.run_path(str(path))
         except Exception as error:  # whatever a user's file raises
             problems.append(f"plugins[{index}]: {name!r} fails when loaded ({type(error).__name__}: {error})")
     return problems

@@ -21,6 +21,7 @@ from proplim.schema._axes import (
 )
 from proplim.schema._dimensions import DIMENSIONS, Dimension
 from proplim.schema._settings import Settings
+from proplim.schema._size import Size
 
 __all__ = [
     "AXES",
@@ -32,6 +33,7 @@ __all__ = [
     "Dimension",
     "Point",
     "Settings",
+    "Size",
     "axes_of",
     "coded_axes",
     "dims_in_chunk_order",

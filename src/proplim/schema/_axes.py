@@ -103,6 +103,11 @@ class Axis:
         """Attributes of the coordinate in a cube."""
         return {"long_name": self.long_name} | ({} if self.kind == "name" else {"units": "1"})
 
+    @property
+    def short(self) -> str:
+        """What messages call the axis: "P", "N", "T", or its name."""
+        return self.symbol if self.symbol.isalpha() else self.name
+
     def text(self, value: Any) -> str:
         """A value as it stands in the names of files and jobs: "P60", "T0.1", "erf"."""
         return f"{self.letter}{value:g}" if self.kind == "real" else f"{self.letter}{value}"

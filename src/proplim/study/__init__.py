@@ -10,55 +10,67 @@ from typing import TYPE_CHECKING
 from proplim._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from proplim.study._bookkeeping import save_plan
+    from proplim.study._collect import collect_cube, convergence_summary, print_convergence
+    from proplim.study._draws import draws_file
+    from proplim.study._execute import load_draw, prepare_draw, run_job
+    from proplim.study._kept import kept_points
     from proplim.study._packing import Block
-    from proplim.study._plan import NUMERICS, Draw, Job, Plan
-    from proplim.study._run import (
-        collect_cube,
-        convergence_summary,
-        kept_points,
-        load_draw,
-        prepare_draw,
-        print_convergence,
-        run_job,
-    )
+    from proplim.study._plan import Draw, Job, Plan
+    from proplim.study._requests import Requests
     from proplim.study._summary import write_summary
-    from proplim.study._workflow import open_study, print_summary, restore_plan, write_report
+    from proplim.study._workflow import (
+        open_study,
+        plan_as_started,
+        plan_study,
+        print_summary,
+        restore_plan,
+        write_report,
+    )
+    from proplim.study._workspace import Workspace, read_workspace
+    from proplim.study.stages import stage_of
 
 _HOME = {
+    "save_plan": "_bookkeeping",
+    **dict.fromkeys(("collect_cube", "convergence_summary", "print_convergence"), "_collect"),
+    "draws_file": "_draws",
+    **dict.fromkeys(("load_draw", "prepare_draw", "run_job"), "_execute"),
+    "kept_points": "_kept",
     "Block": "_packing",
-    **dict.fromkeys(("NUMERICS", "Draw", "Job", "Plan"), "_plan"),
-    **dict.fromkeys(
-        (
-            "collect_cube",
-            "convergence_summary",
-            "kept_points",
-            "load_draw",
-            "prepare_draw",
-            "print_convergence",
-            "run_job",
-        ),
-        "_run",
-    ),
+    **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
+    "Requests": "_requests",
     "write_summary": "_summary",
-    **dict.fromkeys(("open_study", "print_summary", "restore_plan", "write_report"), "_workflow"),
+    **dict.fromkeys(
+        ("open_study", "plan_as_started", "plan_study", "print_summary", "restore_plan", "write_report"),
+        "_workflow",
+    ),
+    **dict.fromkeys(("Workspace", "read_workspace"), "_workspace"),
+    "stage_of": "stages",
 }
 
 __all__ = [
-    "NUMERICS",
     "Block",
     "Draw",
     "Job",
     "Plan",
+    "Requests",
+    "Workspace",
     "collect_cube",
     "convergence_summary",
+    "draws_file",
     "kept_points",
     "load_draw",
     "open_study",
+    "plan_as_started",
+    "plan_study",
     "prepare_draw",
     "print_convergence",
     "print_summary",
+    "read_workspace",
     "restore_plan",
     "run_job",
+    "save_plan",
+    "stage_of",
     "write_report",
     "write_summary",
 ]

@@ -9,14 +9,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proplim.cube._files import whole_file
 from proplim.study._packing import Block
 
-VERSION = 1
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class FileDigest:
+    """A user's file: size and time when it was read, and what it held."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
 
 
 @dataclass
@@ -33,12 +42,15 @@ class Ledger:
         Stage -> names of the jobs of the current plan.
     batches : list of list of str
         Files of data sets that are prepared together.
+    files : dict
+        The user's files (data and plugins) -> what they held, so that large ones are read once.
     """
 
     granularity: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, dict[str, list[Block]]] = field(default_factory=dict)
     current: dict[str, list[str]] = field(default_factory=dict)
     batches: list[list[str]] = field(default_factory=list)
+    files: dict[str, FileDigest] = field(default_factory=dict)
 
 
 def read_ledger(path: Path) -> Ledger:
@@ -99,6 +111,7 @@ def _encode(ledger: Ledger) -> dict[str, Any]:
         "kernels": [[kernel, dict(items)] for kernel, *items in points],
         "jobs": jobs,
         "current": ledger.current,
+        "files": {name: astuple(digest) for name, digest in ledger.files.items()},
     }
 
 
@@ -113,4 +126,5 @@ def _decode(content: Mapping[str, Any]) -> Ledger:
         }
         for stage, members in content["jobs"].items()
     }
-    return Ledger(content["granularity"], jobs, content["current"], content["batches"])
+    files = {name: FileDigest(*digest) for name, digest in content["files"].items()}
+    return Ledger(content["granularity"], jobs, content["current"], content["batches"], files)

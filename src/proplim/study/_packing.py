@@ -5,12 +5,15 @@ Nothing here knows what a point computes; a point's value never depends on the j
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from proplim.schema import Point
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,11 @@ class Block:
     Parameters
     ----------
     kernel : str
-        Hash of everything that the numbers depend on beside the axes: data, activation, lambda0, settings.
+        Hash of everything that the numbers depend on beside `axes`.
     point : mapping
-        Coordinates common to all points: dataset, n_train, seed, activation, lambda0.
+        Coordinates common to all points: the axes that decide data and kernel.
     axes : mapping
-        Coordinates that vary: width, temperature (not in dynamics), lambda1.
+        Coordinates that vary: the axes whose values share a kernel.
     """
 
     kernel: str
@@ -35,6 +38,30 @@ class Block:
     def n_points(self) -> int:
         """Number of grid points."""
         return int(np.prod([len(values) for values in self.axes.values()], dtype=np.int64))
+
+    def points(self) -> Iterator[Point]:
+        """The grid points one by one."""
+        for values in itertools.product(*self.axes.values()):
+            yield Point.of({**self.point, **dict(zip(self.axes, values, strict=True))})
+
+
+class Prices(NamedTuple):
+    """What work costs, in seconds on one core.
+
+    Parameters
+    ----------
+    kernel : callable
+        Of a kernel in a job, once, from its block.
+    points : callable
+        Of every point of a block, an array with its axes.
+    program : callable
+        What is compiled for a block at the value of that index along the program axis, and its cost, once in a
+        job.
+    """
+
+    kernel: Callable[[Block], float]
+    points: Callable[[Block], np.ndarray]
+    program: Callable[[Block, int], tuple[Hashable, float]]
 
 
 class Coverage:
@@ -87,13 +114,12 @@ class Coverage:
 
 def pack(
     coverages: Sequence[Coverage],
+    prices: Prices,
     *,
-    kernel_seconds: Callable[[Block], float],
-    point_seconds: Callable[[Block], np.ndarray],
-    program: Callable[[Block, int], tuple[Hashable, float]],
     seconds: float,
     most_points: int,
-    whole_temperatures: bool,
+    program_axis: str,
+    whole_axis: str | None,
 ) -> list[list[Block]]:
     """Distribute the points that are in no job over jobs of about equal cost.
 
@@ -101,33 +127,29 @@ def pack(
     ----------
     coverages : sequence of Coverage
         In the order in which they are to be computed; neighbours share jobs.
-    kernel_seconds : callable
-        Cost of a kernel in a job, once, from its block.
-    point_seconds : callable
-        Cost of every point of a block, in a shape that spreads over its axes.
-    program : callable
-        What is compiled for a block at the width of that index, and its cost, once in a job.
+    prices : Prices
     seconds : float
-        Most that a job should cost. One atom (a point, or a row of temperatures) is never split.
+        Most that a job should cost. One atom (a point, or all values of `whole_axis`) is never split.
     most_points : int
         No job has more points.
-    whole_temperatures : bool
-        Whether all temperatures of a width and lambda1 stay together.
+    program_axis : str
+        Axis whose values need a compiled program each.
+    whole_axis : str or None
+        Axis whose values stay together.
 
     Returns
     -------
     list of list of Block
         One list for each job.
     """
-    costs = [
-        (kernel_seconds(c.wanted), np.broadcast_to(point_seconds(c.wanted), c.open.shape)) for c in coverages
-    ]
-    needed = [(c, once, each) for c, (once, each) in zip(coverages, costs, strict=True) if c.open.any()]
-    total = sum(once + float(each[c.open].sum()) for c, once, each in needed)
+    costs = [(prices.kernel(c.wanted), prices.points(c.wanted)) for c in coverages]
+    total = sum(
+        once + float(each[c.open].sum())
+        for c, (once, each) in zip(coverages, costs, strict=True)
+        if c.open.any()
+    )
     total += sum(
-        dict(
-            program(c.wanted, int(w)) for c, _, _ in needed for w in np.unique(np.nonzero(c.open)[0])
-        ).values()
+        dict(prices.program(c.wanted, k) for c in coverages for k in _used(c, program_axis)).values()
     )
     target = total / max(1, math.ceil(total / seconds))
     jobs: list[list[Block]] = []
@@ -147,9 +169,10 @@ def pack(
 
     for k, coverage in enumerate(coverages):
         once, each = costs[k]
-        for cells in _atoms(coverage, most_points, whole_temperatures):
+        along_program = list(coverage.wanted.axes).index(program_axis)
+        for cells in _atoms(coverage, most_points, program_axis, whole_axis):
             cost = float(each[tuple(cells.T)].sum())
-            key, compiling = program(coverage.wanted, int(cells[0][0]))
+            key, compiling = prices.program(coverage.wanted, int(cells[0][along_program]))
             extra = cost + (0.0 if k in members else once) + (0.0 if key in compiled else compiling)
             if members and (points + len(cells) > most_points or spent + extra / 2 > target):
                 close()
@@ -161,17 +184,25 @@ def pack(
     return jobs
 
 
-def _atoms(coverage: Coverage, most_points: int, whole_temperatures: bool) -> Iterator[np.ndarray]:
-    """Indices (points, axes) of open points that stay together; neighbours share a width."""
-    mask = coverage.open
-    if mask.ndim == 2:  # no temperature
-        yield from np.argwhere(mask)[:, None, :]
+def _used(coverage: Coverage, axis: str) -> np.ndarray:
+    """Indices along an axis at which a point is open."""
+    return np.unique(np.nonzero(coverage.open)[list(coverage.wanted.axes).index(axis)])
+
+
+def _atoms(
+    coverage: Coverage, most_points: int, program_axis: str, whole_axis: str | None
+) -> Iterator[np.ndarray]:
+    """Indices (points, axes) of open points that stay together; neighbours share a value of the program axis."""
+    names = list(coverage.wanted.axes)
+    order = sorted(names, key=lambda name: (name != program_axis, name == whole_axis))
+    cells = np.argwhere(coverage.open.transpose([names.index(name) for name in order]))
+    back = [order.index(name) for name in names]
+    if whole_axis is None:
+        yield from cells[:, None, back]
         return
-    size = most_points if whole_temperatures else 1
-    for width, last in np.argwhere(mask.any(axis=1)):
-        row = np.flatnonzero(mask[width, :, last])
-        cells = np.column_stack([np.full_like(row, width), row, np.full_like(row, last)])
-        yield from (cells[start : start + size] for start in range(0, len(cells), size))
+    starts = np.flatnonzero(np.any(np.diff(cells[:, :-1], axis=0) != 0, axis=1)) + 1
+    for row in np.split(cells, starts) if len(cells) else []:
+        yield from (row[start : start + most_points, back] for start in range(0, len(row), most_points))
 
 
 def products(wanted: Block, cells: np.ndarray) -> list[Block]:

@@ -12,8 +12,8 @@ import xarray as xr
 
 from proplim.config import resolved_yaml
 from proplim.cube import open_netcdf
+from proplim.study._collect import convergence_summary
 from proplim.study._plan import Plan
-from proplim.study._run import convergence_summary
 
 WORST = 8
 """Sampled points of the smallest ESS and the largest R-hat that are named."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proplim.config import check_data, parse_config, read_yaml
+from proplim.config import StudyConfig, check_data, parse_config, read_yaml
 from proplim.study._plan import Plan
+from proplim.study._workspace import read_workspace
 
 _FOLDERS = "_folders"
 
@@ -39,29 +40,47 @@ def open_study(config: dict[str, Any], files: Sequence[str | Path], *, check: bo
         return restore_plan(config)
     for file in files:
         read_yaml(Path(file))  # finds what Snakemake's own reader passes over, keys given twice
-    plan = _plan(config, as_started=False)
-    check_data(plan.config, folders=plan.folders)
-    return plan
+    parsed, places = _parsed(config)
+    check_data(parsed, folders=places)
+    return plan_study(parsed, places)
 
 
 def restore_plan(config: Mapping[str, Any]) -> Plan:
     """Plan of a configuration that :func:`open_study` has judged, with the jobs of the run that goes on."""
-    return _plan(config, as_started=True)
+    parsed, folders = _parsed(config)
+    return plan_as_started(parsed, folders)
 
 
-def _plan(config: Mapping[str, Any], *, as_started: bool) -> Plan:
+def plan_study(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> Plan:
+    """Plan what is to do for a study in the working directory.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    folders : sequence of Path
+        Where relative paths of the configuration start, first match wins.
+    """
+    return Plan(config, read_workspace(config, folders))
+
+
+def plan_as_started(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> Plan:
+    """The plan of the run that goes on, as its first process wrote it down."""
+    return Plan(config, read_workspace(config, folders), as_started=True)
+
+
+def _parsed(config: Mapping[str, Any]) -> tuple[StudyConfig, list[Path]]:
     folders = [Path(folder) for folder in config.get(_FOLDERS, ["."])]
     content = {k: v for k, v in config.items() if k != _FOLDERS}
-    return Plan(parse_config(content, folders=folders), folders, as_started=as_started)
+    return parse_config(content, folders=folders), folders
 
 
 def print_summary(plan: Plan) -> None:
     """Say at the end of a run what fell short, and what the next run tries again."""
-    from proplim.study._run import print_convergence
+    from proplim.study._collect import print_convergence
 
     for stage, cube in zip(plan.config.stages(), plan.cubes(), strict=True):
         print_convergence(stage, cube)
-    failed = Plan(plan.config, plan.folders).open_points()
+    failed = plan_study(plan.config, plan.folders).open_points()
     if failed:
         print(f"{failed} grid point(s) failed; the same command tries them again", file=sys.stderr)
 

@@ -1,0 +1,43 @@
+"""What a run writes down before its first job: the ledger, without results that are of no use any more."""
+
+from __future__ import annotations
+
+from proplim.study._failures import SUFFIX
+from proplim.study._ledger import Ledger, write_ledger
+from proplim.study._packing import Block
+from proplim.study._plan import Plan
+from proplim.study._workspace import ledger_file, result_file
+
+
+def save_plan(plan: Plan) -> None:
+    """Write the ledger: all jobs of this plan, and finished ones of earlier plans.
+
+    Results of jobs all of whose points failed and are now tried again in another job are deleted.
+    """
+    workspace = plan.workspace
+    jobs: dict[str, dict[str, list[Block]]] = {}
+    for stage, members in workspace.ledger.jobs.items():
+        finished = workspace.finished.get(stage, frozenset())
+        jobs[stage] = {name: blocks for name, blocks in members.items() if name in finished}
+    for stage, planned in plan.jobs.items():
+        jobs.setdefault(stage, {}).update({name: list(job.blocks) for name, job in planned.items()})
+    current = {stage: list(planned) for stage, planned in plan.jobs.items()}
+    for stage, name in _fruitless(plan):
+        result = result_file(workspace.root, stage, name)
+        result.unlink(missing_ok=True)
+        result.with_suffix(SUFFIX).unlink(missing_ok=True)
+        jobs.get(stage, {}).pop(name, None)
+    ledger = Ledger(plan.granularity(), jobs, current, plan.batches, dict(workspace.digests))
+    write_ledger(ledger, ledger_file(workspace.root))
+
+
+def _fruitless(plan: Plan) -> list[tuple[str, str]]:
+    """Finished jobs of the ledger all of whose points failed and are now in another job."""
+    known = plan.workspace.ledger.jobs
+    return [
+        (stage, name)
+        for (stage, name), failed in plan.workspace.failures.items()
+        if name in known.get(stage, {})
+        and name not in plan.jobs.get(stage, {name: None})
+        and sum(b.n_points for b in failed) == sum(b.n_points for b in known[stage][name])
+    ]

@@ -1,0 +1,75 @@
+"""Files of draws, one for each sampled point: kept as soon as it is done, and found again by a job that resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proplim.cube import DamagedFile, read_netcdf, write_netcdf
+from proplim.schema import Point
+from proplim.seeds import canonical_json
+from proplim.study._identity import point_hash
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from proplim.sampling import PosteriorSample
+    from proplim.study.stages import Stage
+
+
+def draws_file(root: Path, point: Point, identity: str, stage: Stage, settings: Mapping[str, Any]) -> Path:
+    """File that keeps the draws of one sampled point.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the study's results.
+    point : Point
+    identity : str
+        Of its data set.
+    stage : Stage
+    settings : mapping
+        Of the stage.
+    """
+    digest = point_hash(stage, point, identity, settings)
+    return root / "draws" / point.dataset / f"{point.label()}-{digest}.nc"
+
+
+def finished_summary(path: Path) -> xr.Dataset | None:
+    """Summary of a point that an interrupted job already finished, or None if there is none to trust."""
+    import xarray as xr
+
+    try:
+        attributes = read_netcdf(path).attrs
+        text = str(attributes["summary"])
+        if attributes["summary_sha256"] != hashlib.sha256(text.encode()).hexdigest():
+            return None
+        return xr.Dataset.from_dict(json.loads(text))
+    except (FileNotFoundError, DamagedFile, KeyError, ValueError):
+        return None
+
+
+def keep_draws(
+    path: Path,
+    point: Point,
+    sample: PosteriorSample,
+    settings: Mapping[str, Any],
+    about: Mapping[str, str | float],
+) -> None:
+    """Write the draws of a point with its summary, whole or not at all."""
+    text = json.dumps(sample.summary.to_dict())
+    kept = sample.draws.assign_attrs(
+        {
+            **sample.draws.attrs,
+            "title": "posterior draws of the observables of one grid point",
+            "point": canonical_json(point.coordinates()),
+            "settings": canonical_json(dict(settings)),
+            "summary": text,
+            "summary_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            **about,
+        }
+    )
+    write_netcdf(kept, path)

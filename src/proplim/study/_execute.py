@@ -1,0 +1,133 @@
+"""What a job does: prepare a data set, or compute a set of grid points.
+
+Each function takes the plan and writes one file; the workflow's scripts call them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from proplim._jax import compilation_seconds
+from proplim.config import resolved_yaml
+from proplim.cube import DamagedFile, point_table, provenance, read_netcdf, write_netcdf, write_table
+from proplim.datasets import Dataset, prepare_dataset
+from proplim.schema import AXES
+from proplim.seeds import canonical_json
+from proplim.study._failures import note_failures
+from proplim.study._identity import seeds_text
+from proplim.study._packing import Block
+from proplim.study._plan import Draw, Job, Plan
+from proplim.study._progress import Progress, say
+from proplim.study.stages import Results, Run, stage_of
+
+ARRAYS = {
+    "x_train": (("train", "feature"), "training inputs"),
+    "y_train": (("train",), "training labels"),
+    "x_test": (("test", "feature"), "test inputs"),
+    "y_test": (("test",), "test labels"),
+}
+"""Arrays of a prepared data set: dimensions and meaning."""
+
+
+def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
+    """Prepare one data set and write it to `path` (x_train, y_train, x_test, y_test as used)."""
+    started = time.perf_counter()
+    config = plan.config.dataset(draw.dataset)
+    own = {name: value for name, value in draw.point.items() if name != "dataset"}
+    dataset = prepare_dataset(config, **own, folders=plan.folders)
+    stored = xr.Dataset(
+        {
+            name: (dims, getattr(dataset, name), {"long_name": meaning, "units": "1"})
+            for name, (dims, meaning) in ARRAYS.items()
+        },
+        attrs={
+            "title": f"data set {draw.dataset}, {_place(own)}",
+            "identity": dataset.identity,
+            **provenance(
+                canonical_json(config.model_dump(mode="json")),
+                canonical_json({"seed": own["seed"]}),
+                time.perf_counter() - started,
+            ),
+        },
+    )
+    write_netcdf(stored, path)
+
+
+def load_draw(path: str | Path) -> Dataset:
+    """Read a prepared data set.
+
+    Raises
+    ------
+    DamagedFile
+        If the file is not what was written.
+    """
+    stored = read_netcdf(path)
+    return Dataset(**{name: stored[name].values for name in ARRAYS}, identity=str(stored.attrs["identity"]))
+
+
+def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
+    """Compute all points of a job and write their table to `path`.
+
+    A point that fails is NaN with converged = 0 and its reason; the others are computed all the same, and the
+    next run tries it again.
+    """
+    started = time.perf_counter()
+    stage = stage_of(job.stage)
+    run = Run(plan.config, plan.workspace.root, threads, Progress(job.stage, job.n_points))
+    results: Results = []
+    failed: list[Block] = []
+    seconds, cpu = [], 0.0
+    for file, blocks in itertools.groupby(job.blocks, key=lambda b: plan.draw_of(b).file):
+        dataset = _whole_draw(plan, file)
+        for block in blocks:
+            begun, used = time.perf_counter(), time.process_time()
+            found = stage.compute(run, block, dataset)
+            results += found
+            failed += [_part(block, point, result) for point, result in found if result.attrs.get("failed")]
+            seconds.append(round(time.perf_counter() - begun, 4))
+            cpu += time.process_time() - used
+    for block in failed:
+        axes = {d: v[0] if len(v) == 1 else f"{v[0]} to {v[-1]}" for d, v in block.axes.items()}
+        place = _place({**block.point, **axes})
+        say(f"{block.n_points} grid point(s) failed and are tried again by the next run: {place}")
+    table = point_table(results, job.stage)
+    table.attrs.update(
+        title=f"{job.stage} of {job.n_points} grid points",
+        block_seconds=json.dumps(seconds),
+        cpu_seconds=round(cpu, 3),
+        compile_seconds=round(compilation_seconds(), 3),
+        **provenance(
+            resolved_yaml(plan.config),
+            seeds_text(stage, plan.config, (block.point["seed"] for block in job.blocks)),
+            time.perf_counter() - started,
+        ),
+    )
+    note_failures(Path(path), failed)
+    write_table(table, path)
+
+
+def _part(block: Block, point: Mapping[str, Any], result: xr.Dataset) -> Block:
+    """The points of a block that a result is about."""
+    axes = {d: result[d].values.tolist() if d in result.dims else [point[d]] for d in block.axes}
+    return Block(block.kernel, block.point, axes)
+
+
+def _place(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{AXES[name].short} = {value}" for name, value in values.items())
+
+
+def _whole_draw(plan: Plan, file: str) -> Dataset:
+    """A prepared data set; one that was damaged on the disk since is prepared again."""
+    try:
+        return load_draw(file)
+    except (DamagedFile, FileNotFoundError) as error:
+        say(f"{error}: preparing it again")
+        prepare_draw(plan, plan.draws[file], file)
+        return load_draw(file)

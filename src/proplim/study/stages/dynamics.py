@@ -1,0 +1,106 @@
+"""The dynamics stage: networks trained from the prior, point by point."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from proplim.config import resolved_yaml
+from proplim.cube import provenance, write_netcdf
+from proplim.schema import Point, Size
+from proplim.seeds import canonical_json
+from proplim.study._identity import point_hash, seeds_text
+from proplim.study.stages._base import Results, Run, Stage, along, dumped, network_of, or_reason
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from proplim.config import StudyConfig
+    from proplim.datasets import Dataset
+    from proplim.study._packing import Block
+
+STEP = (3.4e-5, 7.6e-10)
+"""Seconds for a step: a, b in a + b P N rank."""
+
+STEPS = 0.05
+"""Steps that stability demands, for a unit of time and a training input."""
+
+RECORD = (1.7e-3, 1e-6, 2.5e-9)
+"""Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
+
+
+class Dynamics(Stage):
+    """Training dynamics on the grid (docs/dynamics.md)."""
+
+    name = "dynamics"
+    title = "Gradient-descent dynamics of finite one-hidden-layer networks"
+    numerics = 2
+    start_seconds, compile_seconds, runtime_margin, base_memory_mb = 6.0, 5.0, 6.0, 950.0
+
+    def settings(self, config: StudyConfig) -> dict[str, Any]:
+        """All settings of the training."""
+        return dumped(config.dynamics.settings)
+
+    def own_coords(self, config: StudyConfig) -> dict[str, list]:
+        """Optimizers, replicas and recorded times."""
+        settings = config.dynamics.settings
+        return {
+            "optimizer": list(settings.optimizers),
+            "replica": list(range(settings.replicas)),
+            "time": settings.times.tolist(),
+        }
+
+    def point_seconds(self, size: Size, axes: Mapping[str, Sequence], config: StudyConfig) -> np.ndarray:
+        """Steps, as many as stability allows in t_max, and the tangent kernel at every recorded time."""
+        settings = config.dynamics.settings
+        step = STEP[0] + STEP[1] * size.n_train * along(axes, "width") * size.rank
+        steps = STEPS * settings.t_max * size.n_train
+        a, b, c = RECORD
+        record = a + b * size.n_train**2 + c * size.n_train**3
+        replicas = len(settings.optimizers) * settings.replicas
+        return np.asarray(replicas * (step * steps + record * settings.n_times))
+
+    def compute(self, run: Run, block: Block, dataset: Dataset) -> Results:
+        """Train point by point."""
+        train = self._train_attributed if run.config.dynamics.settings.stragglers else self._train
+        results: Results = []
+        for point in block.points():
+            results.append((point.coordinates(), or_reason(partial(train, run, point, dataset), {})))
+            run.progress.step(point.label(tuple(block.axes)))
+        return results
+
+    def _train(self, run: Run, point: Point, dataset: Dataset) -> xr.Dataset:
+        from proplim.dynamics import train
+
+        return train(dataset, **network_of(point), settings=run.config.dynamics.settings)
+
+    def _train_attributed(self, run: Run, point: Point, dataset: Dataset) -> xr.Dataset:
+        """Train, and keep under stragglers/ the attribution of the run to single inputs, as table and figure."""
+        from proplim.dynamics import train_with_stragglers
+        from proplim.figures import draw_stragglers
+
+        started = time.perf_counter()
+        settings = run.config.dynamics.settings
+        result, table = train_with_stragglers(dataset, **network_of(point), settings=settings)
+        digest = point_hash(self, point, dataset.identity, self.settings(run.config))
+        path = run.root / "stragglers" / point.dataset / f"{point.label()}-{digest}.nc"
+        attributes: dict[str, str | float] = {
+            "title": "rise and fall of D attributed to single training inputs, one grid point",
+            "point": canonical_json(point.coordinates()),
+            "settings": canonical_json(self.settings(run.config)),
+            **provenance(
+                resolved_yaml(run.config),
+                seeds_text(self, run.config, [point.seed]),
+                time.perf_counter() - started,
+            ),
+        }
+        write_netcdf(table.assign_attrs(attributes), path)
+        draw_stragglers(table, dataset.x_train, path.with_suffix(""), formats=("png",))
+        return result
+
+
+STAGE = Dynamics()
