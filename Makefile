@@ -19,7 +19,7 @@ docs: env-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "Documentation: site/index.html"
 
 lint: env-test
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts && $(BIN)/mypy && $(BIN)/lint-imports
 
 env: .venv/.ready
 

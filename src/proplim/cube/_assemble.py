@@ -156,10 +156,7 @@ class _Layout:
         self.grid = grid_dims(stage)
         self.own = tuple(own_coords)
         self.coords: dict[str, list] = {d: list(axes[d]) for d in self.grid}
-        self.coords |= {d: list(values) for d, values in own_coords.items()} | {
-            "split": list(SPLITS),
-            "label": list(LABELS),
-        }
+        self.coords |= {d: list(values) for d, values in own_coords.items()} | {"split": list(SPLITS)}
         self._indexers = {d: {AXES[d].key(v): i for i, v in enumerate(self.coords[d])} for d in self.grid}
         self._given: dict[str, dict] = {}
         self.dims: dict[str, tuple[str, ...]] = {}
@@ -168,10 +165,12 @@ class _Layout:
         for table in tables:
             said.update(table.reasons.values())
             self.seconds += float(table.about.get("wall_time_seconds", 0.0))
+            self._gather_coords(table)
             for name, dims in table.dims.items():
                 if name not in self.dims:
                     self._add(name, dims)
                     self._given[name] = table.attributes.get(name, {})
+        self.coords.setdefault("label", list(LABELS))
         self.meanings = [*_MEANINGS, *sorted(said - set(_MEANINGS))]
         for variable in variables_of(stage):
             if variable.name not in self.dims:
@@ -180,6 +179,14 @@ class _Layout:
         self.dims[_REASON] = self.grid
         about = {"long_name": "why a grid point fell short, an index into `meanings`"}
         self._given[_REASON] = about | {"meanings": json.dumps(self.meanings)}
+
+    def _gather_coords(self, table: Table) -> None:
+        """Coordinates that belong to the data (classes and what is made of them): the union over all tables."""
+        fixed = {*self.grid, *self.own, "split"}
+        for dim, values in table.coords.items():
+            if dim in DIMENSIONS and dim not in fixed:
+                known = self.coords.setdefault(dim, [])
+                known += [value for value in values if value not in known]
 
     def _add(self, name: str, rest: Sequence[str]) -> None:
         unknown = [d for d in rest if d not in self.coords]
