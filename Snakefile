@@ -1,6 +1,7 @@
 # Feature learning in the proportional limit: from a configuration to cubes, figures and a report.
 # The science is in src/proplim; rules say what is made from what, scripts only hand it over.
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+# Snakemake starts a script by a line of shell in which the path of the interpreter is not quoted.
+sys.executable = shlex.quote(sys.executable)
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from proplim.config import ConfigErrors

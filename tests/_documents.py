@@ -36,6 +36,16 @@ def blocks(page: Path, *languages: str) -> list[Block]:
     ]
 
 
+def titled(page: Path) -> dict[str, str]:
+    """Blocks of a page that stand for a file: its name, given as the block's title, and its text."""
+    found = re.finditer(
+        r"^```python title=\"(?P<name>[^\"]+)\"\n(?P<text>.*?)^```\s*$",
+        page.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    return {m["name"]: m["text"] for m in found}
+
+
 def name_of(page: Path) -> str:
     """Path of a page from the root, to name a test."""
     return page.relative_to(ROOT).as_posix()
