@@ -131,14 +131,10 @@ POINT = ("--n-train", "20", "--width", "10", "--temperature", "0.1")
 
 
 def test_theory_agrees_with_the_library(run) -> None:
-    from pydantic import TypeAdapter
-
-    from proplim.config import DatasetConfig
-    from proplim.datasets import prepare_dataset
+    from proplim.datasets import load_dataset
     from proplim.theory import solve_grid
 
-    entry = {"name": "x", "source": "digits", "classes": (3, 8), "n_test": 100}
-    dataset = prepare_dataset(TypeAdapter(DatasetConfig).validate_python(entry), 20, 0)
+    dataset = load_dataset("digits", 20, classes=(3, 8))
     expected = solve_grid(dataset, "erf", temperature=0.1, width=10).squeeze()
     got = json.loads(run("theory", *DIGITS, *POINT, "--json").out)
     assert got["alpha"] == 2.0

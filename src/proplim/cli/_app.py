@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from proplim.cli import _check, _compare, _explore, _figures, _query, _status, _theory
+from proplim.cli._source_options import SourceCommand
 
 app = typer.Typer(
     name="proplim",
@@ -35,7 +36,7 @@ def _options(
 
 
 app.command("check", epilog=_check.EXAMPLES)(_check.check)
-app.command("theory", epilog=_theory.EXAMPLES)(_theory.theory)
+app.command("theory", epilog=_theory.EXAMPLES, cls=SourceCommand)(_theory.theory)
 app.command("query", epilog=_query.EXAMPLES)(_query.query)
 app.command("compare", epilog=_compare.EXAMPLES)(_compare.compare)
 app.command("figures", epilog=_figures.EXAMPLES)(_figures.figures)

@@ -1,6 +1,5 @@
 """Configuration of a study: typed, complete, judged before anything runs."""
 
-from proplim.config._datasets import SOURCES, DatasetConfig
 from proplim.config._load import (
     StudyConfig,
     check_data,
@@ -10,17 +9,18 @@ from proplim.config._load import (
     read_yaml,
     resolved_yaml,
 )
+from proplim.config._plugins import plugin_paths, run_plugin
 from proplim.config._problems import ConfigErrors
 
 __all__ = [
-    "SOURCES",
     "ConfigErrors",
-    "DatasetConfig",
     "StudyConfig",
     "check_data",
     "json_schema",
     "load_config",
     "parse_config",
+    "plugin_paths",
     "read_yaml",
     "resolved_yaml",
+    "run_plugin",
 ]

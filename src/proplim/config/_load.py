@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from proplim._registry import plugin_file
-from proplim.config._datasets import SOURCES
 from proplim.config._model import _StudyBase, study_config_type
+from proplim.config._plugins import load_plugins
 from proplim.config._problems import ConfigErrors, problems_of
+from proplim.datasets import SOURCES
 from proplim.errors import InvalidInput, ProplimError
 
 StudyConfig = _StudyBase
@@ -83,12 +82,12 @@ def parse_config(content: Mapping[str, Any], *, folders: Sequence[Path] = (Path(
     ConfigErrors
         With one line for each problem.
     """
-    problems = _load_plugins(content.get("plugins"), folders)
+    problems = load_plugins(content, folders)
     model = study_config_type()
     try:
         config = model.model_validate(dict(content))
     except ValidationError as error:
-        problems += problems_of(error, _known_keys(model), set(SOURCES))
+        problems += problems_of(error, model)
     if problems:
         raise ConfigErrors(problems)
     return config
@@ -126,13 +125,11 @@ def check_data(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> N
     ConfigErrors
         With one line for each problem.
     """
-    from proplim.datasets._availability import largest_n_train
-
     problems = []
     sizes = sorted({n for stage in ("theory", "sampling", "dynamics") for n in config.axes(stage)["n_train"]})
     for index, dataset in enumerate(config.datasets):
         try:
-            exact, largest = largest_n_train(dataset, folders)
+            largest, exact = SOURCES.get(dataset.source).capacity(dataset, folders)  # type: ignore[attr-defined]
         except InvalidInput as error:
             problems.append(f"datasets[{index}].{error}")
             continue
@@ -161,37 +158,3 @@ def resolved_yaml(config: StudyConfig) -> str:
 def json_schema() -> dict[str, Any]:
     """JSON schema of a configuration, for editors."""
     return study_config_type().model_json_schema()
-
-
-def _load_plugins(plugins: Any, folders: Sequence[Path]) -> list[str]:
-    if not isinstance(plugins, list):
-        return []
-    problems = []
-    for index, name in enumerate(plugins):
-        candidates = [folder / str(name) for folder in folders]
-        path = next((c for c in candidates if c.is_file()), None)
-        if path is None:
-            problems.append(f"plugins[{index}]: {name!r} is not allowed; a Python file that exists")
-            continue
-        try:
-            with plugin_file(path):
-                runpy.run_path(str(path))
-        except Exception as error:  # whatever a user's file raises
-            problems.append(f"plugins[{index}]: {name!r} fails when loaded ({type(error).__name__}: {error})")
-    return problems
-
-
-def _known_keys(model: type[BaseModel]) -> dict[str, list[str]]:
-    from proplim.config import _datasets
-
-    keys = {"": list(model.model_fields), "datasets.source": list(SOURCES)}
-    for name in ("grid", "theory", "sampling", "dynamics", "figures", "jobs"):
-        section = model.model_fields[name].annotation
-        keys[name] = list(section.model_fields)  # type: ignore[union-attr]
-    keys["sampling.grid"] = keys["dynamics.grid"] = keys["grid"]
-    every = {}
-    for member in vars(_datasets).values():
-        if isinstance(member, type) and issubclass(member, BaseModel) and "source" in member.model_fields:
-            every.update(dict.fromkeys(member.model_fields))
-    keys["datasets"] = list(every)
-    return keys

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator
 from functools import cache, cached_property
 from inspect import cleandoc
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     AfterValidator,
@@ -20,8 +20,16 @@ from pydantic import (
 )
 
 from proplim.config._axes import Grid, SubGrid
-from proplim.config._datasets import DatasetConfig, SafeName, _no_bool
+from proplim.datasets import SOURCES, SafeName, SourceSettings
 from proplim.errors import InvalidInput
+
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number, not true or false")
+    return value
+
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
@@ -171,14 +179,12 @@ class _StudyBase(_Section):
     plugins: list[str] = Field(
         default=[], description="Python files that register activations, loaded before anything else"
     )
-    datasets: Annotated[list[DatasetConfig], Field(min_length=1)] = Field(
-        description="data sets, one or more"
-    )
     grid: Grid = Field(description="axes of the parameter grid")
     theory: TheorySection = Field(default_factory=TheorySection)
     figures: FiguresSection = Field(default_factory=FiguresSection)
     jobs: JobsSection = Field(default_factory=JobsSection)
-    if typing.TYPE_CHECKING:  # made from the settings of the stages when first asked for
+    if typing.TYPE_CHECKING:  # made from the settings of sources and stages when first asked for
+        datasets: list[SourceSettings]
         sampling: _StageSection
         dynamics: _StageSection
 
@@ -212,7 +218,7 @@ class _StudyBase(_Section):
         return axes
 
     def dataset(self, name: str) -> Any:
-        """Configuration of the data set of that name."""
+        """Settings of the data set of that name."""
         return next(d for d in self.datasets if d.name == name)
 
     def stages(self) -> list[str]:
@@ -220,14 +226,21 @@ class _StudyBase(_Section):
         return [s for s in ("theory", "sampling", "dynamics") if getattr(self, s).enabled]
 
 
-@cache
 def study_config_type() -> type[_StudyBase]:
-    """The model of a whole configuration (made on first use, as it reads the stages' settings)."""
+    """The model of a whole configuration, with the sources that are registered when it is asked for."""
+    return _study_config_type(tuple(source.model for source in SOURCES.members()))
+
+
+@cache
+def _study_config_type(sources: tuple[type[SourceSettings], ...]) -> type[_StudyBase]:
     sampling, dynamics = _sampling_section(), _dynamics_section()
-    return create_model(
+    one = Annotated[Union[sources], Field(discriminator="source")]  # noqa: UP007  (made from a tuple)
+    made: type[_StudyBase] = create_model(
         "StudyConfig",
         __base__=_StudyBase,
         __doc__="Configuration of a study.",
+        datasets=(list[one], Field(min_length=1, description="data sets, one or more")),
         sampling=(sampling, Field(default_factory=sampling)),
         dynamics=(dynamics, Field(default_factory=dynamics)),
     )
+    return made

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from proplim._registry import did_you_mean
+from proplim.datasets import SOURCES
 from proplim.errors import ProplimError
+
+DISCRIMINATOR = "source"
+"""Key of a data set that says which other keys it has."""
 
 
 class ConfigErrors(ProplimError):
@@ -25,28 +29,24 @@ class ConfigErrors(ProplimError):
         super().__init__("\n".join(self.problems))
 
 
-def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: set[str]) -> list[str]:
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each thing wrong.
 
     Parameters
     ----------
     error : ValidationError
-    known_keys : dict
-        Dotted section -> keys allowed in it, to suggest the nearest.
-    tags : set of str
-        Discriminator values that pydantic inserts into locations and a user never wrote.
+    model : type
+        What was validated; unknown keys are compared with those that it has there.
     """
     lines = []
     items = error.errors()
     for item in items:
         if item["type"] == "too_short" and any(_inside(other["loc"], item["loc"]) for other in items):
             continue  # a list is short only because its members were refused
-        location = [part for part in item["loc"] if isinstance(part, int) or part not in tags]
+        location, known = _walk(model, item["loc"])
         key = dotted(location)
         kind, message, value = item["type"], item["msg"], item.get("input")
         if kind == "extra_forbidden":
-            section = ".".join(str(p) for p in location[:-1] if not isinstance(p, int))
-            known = known_keys.get(section, [])
             allowed = f"unknown key; allowed here: {', '.join(known)}" if known else "unknown key"
             lines.append(
                 f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}"
@@ -56,7 +56,7 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
         elif kind == "missing":
             lines.append(f"{key}: nothing given; this key is required")
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
-            sources = sorted(known_keys["datasets.source"])
+            sources = SOURCES.names()
             found = value.get("source") if isinstance(value, dict) else value
             lines.append(
                 f"{key}.source: {_show(found)} is not allowed; choose from {', '.join(sources)}"
@@ -78,6 +78,38 @@ def problems_of(error: ValidationError, known_keys: dict[str, list[str]], tags: 
                     f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}"
                 )
     return list(dict.fromkeys(lines))
+
+
+def _walk(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """Where a problem is in words that a user wrote, and the keys allowed beside it.
+
+    A union of models puts the name of the one that was chosen into the location; a user never wrote it.
+    """
+    shown: list[Any] = []
+    here, beside = [model], [model]
+    for part in location:
+        chosen = [m for m in here if _chosen_by(m, part)]
+        if chosen:
+            here = chosen
+            continue
+        shown.append(part)
+        if isinstance(part, str):
+            beside = here
+            here = [found for m in here if part in m.model_fields for found in _models(m.model_fields[part].annotation)]
+    return shown, list(dict.fromkeys(key for m in beside for key in m.model_fields))
+
+
+def _chosen_by(model: type[BaseModel], tag: Any) -> bool:
+    """Whether a discriminated union takes this model where its key says `tag`."""
+    field = model.model_fields.get(DISCRIMINATOR)
+    return field is not None and get_args(field.annotation) == (tag,)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Models anywhere in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models(part)]
 
 
 def _inside(location: tuple, parent: tuple) -> bool:

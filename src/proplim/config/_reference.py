@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from proplim.config._load import json_schema
+from proplim.datasets import SOURCES
 
 _HEAD = """# Configuration reference
 
@@ -25,29 +26,21 @@ rounded to twelve significant digits, so that the 0.1 of a logspace is the 0.1 o
 the working directory, or else at the folder of the configuration.
 """
 
-_SECTIONS = (
-    ("Top level", None),
-    ("`datasets`: digits (bundled)", "DigitsConfig"),
-    ("`datasets`: mnist", "MnistConfig"),
-    ("`datasets`: fashion_mnist", "FashionMnistConfig"),
-    ("`datasets`: cifar10", "Cifar10Config"),
-    ("`datasets`: gaussian", "GaussianConfig"),
-    ("`datasets`: teacher", "TeacherConfig"),
-    ("`datasets`: file", "FileConfig"),
-    ("`grid`", "Grid"),
-    ("`theory`", "TheorySection"),
-    ("`sampling`", "SamplingSection"),
-    ("`dynamics`", "DynamicsSection"),
-    ("`figures`", "FiguresSection"),
-    ("`jobs`", "JobsSection"),
-)
+_STAGES = ("Grid", "TheorySection", "SamplingSection", "DynamicsSection", "FiguresSection", "JobsSection")
+
+
+def _sections() -> list[tuple[str, str | None]]:
+    """Title and model of every table of the page."""
+    sources = [(f"`datasets`: {source.name}", source.model.__name__) for source in SOURCES.members()]
+    others = [(f"`{name.removesuffix('Section').lower()}`", name) for name in _STAGES]
+    return [("Top level", None), *sources, *others]
 
 
 def reference_page() -> str:
     """The page as Markdown."""
     schema = json_schema()
     parts = [_HEAD]
-    for title, name in _SECTIONS:
+    for title, name in _sections():
         section = schema if name is None else schema["$defs"][name]
         parts.append(f"## {title}\n")
         if name is not None and section.get("description"):
@@ -87,7 +80,7 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[-1]
         title = next(
-            (title for title, section in _SECTIONS if section == name), "`grid`"
+            (title for title, section in _sections() if section == name), "`grid`"
         )  # SubGrid has its axes
         return f"keys of [{title}](#{title.strip('`')})"
     if "anyOf" in field:

@@ -1,7 +1,45 @@
-"""Data sets: class-balanced draws of inputs and labels, from collections, generators or a user's file."""
+"""Data sets: class-balanced draws of inputs and labels, from collections, generators or a user's file.
 
-from proplim.datasets._base import Dataset
-from proplim.datasets._load import load_dataset
-from proplim.datasets._prepare import prepare_dataset, resolve_path
+A source is a file of ``sources/``; :func:`register_source` adds one from outside (docs/adding_dataset.md).
+"""
 
-__all__ = ["Dataset", "load_dataset", "prepare_dataset", "resolve_path"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proplim._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from proplim.datasets._base import Dataset
+    from proplim.datasets._files import resolve_path
+    from proplim.datasets._load import load_dataset
+    from proplim.datasets._prepare import prepare_dataset
+    from proplim.datasets._settings import ClassSettings, SafeName, SourceSettings
+    from proplim.datasets._source import SOURCES, Capacity, Generator, Pool, Source, register_source
+
+_HOME = {
+    "Dataset": "_base",
+    "resolve_path": "_files",
+    "load_dataset": "_load",
+    "prepare_dataset": "_prepare",
+    **dict.fromkeys(("ClassSettings", "SafeName", "SourceSettings"), "_settings"),
+    **dict.fromkeys(("SOURCES", "Capacity", "Generator", "Pool", "Source", "register_source"), "_source"),
+}
+
+__all__ = [
+    "SOURCES",
+    "Capacity",
+    "ClassSettings",
+    "Dataset",
+    "Generator",
+    "Pool",
+    "SafeName",
+    "Source",
+    "SourceSettings",
+    "load_dataset",
+    "prepare_dataset",
+    "register_source",
+    "resolve_path",
+]
+
+__getattr__ = lazy_names(__name__, _HOME)

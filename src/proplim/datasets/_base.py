@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+"""Names of the arrays of a data set."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test inputs with their labels.
+    """Training and test inputs with their labels; equal to another one that holds the same.
+
+    The arrays are copies of those given.
 
     Parameters
     ----------
@@ -38,8 +44,8 @@ class Dataset:
     identity: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("x_train", "y_train", "x_test", "y_test"):
-            value = np.ascontiguousarray(np.asarray(getattr(self, name), dtype=np.float64))
+        for name in ARRAYS:
+            value = np.array(getattr(self, name), dtype=np.float64, order="C")
             object.__setattr__(self, name, value)
             if value.ndim != (2 if name[0] == "x" else 1):
                 raise InvalidInput(name, f"shape {value.shape}", "inputs are (P, N0), labels are (P,)")
@@ -61,9 +67,25 @@ class Dataset:
             raise InvalidInput("x_train", f"shape {self.x_train.shape}", "at least one input and one feature")
         if not self.identity:
             digest = hashlib.sha256()
-            for value in (self.x_train, self.y_train, self.x_test, self.y_test):
+            for name in ARRAYS:
+                value = getattr(self, name)
                 digest.update(repr(value.shape).encode() + value.tobytes())
             object.__setattr__(self, "identity", f"arrays:{digest.hexdigest()[:16]}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dataset):
+            return NotImplemented
+        return self.identity == other.identity and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Labels of the classes, in order: the values of the `label` axis."""
+        return LABELS
 
     @property
     def n_train(self) -> int:

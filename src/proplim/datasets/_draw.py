@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
 from proplim.seeds import derive_seed
 
 
-def per_class(n: int) -> tuple[int, int]:
-    """Split n inputs over the classes (-1, +1): equal halves, the odd one goes to -1."""
-    return n - n // 2, n // 2
+def per_class(n: int, n_classes: int = len(LABELS)) -> list[int]:
+    """Split n inputs over the classes: equal shares, the odd ones go to the first classes."""
+    share, odd = divmod(n, n_classes)
+    return [share + (k < odd) for k in range(n_classes)]
 
 
 def draw_balanced(
-    labels: np.ndarray, n_train: int, n_test: int, seed: int, identity: str
+    y: np.ndarray, n_train: int, n_test: int, seed: int, identity: str, labels: Sequence[int] = LABELS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw disjoint class-balanced training and test indices from a pool.
 
@@ -24,10 +28,13 @@ def draw_balanced(
 
     Parameters
     ----------
-    labels : (M,) array of -1 and +1
+    y : (M,) array
+        Label of every input.
     n_train, n_test, seed : int
     identity : str
         What the pool is; part of the seed.
+    labels : sequence of int
+        The classes' labels, in order.
 
     Returns
     -------
@@ -40,37 +47,49 @@ def draw_balanced(
     """
     rng = np.random.default_rng(derive_seed("dataset", {"identity": identity, "seed": seed}))
     train, test = [], []
-    for label, wanted_train, wanted_test in zip((-1, 1), per_class(n_train), per_class(n_test), strict=True):
-        members = np.flatnonzero(labels == label)
+    shares = zip(
+        labels, per_class(n_train, len(labels)), per_class(n_test, len(labels)), strict=True
+    )
+    for label, wanted_train, wanted_test in shares:
+        members = np.flatnonzero(y == label)
         if len(members) < wanted_train + wanted_test:
             raise InvalidInput(
                 "n_train",
                 n_train,
                 f"class {label:+d} has {len(members)} inputs, {wanted_test} of them are needed for n_test={n_test}, "
-                f"so n_train is at most {2 * max(len(members) - wanted_test, 0)}",
+                f"so n_train is at most {len(labels) * max(len(members) - wanted_test, 0)}",
             )
         order = rng.permutation(members)
         test.append(order[:wanted_test])
         train.append(order[wanted_test : wanted_test + wanted_train])
-    return _interleave(*train), _interleave(*test)
+    return interleave(train), interleave(test)
 
 
-def flipped_labels(labels: np.ndarray, fraction: float) -> np.ndarray:
+def largest_balanced(sizes: Sequence[int], n_test: int) -> int:
+    """Largest class-balanced training set beside n_test test inputs, for classes of these sizes."""
+    left = [size - tests for size, tests in zip(sizes, per_class(n_test, len(sizes)), strict=True)]
+    # The k-th class has at most `left` training inputs up to n = C left + k, see `per_class`.
+    return min(len(left) * members + k for k, members in enumerate(left))
+
+
+def flipped_labels(y: np.ndarray, fraction: float) -> np.ndarray:
     """Labels with a share of those of each class flipped, for inputs in the order in which they were drawn.
 
     Of the first n inputs of a class, floor(n * fraction) are flipped, spread evenly. As the order is random
     so is the choice, training sets of one seed stay nested, and an even training set stays balanced.
     """
-    flipped = labels.copy()
-    for label in (-1, 1):
-        members = np.flatnonzero(labels == label)
+    flipped = y.copy()
+    for label in LABELS:
+        members = np.flatnonzero(y == label)
         # Rounding must not take one from a whole number of flips.
         count = np.floor(np.arange(len(members) + 1) * fraction + 1e-9)
         flipped[members[np.diff(count) > 0]] *= -1
     return flipped
 
 
-def _interleave(minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
-    merged = np.empty(len(minus) + len(plus), dtype=int)
-    merged[0::2], merged[1::2] = minus, plus
+def interleave(members: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of the classes in turn, for shares as of `per_class`."""
+    merged = np.empty((sum(map(len, members)), *members[0].shape[1:]), dtype=members[0].dtype)
+    for k, rows in enumerate(members):
+        merged[k :: len(members)] = rows
     return merged

@@ -7,7 +7,7 @@ from typing import Any
 
 from proplim.datasets._base import Dataset
 from proplim.datasets._prepare import prepare_dataset
-from proplim.errors import InvalidInput
+from proplim.datasets._source import SOURCES
 
 
 def load_dataset(
@@ -18,7 +18,7 @@ def load_dataset(
     Parameters
     ----------
     source : str
-        digits, mnist, fashion_mnist, cifar10, gaussian, teacher or file.
+        digits, mnist, fashion_mnist, cifar10, gaussian, teacher, file, or one that was registered.
     n_train : int
         Training-set size P.
     classes : pair of int, optional
@@ -42,29 +42,5 @@ def load_dataset(
     >>> load_dataset("digits", 100, classes=(3, 8)).x_train.shape
     (100, 64)
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    from proplim._registry import did_you_mean
-    from proplim.config import SOURCES, DatasetConfig
-
-    keys = {"name": source, "source": source, **options}
-    if classes is not None:
-        keys["classes"] = list(classes)
-    if source not in SOURCES:
-        raise InvalidInput(
-            "source", source, f"choose from {', '.join(SOURCES)}{did_you_mean(source, SOURCES)}"
-        )
-    try:
-        config = TypeAdapter(DatasetConfig).validate_python(keys)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part != source)
-        if first["type"] == "missing":
-            raise InvalidInput(key, None, f"{source} needs this option") from None
-        allowed = (
-            "unknown option"
-            if first["type"] == "extra_forbidden"
-            else first["msg"].removeprefix("Value error, ")
-        )
-        raise InvalidInput(key, first.get("input"), allowed) from None
-    return prepare_dataset(config, n_train, seed)
+    chosen = {} if classes is None else {"classes": tuple(classes)}
+    return prepare_dataset(SOURCES.get(source).configure(**chosen, **options), n_train, seed)

@@ -20,7 +20,7 @@ from proplim.schema._axes import (
     same_value,
 )
 from proplim.schema._dimensions import DIMENSIONS, Dimension
-from proplim.schema._settings import Settings
+from proplim.schema._settings import PlainFloat, PlainInt, Settings
 from proplim.schema._size import Size
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "STATISTICS",
     "Axis",
     "Dimension",
+    "PlainFloat",
+    "PlainInt",
     "Point",
     "Settings",
     "Size",

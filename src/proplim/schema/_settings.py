@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from proplim.errors import InvalidInput
+
+
+def _plain_number(value: Any) -> Any:
+    """A NumPy number as Python's own; no boolean and no text is a number."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool | str):
+        raise ValueError("must be a number")
+    return plain
+
+
+PlainInt = Annotated[int, BeforeValidator(_plain_number)]
+"""Type of a setting that is a whole number."""
+PlainFloat = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_nan=False)]
+"""Type of a setting that is a finite number."""
 
 
 class _Called(type(BaseModel)):  # type: ignore[misc]

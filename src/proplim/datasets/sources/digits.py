@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-N_FEATURES = 64
+from proplim.datasets._settings import ClassSettings
+from proplim.datasets._source import Pool, register_source
 
 
-def load_digits() -> tuple[np.ndarray, np.ndarray]:
+class DigitsSettings(ClassSettings):
+    """scikit-learn's bundled digits, 8 x 8 pixels."""
+
+
+def load_digits(settings: DigitsSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return all images as rows, shape (1797, 64), and their digit, shape (1797,).
 
     Notes
@@ -23,7 +28,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits as load
 
         images, digits = load(return_X_y=True)
-        return images.astype(np.float64), digits.astype(int)
+        return images, digits.astype(int)
     values = np.loadtxt(table, delimiter=",")
     return values[:, :-1], values[:, -1].astype(int)
 
@@ -34,3 +39,6 @@ def _bundled_table() -> Path | None:
         return None
     path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
     return path if path.is_file() else None
+
+
+register_source(Pool(name="digits", settings=DigitsSettings, n_features=64, load=load_digits))

@@ -1,0 +1,261 @@
+"""What a source of data is: one object that says what a user may set, what the data are and how they are drawn.
+
+:class:`Pool` draws from a fixed number of inputs, :class:`Generator` makes as many as are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import create_model
+
+from proplim._registry import Registry
+from proplim.datasets._draw import draw_balanced, flipped_labels, largest_balanced
+from proplim.datasets._files import HASH_LENGTH, resolve_path
+from proplim.datasets._settings import SourceSettings
+from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
+from proplim.seeds import canonical_json
+
+_COMMON = ("name", "source", "n_test", "standardize", "flip_fraction")
+"""Keys that do not decide what the inputs of a source are."""
+
+
+class Capacity(NamedTuple):
+    """How many training inputs a data set can have.
+
+    Parameters
+    ----------
+    largest : int or None
+        None where there is no limit, or it is not known without a download.
+    exact : bool
+        Whether no other number is possible.
+    """
+
+    largest: int | None
+    exact: bool = False
+
+
+class Drawn(NamedTuple):
+    """Arrays of one draw, and what they are: equal data have equal `identity` on every machine."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    identity: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(ABC):
+    """Where data come from.
+
+    Parameters
+    ----------
+    name : str
+        Value of the key `source` of a data set.
+    settings : type
+        Subclass of :class:`SourceSettings`: the keys of a data set of this source. Schema, reference, messages and
+        the options of ``proplim theory`` are made from it; its docstring says in a line what the data are.
+    n_features : int or callable or None
+        N0, or a function of the settings; None where it is known from the data alone. Only costs need it.
+    idle_keys : tuple of str
+        Keys that change nothing of the data.
+    """
+
+    name: str
+    settings: type[SourceSettings] = SourceSettings
+    n_features: int | Callable[[Any], int] | None = None
+    idle_keys: tuple[str, ...] = ()
+
+    @cached_property
+    def model(self) -> type[SourceSettings]:
+        """The settings with the key `source`, as an entry of `datasets:` has them."""
+        title = "".join(part.capitalize() for part in self.name.split("_"))
+        return create_model(
+            f"{title}Config",
+            __base__=self.settings,
+            __doc__=self.settings.__doc__,
+            source=(Literal[self.name], ...),
+        )
+
+    def configure(self, **keys: Any) -> SourceSettings:
+        """Settings of a data set of this source.
+
+        Raises
+        ------
+        InvalidInput
+            If a key is missing, unknown or outside its range.
+        """
+        return self.model(**{"name": self.name, **keys, "source": self.name})
+
+    def features(self, settings: SourceSettings) -> int | None:
+        """N0 as far as it is known without looking at the data."""
+        return self.n_features(settings) if callable(self.n_features) else self.n_features
+
+    def located(self, settings: SourceSettings, folders: Sequence[Path]) -> SourceSettings:
+        """The same settings with absolute paths; of `folders`, the first that has a relative path wins."""
+        given = {key: getattr(settings, key) for key in self.settings.path_keys()}
+        found = {key: resolve_path(path, folders) for key, path in given.items() if path is not None}
+        return settings.model_copy(update=found)
+
+    def files(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> list[Path]:
+        """Absolute paths of the user's files that the data are read from.
+
+        Raises
+        ------
+        InvalidInput
+            If one does not exist.
+        """
+        files = self._files(self.located(settings, folders))
+        for file in files:
+            if not file.is_file():
+                key = next(iter(self.settings.path_keys()), "source")
+                raise InvalidInput(key, str(file), "an existing file")
+        return files
+
+    def data_keys(self, settings: SourceSettings) -> dict[str, Any]:
+        """The keys on which the data depend, beside what files hold: all but the name and where files lie."""
+        return settings.model_dump(mode="json", exclude={"name", *self.settings.path_keys()})
+
+    def identity(self, settings: SourceSettings) -> dict[str, Any]:
+        """What the data are as far as the keys say so."""
+        left_out = {*_COMMON, *self.idle_keys, *self.settings.path_keys()}
+        return {"source": self.name, **settings.model_dump(mode="json", exclude=left_out)}
+
+    @abstractmethod
+    def capacity(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> Capacity:
+        """How many training inputs there can be beside the test inputs, found without a download.
+
+        Raises
+        ------
+        InvalidInput
+            If a file or folder does not hold what it should, a class is missing, or the test inputs alone are too
+            many.
+        """
+
+    @abstractmethod
+    def draw(self, settings: SourceSettings, n_train: int, seed: int) -> Drawn:
+        """One training and one test set; paths in `settings` are absolute.
+
+        Raises
+        ------
+        InvalidInput
+            If there are too few inputs, or a file or folder does not hold what it should.
+        """
+
+    def _files(self, settings: SourceSettings) -> list[Path]:
+        paths = [getattr(settings, key) for key in self.settings.path_keys()]
+        return [path for path in paths if path is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Source):
+    """A source with a fixed number of inputs, from which training and test sets are drawn class-balanced, by seed.
+
+    Parameters
+    ----------
+    load : callable
+        ``load(settings)`` returns all inputs, (M, N0) or with more axes that are flattened, and what each is, (M,): its
+        label -1 or +1, or, where the settings have `classes`, its class. Paths in `settings` are absolute.
+    files_of : callable, optional
+        ``files_of(settings)``: files that `load` reads; by default those that the settings name.
+    is_here : callable, optional
+        ``is_here(settings)``: whether `load` can do without a download.
+    """
+
+    load: Callable[[Any], tuple[np.ndarray, np.ndarray]]
+    files_of: Callable[[Any], list[Path]] | None = None
+    is_here: Callable[[Any], bool] | None = None
+
+    def capacity(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> Capacity:
+        """As :meth:`Source.capacity`."""
+        located = self.located(settings, folders)
+        if self.is_here is not None and not self.is_here(located):
+            return Capacity(None)
+        return pool_capacity(self._labelled(located)[1], settings)
+
+    def draw(self, settings: SourceSettings, n_train: int, seed: int) -> Drawn:
+        """As :meth:`Source.draw`."""
+        x, y = self._labelled(settings)
+        content = hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()[:HASH_LENGTH]
+        what = {**self.identity(settings), "content": content}
+        return draw_from_pool(x, y, what, settings, n_train, seed)
+
+    def _labelled(self, settings: SourceSettings) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs as rows and their labels, of the chosen classes where the settings choose some."""
+        x, y = map(np.asarray, self.load(settings))
+        if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+            found = f"{x.shape} and {y.shape}"
+            raise InvalidInput("source", self.name, f"inputs (M, N0) and labels (M,); found shapes {found}")
+        if hasattr(settings, "classes"):
+            chosen = np.flatnonzero(np.isin(y, settings.classes))
+            x, y = x[chosen], np.where(y[chosen] == settings.classes[1], LABELS[1], LABELS[0])
+        elif not np.isin(y, LABELS).all():
+            raise InvalidInput("source", self.name, "labels -1 and +1")
+        return x.reshape(len(x), -1).astype(np.float64), y.astype(np.float64)
+
+    def _files(self, settings: SourceSettings) -> list[Path]:
+        return super()._files(settings) if self.files_of is None else self.files_of(settings)
+
+
+def pool_capacity(y: np.ndarray, settings: SourceSettings) -> Capacity:
+    """How many training inputs a pool with these labels gives beside the test inputs."""
+    sizes = [int(np.count_nonzero(y == label)) for label in LABELS]
+    for k, label in enumerate(LABELS):
+        if sizes[k] == 0:
+            of = f" ({settings.classes[k]})" if hasattr(settings, "classes") else ""
+            raise InvalidInput("classes", label, f"class {label:+d}{of} has no inputs in this data set")
+    largest = largest_balanced(sizes, settings.n_test)
+    if largest < len(LABELS):
+        most = len(LABELS) * (min(sizes) - 1)
+        raise InvalidInput("n_test", settings.n_test, f"at most {most}, so that each class can also train")
+    return Capacity(largest)
+
+
+def draw_from_pool(
+    x: np.ndarray, y: np.ndarray, what: dict[str, Any], settings: SourceSettings, n_train: int, seed: int
+) -> Drawn:
+    """Draw class-balanced training and test sets from inputs (M, N0) with labels (M,) that are `what` says."""
+    train, test = draw_balanced(y, n_train, settings.n_test, seed, canonical_json(what))
+    drawn = y[train]
+    if fraction := getattr(settings, "flip_fraction", 0.0):
+        drawn = flipped_labels(drawn, fraction)
+        # Not a part of the draw: the same inputs with and without flips, and clean data keep the identity that
+        # they had before there were flips.
+        what = {**what, "flip_fraction": fraction}
+    return Drawn(x[train], drawn, x[test], y[test], what)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator(Source):
+    """A source that makes any number of inputs.
+
+    Parameters
+    ----------
+    generate : callable
+        ``generate(settings, n_train, seed)`` returns x_train (P, N0), y_train (P,), x_test and y_test with
+        `settings.n_test` rows; the same arrays for the same arguments.
+    """
+
+    generate: Callable[[Any, int, int], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+
+    def capacity(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> Capacity:
+        """As :meth:`Source.capacity`; there is no limit."""
+        return Capacity(None)
+
+    def draw(self, settings: SourceSettings, n_train: int, seed: int) -> Drawn:
+        """As :meth:`Source.draw`."""
+        return Drawn(*self.generate(settings, n_train, seed), self.identity(settings))
+
+
+SOURCES: Registry[Source] = Registry("source", "proplim.datasets.sources")
+
+register_source = SOURCES.add
