@@ -184,7 +184,9 @@ def test_cifar10_batches_and_refusal_of_foreign_pickles(tmp_path):
     data = load_dataset("cifar10", 8, **options)
     for label, digit in ((-1, 3), (1, 8)):
         expected = batch[b"data"][np.array(batch[b"labels"]) == digit]
-        assert {tuple(x) for x in data.x_train[data.y_train == label]} == {tuple(x) for x in expected.astype(float)}
+        assert {tuple(x) for x in data.x_train[data.y_train == label]} == {
+            tuple(x) for x in expected.astype(float)
+        }
     (folder / "test_batch").write_bytes(pickle.dumps({b"data": Path("x")}))
     with pytest.raises(InvalidInput, match="no place in a CIFAR-10 batch"):
         load_dataset("cifar10", 8, **options)

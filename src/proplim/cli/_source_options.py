@@ -29,7 +29,8 @@ class SourceCommand(TyperCommand):
 
     def get_params(self, ctx: Any) -> list:
         """The command's own parameters, those of all sources, and help, which stands last."""
-        *own, last = super().get_params(ctx)
+        own: list[Any] = super().get_params(ctx)
+        last = own.pop()
         for parameter in own:
             if (table := _named_in(parameter.name)) is not None:
                 parameter.help = f"{parameter.help.partition(':')[0]}: {', '.join(table)}."
@@ -48,7 +49,9 @@ class SourceCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Hand the options of sources over together."""
-        asked = {option.name: ctx.params.pop(option.name) for option in _options() if option.name in ctx.params}
+        asked = {
+            option.name: ctx.params.pop(option.name) for option in _options() if option.name in ctx.params
+        }
         ctx.obj = {key: value for key, value in asked.items() if value not in (None, (), [])}
         return super().invoke(ctx)
 
@@ -135,7 +138,11 @@ def _options() -> list:
         flags = f"{_flag(key)}/--no-{key.replace('_', '-')}" if kind is bool else _flag(key)
         text = (field.description or "").strip()
         default = typer.Option(
-            None, flags, help=f"{text[:1].upper()}{text[1:]}{names}.", metavar=metavar or None, show_default=False
+            None,
+            flags,
+            help=f"{text[:1].upper()}{text[1:]}{names}.",
+            metavar=metavar or None,
+            show_default=False,
         )
         parameters.append(
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

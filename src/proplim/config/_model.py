@@ -20,9 +20,8 @@ from pydantic import (
 )
 
 from proplim.config._axes import Grid, SubGrid
-from proplim.datasets import SOURCES, SafeName, SourceSettings
+from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings
 from proplim.errors import InvalidInput
-
 
 
 def _no_bool(value: Any) -> Any:
@@ -234,7 +233,8 @@ def study_config_type() -> type[_StudyBase]:
 @cache
 def _study_config_type(sources: tuple[type[SourceSettings], ...]) -> type[_StudyBase]:
     sampling, dynamics = _sampling_section(), _dynamics_section()
-    one = Annotated[Union[sources], Field(discriminator="source")]  # noqa: UP007  (made from a tuple)
+    union: Any = Union.__getitem__(sources)
+    one = Annotated[union, Field(discriminator=DISCRIMINATOR)]
     made: type[_StudyBase] = create_model(
         "StudyConfig",
         __base__=_StudyBase,

@@ -8,11 +8,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from proplim._registry import did_you_mean
-from proplim.datasets import SOURCES
+from proplim.datasets import DISCRIMINATOR, SOURCES
 from proplim.errors import ProplimError
-
-DISCRIMINATOR = "source"
-"""Key of a data set that says which other keys it has."""
 
 
 class ConfigErrors(ProplimError):
@@ -95,7 +92,12 @@ def _walk(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], l
         shown.append(part)
         if isinstance(part, str):
             beside = here
-            here = [found for m in here if part in m.model_fields for found in _models(m.model_fields[part].annotation)]
+            here = [
+                found
+                for m in here
+                if part in m.model_fields
+                for found in _models(m.model_fields[part].annotation)
+            ]
     return shown, list(dict.fromkeys(key for m in beside for key in m.model_fields))
 
 

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from proplim.datasets._load import load_dataset
     from proplim.datasets._prepare import prepare_dataset
     from proplim.datasets._settings import ClassSettings, SafeName, SourceSettings
-    from proplim.datasets._source import SOURCES, Capacity, Generator, Pool, Source, register_source
+    from proplim.datasets._source import (
+        DISCRIMINATOR,
+        SOURCES,
+        Capacity,
+        Generator,
+        Pool,
+        Source,
+        register_source,
+    )
 
 _HOME = {
     "Dataset": "_base",
@@ -23,10 +31,13 @@ _HOME = {
     "load_dataset": "_load",
     "prepare_dataset": "_prepare",
     **dict.fromkeys(("ClassSettings", "SafeName", "SourceSettings"), "_settings"),
-    **dict.fromkeys(("SOURCES", "Capacity", "Generator", "Pool", "Source", "register_source"), "_source"),
+    **dict.fromkeys(
+        ("DISCRIMINATOR", "SOURCES", "Capacity", "Generator", "Pool", "Source", "register_source"), "_source"
+    ),
 }
 
 __all__ = [
+    "DISCRIMINATOR",
     "SOURCES",
     "Capacity",
     "ClassSettings",

@@ -47,9 +47,7 @@ def draw_balanced(
     """
     rng = np.random.default_rng(derive_seed("dataset", {"identity": identity, "seed": seed}))
     train, test = [], []
-    shares = zip(
-        labels, per_class(n_train, len(labels)), per_class(n_test, len(labels)), strict=True
-    )
+    shares = zip(labels, per_class(n_train, len(labels)), per_class(n_test, len(labels)), strict=True)
     for label, wanted_train, wanted_test in shares:
         members = np.flatnonzero(y == label)
         if len(members) < wanted_train + wanted_test:

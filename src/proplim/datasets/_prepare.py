@@ -45,7 +45,9 @@ def prepare_dataset(
     """
     source = SOURCES.get(config.source)  # type: ignore[attr-defined]
     drawn = source.draw(source.located(config, folders), n_train, seed)
-    x_train, x_test = _standardized(config.name, drawn) if config.standardize else (drawn.x_train, drawn.x_test)
+    x_train, x_test = (
+        _standardized(config.name, drawn) if config.standardize else (drawn.x_train, drawn.x_test)
+    )
     identity = {
         **drawn.identity,
         "n_train": n_train,

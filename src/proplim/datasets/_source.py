@@ -24,6 +24,9 @@ from proplim.errors import InvalidInput
 from proplim.geometry import LABELS
 from proplim.seeds import canonical_json
 
+DISCRIMINATOR = "source"
+"""Key of a data set that says which other keys it has."""
+
 _COMMON = ("name", "source", "n_test", "standardize", "flip_fraction")
 """Keys that do not decide what the inputs of a source are."""
 
@@ -79,12 +82,8 @@ class Source(ABC):
     def model(self) -> type[SourceSettings]:
         """The settings with the key `source`, as an entry of `datasets:` has them."""
         title = "".join(part.capitalize() for part in self.name.split("_"))
-        return create_model(
-            f"{title}Config",
-            __base__=self.settings,
-            __doc__=self.settings.__doc__,
-            source=(Literal[self.name], ...),
-        )
+        tag: dict[str, Any] = {DISCRIMINATOR: (Literal.__getitem__(self.name), ...)}
+        return create_model(f"{title}Config", __base__=self.settings, __doc__=self.settings.__doc__, **tag)
 
     def configure(self, **keys: Any) -> SourceSettings:
         """Settings of a data set of this source.
@@ -94,7 +93,7 @@ class Source(ABC):
         InvalidInput
             If a key is missing, unknown or outside its range.
         """
-        return self.model(**{"name": self.name, **keys, "source": self.name})
+        return self.model(**{"name": self.name, **keys, DISCRIMINATOR: self.name})
 
     def features(self, settings: SourceSettings) -> int | None:
         """N0 as far as it is known without looking at the data."""
@@ -107,19 +106,8 @@ class Source(ABC):
         return settings.model_copy(update=found)
 
     def files(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> list[Path]:
-        """Absolute paths of the user's files that the data are read from.
-
-        Raises
-        ------
-        InvalidInput
-            If one does not exist.
-        """
-        files = self._files(self.located(settings, folders))
-        for file in files:
-            if not file.is_file():
-                key = next(iter(self.settings.path_keys()), "source")
-                raise InvalidInput(key, str(file), "an existing file")
-        return files
+        """Absolute paths of the user's files that the data are read from; whether they are there is not judged."""
+        return self._files(self.located(settings, folders))
 
     def data_keys(self, settings: SourceSettings) -> dict[str, Any]:
         """The keys on which the data depend, beside what files hold: all but the name and where files lie."""

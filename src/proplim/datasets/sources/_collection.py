@@ -129,7 +129,8 @@ def _parts(collection: Collection, root: Path) -> list[Part]:
 
 def _files_under(collection: Collection, root: Path | None) -> list[Path]:
     """Files that are read from a user's folder; downloads are known by their checksums."""
-    return [] if root is None else [file for part in _parts(collection, root) for file in part.files]
+    parts = collection.parts(root) if root is not None and root.is_dir() else []
+    return [file for part in parts for file in part.files]
 
 
 def _download(collection: Collection) -> Path:
