@@ -11,14 +11,14 @@ from scipy import stats
 from conftest import gaussian_dataset
 from proplim._jax import configure_jax
 from proplim.activations import get_activation
-from proplim.sampling import _kernel, _random, _target
+from proplim.sampling import _adaptation, _draw, _program, _random, _target
 
 configure_jax()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 ERF = get_activation("erf")
-RULE = _kernel.Rule(jnp.float64(np.pi / 2), jnp.float64(0.2), jnp.float64(0.8))
+PATH = _program.Path(jnp.float64(np.pi / 2), jnp.float64(0.2), jnp.float64(0.8))
 TEMPERATURE, LAMBDA1 = 0.2, 0.7
 KEPT, THIN = 31, 3
 """Ranks go from 0 to 31; three trajectories of length pi/2 apart, draws are all but independent."""
@@ -68,8 +68,12 @@ def replicate(problem, key, temperature_of_data, width):
     phi = ERF.jax_function(problem.inputs_train @ hidden)
     given = problem._replace(y_train=phi @ v / np.sqrt(width) + jnp.sqrt(temperature_of_data) * noise)
     options = {"activation": ERF, "dtype": jnp.float32}
-    state, _ = _kernel.warm_up(given, RULE, key, width=width, count=60, **options)
-    _, (record, info) = _kernel.sample(given, RULE, key, state, count=KEPT * THIN, units=True, **options)
+    chain, _ = _program.warm_up(
+        given, PATH, key, _adaptation.cooling(TEMPERATURE, 60), width=width, **options
+    )
+    _, (record, info, _) = _program.sample(
+        given, PATH, key, chain, count=KEPT * THIN, what=_draw.recorded(units=True), **options
+    )
     drawn = drawn_statistics(jax.tree.map(lambda values: values[THIN - 1 :: THIN], record))
     truth = statistics_of(given, hidden, v)
     return {name: (drawn[name] < truth[name]).sum() for name in truth}, info.acceptance.mean()

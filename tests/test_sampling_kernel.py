@@ -17,7 +17,9 @@ configure_jax()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
-RULE = _kernel.Rule(jnp.float64(np.pi / 2), jnp.float64(0.2), jnp.float64(0.8))
+
+def rule(step):
+    return _kernel.Rule(jnp.float64(np.pi / 2), jnp.float64(0.2), jnp.log(jnp.float64(step)))
 
 
 def make(n_train, n_features, width, temperature, activation):
@@ -35,20 +37,13 @@ def keys(count, salt):
     return _random.Key(jnp.asarray(words[0]), jnp.asarray(words[1]))
 
 
-def state_at(problem, activation, hidden, step, dtype):
-    value = _target.likelihood(problem, activation, hidden)[2].log_likelihood
-    slope = _target.gradient(problem, activation, hidden, dtype)
-    log_step = jnp.log(jnp.float64(step))
-    return _kernel.State(hidden, value, slope, log_step, jnp.zeros(3), jnp.uint32(1), {})
-
-
 @pytest.mark.parametrize(("n_train", "width"), [(4, 6), (7, 3)])
 def test_a_trajectory_is_reversible_and_second_order(n_train, width):
     _, whitened, problem, activation = make(n_train, 5, width, 0.1, "erf")
     rng = np.random.default_rng(0)
     hidden = jnp.asarray(rng.standard_normal((whitened.train.shape[1], width)))
     momentum = jnp.asarray(rng.standard_normal(hidden.shape))
-    start = state_at(problem, activation, hidden, 0.1, jnp.float64)
+    start = _kernel.init(problem, activation, hidden, jnp.float64)
 
     @partial(jax.jit, static_argnames="count")
     def run(state, momentum, count):
@@ -94,10 +89,10 @@ def test_exact_draws_of_the_linear_network_stay_exact(dtype):
     @jax.jit
     @jax.vmap
     def advance(hidden, key):
-        state = state_at(problem, activation, hidden, 0.5, dtype)
+        state = _kernel.init(problem, activation, hidden, dtype)
         total = 0.0
         for _ in range(4):
-            state, info = _kernel.trajectory(problem, activation, RULE, key, state, dtype, measured=False)
+            state, info = _kernel.trajectory(problem, activation, rule(0.5), key, state, dtype)
             total += info.acceptance / 4
         return state.hidden, total
 
@@ -109,7 +104,7 @@ def test_exact_draws_of_the_linear_network_stay_exact(dtype):
     @jax.jit
     @jax.vmap
     def without_metropolis(hidden, key):
-        state = state_at(problem, activation, hidden, 0.5, dtype)
+        state = _kernel.init(problem, activation, hidden, dtype)
         momentum = _random.normal(key, hidden.shape, jnp.uint32(0)).astype(jnp.float64)
         return _kernel.propose(problem, activation, state, momentum, jnp.float64(0.5), 3, dtype)[0]
 
@@ -131,9 +126,9 @@ def geweke(problem, activation, key, rounds, width, temperature_of_data=None):
         noise = _random.normal(key, (len(phi),), stream + jnp.uint32(1))
         y = jnp.sqrt(problem.readout_scale) * (phi @ v) + jnp.sqrt(temperature) * noise
         given = problem._replace(y_train=y)
-        state = state_at(given, activation, hidden, 0.6, jnp.float32)
+        state = _kernel.init(given, activation, hidden, jnp.float32)
         state = state._replace(trajectory=index.astype(jnp.uint32))
-        state, info = _kernel.trajectory(given, activation, RULE, key, state, jnp.float32, measured=False)
+        state, info = _kernel.trajectory(given, activation, rule(0.6), key, state, jnp.float32)
         return state.hidden, accepted + info.acceptance
 
     return jax.lax.fori_loop(0, rounds, body, (hidden, jnp.float64(0.0)))

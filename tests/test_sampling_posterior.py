@@ -9,7 +9,7 @@ import xarray as xr
 from conftest import gaussian_dataset
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
-from proplim.observables import variables_of
+from proplim.observables import OBSERVABLES, Observable, register_observable, variables_of
 from proplim.sampling import SamplingSettings, sample_posterior, sample_temperatures
 from proplim.theory import signal_direction
 from sampling_exact import linear_moments
@@ -116,7 +116,7 @@ def test_bits_do_not_depend_on_threads_or_on_other_temperatures(tiny):
         xr.testing.assert_identical(one.summary, other.summary)
         xr.testing.assert_identical(one.draws, other.draws)
     assert not np.array_equal(one.draws.mse, several[0].draws.mse)
-    changed = sample_posterior(tiny, "erf", settings=SamplingSettings(**(vars(QUICK) | {"seed": 1})), **TINY)
+    changed = sample_posterior(tiny, "erf", settings=QUICK.model_copy(update={"seed": 1}), **TINY)
     assert not np.array_equal(one.draws.mse, changed.draws.mse)
 
 
@@ -196,6 +196,8 @@ def test_progress_counts_up_and_names_what_is_left(tiny):
     [
         {"chains": 1},
         {"target_ess": 0},
+        {"target_ess": np.inf},
+        {"chains": True},
         {"max_rhat": 1.0},
         {"warmup": 3},
         {"max_draws": 10},
@@ -210,7 +212,7 @@ def test_progress_counts_up_and_names_what_is_left(tiny):
 def test_settings_name_what_is_allowed(wrong):
     with pytest.raises(InvalidInput) as error:
         SamplingSettings(**wrong)
-    assert error.value.key == f"sampling.{next(iter(wrong))}"
+    assert error.value.key == next(iter(wrong))
     assert error.value.allowed
 
 
@@ -241,3 +243,50 @@ def test_a_long_point_says_how_far_it_is_and_a_short_one_is_silent(monkeypatch, 
     unknown = now._replace(ess=np.nan, seconds_left=np.nan)
     job.within(point, _chains)(unknown)
     assert capsys.readouterr().err.strip().endswith("150 draws a chain")
+
+
+def test_a_bug_is_raised_and_numerical_failure_is_the_result_of_its_point(tiny):
+    """An observable of a user that raises ValueError ends the run; one that fails numerically ends the point."""
+
+    def raising(error):
+        def function(network):
+            raise error
+
+        return function
+
+    with OBSERVABLES.temporary():
+        register_observable(Observable("own", "own", "o", from_network=raising(ValueError("a bug"))))
+        with pytest.raises(ValueError, match="a bug"):
+            sample_posterior(tiny, "erf", settings=QUICK, **TINY)
+    with OBSERVABLES.temporary():
+        register_observable(Observable("own", "own", "o", from_network=raising(FloatingPointError("0/0"))))
+        summary = sample_posterior(tiny, "erf", settings=QUICK, **TINY).summary
+        assert "0/0" in summary.attrs["reason"]
+        assert np.isnan(summary.own).all()
+
+
+@pytest.mark.parametrize("width", [5, 8])
+def test_an_observable_from_outside_is_in_summary_and_draws(tiny, width):
+    """The readout's fourth moment and the mean label of a split, each a function of the network alone."""
+
+    def label(network, inputs):
+        return inputs.y.mean()
+
+    with OBSERVABLES.temporary():
+        register_observable(
+            Observable("own_moment", "own", "m", from_network=lambda n: (n.readout**2).mean())
+        )
+        register_observable(Observable("own_label", "own", "l", ("split",), from_network=label))
+        sample = sample_posterior(
+            tiny,
+            "erf",
+            settings=QUICK.model_copy(update={"histograms": True}),
+            **(TINY | {"width": width}),
+        )
+    np.testing.assert_allclose(
+        sample.draws.own_moment, (sample.draws.unit_readout.astype(float) ** 2).mean("unit"), rtol=1e-5
+    )
+    expected = [tiny.y_train.mean(), tiny.y_test.mean()]
+    np.testing.assert_allclose(sample.summary.own_label.sel(statistic="mean"), expected)
+    again = sample_posterior(tiny, "erf", settings=QUICK, **(TINY | {"width": width}))
+    xr.testing.assert_identical(again.draws.mse, sample.draws.mse)

@@ -9,8 +9,10 @@ from scipy import stats
 from conftest import gaussian_dataset
 from proplim._jax import configure_jax
 from proplim.activations import get_activation
+from proplim.datasets import Dataset
 from proplim.geometry import centroid_distance_sq, class_weights, gyration_radius_sq
-from proplim.sampling import _observables, _random, _target
+from proplim.kernels import row_space
+from proplim.sampling import _draw, _random, _target
 
 configure_jax()
 import jax  # noqa: E402
@@ -97,9 +99,10 @@ def test_observables_are_exact_averages_over_the_readout(shape):
     problem = problem._replace(outside_test=np.zeros((dataset.n_test, 0), np.float32))
     width, lambda0, lambda1, temperature = shape[2], 1.7, 0.6, 0.3
     pre, features, factor = _target.likelihood(problem, activation, jnp.asarray(hidden))
-    found = _observables.observables(
+    draw = _draw.Draw(
         problem, activation, jnp.asarray(hidden), pre, features, factor, _random.key_of(7), jnp.uint32(0)
     )
+    found = _draw.measure(draw, _draw.recorded())
     phi = {
         "train": np.asarray(features),
         "test": activation.function(problem.inputs_test.astype(float) @ hidden),
@@ -147,10 +150,10 @@ def test_part_outside_the_span_has_its_prior_covariance():
 
     @jax.jit
     def distance(stream):
-        out = _observables.observables(
+        draw = _draw.Draw(
             problem, activation, jnp.asarray(hidden), pre, features, factor, _random.key_of(3), stream
         )
-        return out["centroid_distance_sq"][1]
+        return _draw.measure(draw, _draw.recorded())["centroid_distance_sq"][1]
 
     draws = np.array([float(distance(jnp.uint32(i))) for i in range(300)])
     outside = whitened.outside @ whitened.outside.T / 1.7
@@ -188,3 +191,36 @@ def test_sine_and_cosine_polynomials():
     cosine = np.asarray(_random._polynomial(_random._COSINE, turn * turn))
     assert np.abs(sine - np.sin(2 * np.pi * turn.astype(float))).max() < 1e-6
     assert np.abs(cosine - np.cos(2 * np.pi * turn.astype(float))).max() < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-16, 1.0, 1e12])
+def test_row_space_does_not_know_the_units_of_the_inputs(scale):
+    """Rank two with a third direction at rounding level; test inputs with one direction outside."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, 2)) @ rng.standard_normal((2, 5))
+    space = row_space(scale * x)
+    assert space.rank == 2
+    np.testing.assert_allclose(space.coordinates @ space.basis.T, scale * x, atol=1e-14 * scale * 10)
+    inside = scale * rng.standard_normal((4, 6)) @ x
+    assert space.outside(inside).shape == (4, 0)
+    direction = np.linalg.svd(x)[2][-1]
+    other = inside + scale * np.outer(np.arange(4.0), direction)
+    root = space.outside(other)
+    assert root.shape == (4, 1)
+    np.testing.assert_allclose(
+        root @ root.T, scale**2 * np.outer(np.arange(4.0), np.arange(4.0)), atol=1e-12 * scale**2
+    )
+
+
+def test_inputs_of_any_size_are_sampled():
+    """Inputs of 1e-16 with lambda0 = 1e-32 are the network that inputs of one have with lambda0 = 1."""
+    data = gaussian_dataset(5, 4, 6, seed=2)
+    small = Dataset(1e-16 * data.x_train, data.y_train, 1e-16 * data.x_test, data.y_test)
+    u = np.eye(4)[0]
+    one, two = (
+        _target.make_problem(d, _target.whiten(d), u, width=3, temperature=0.1, lambda0=scale, lambda1=1.0)
+        for d, scale in ((data, 1.0), (small, 1e-32))
+    )
+    for name in ("inputs_train", "inputs_test", "outside_test"):
+        a, b = getattr(one, name), getattr(two, name)
+        np.testing.assert_allclose(a @ a.T, b @ b.T, rtol=1e-5, atol=1e-12)

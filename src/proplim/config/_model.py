@@ -22,6 +22,7 @@ from pydantic import (
 from proplim.config._axes import Grid, SubGrid
 from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings
 from proplim.errors import InvalidInput
+from proplim.schema import Settings
 
 
 def _no_bool(value: Any) -> Any:
@@ -99,8 +100,7 @@ class _StageSection(_Section):
     @cached_property
     def settings(self) -> Any:
         """The stage's settings object (:class:`SamplingSettings`, :class:`DynamicsSettings`)."""
-        names = [f.name for f in dataclasses.fields(self._settings_type)]
-        return self._settings_type(**{name: getattr(self, name) for name in names})
+        return self._settings_type(**{name: getattr(self, name) for name in _keys(self._settings_type)})
 
     @model_validator(mode="after")
     def _settings_agree(self) -> _StageSection:
@@ -111,7 +111,7 @@ class _StageSection(_Section):
 
     def _settings_problems(self) -> Iterator[str]:
         """What the settings' own checks refuse; each refused key falls back to its default to find the next."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self._settings_type)}
+        values = {name: getattr(self, name) for name in _keys(self._settings_type)}
         while values:
             try:
                 self._settings_type(**values)
@@ -122,6 +122,22 @@ class _StageSection(_Section):
                 if key not in values:
                     return
                 del values[key]
+
+
+def _keys(settings_type: type) -> list[str]:
+    """Names of the settings of a stage."""
+    if issubclass(settings_type, Settings):
+        return list(settings_type.model_fields)
+    declared: Any = settings_type
+    return [field.name for field in dataclasses.fields(declared)]
+
+
+def _section_of_settings(name: str, settings_type: type[Settings], doc: str) -> type[_StageSection]:
+    """Make a section whose keys are the fields of a settings model."""
+    fields: dict[str, Any] = {n: (f.annotation, f) for n, f in settings_type.model_fields.items()}
+    section: type[_StageSection] = create_model(name, __base__=_StageSection, __doc__=doc, **fields)
+    section._settings_type = settings_type
+    return section
 
 
 def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSection]:
@@ -163,7 +179,7 @@ def _described(settings_type: type, name: str) -> str:
 def _sampling_section() -> type[_StageSection]:
     from proplim.sampling._settings import SamplingSettings
 
-    return _stage_section("SamplingSection", SamplingSettings, "Posterior sampling of finite networks.")
+    return _section_of_settings("SamplingSection", SamplingSettings, "Posterior sampling of finite networks.")
 
 
 @cache

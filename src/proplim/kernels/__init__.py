@@ -9,13 +9,16 @@ from proplim.kernels._kernels import (
     stein_coefficients,
     stein_vectors,
 )
+from proplim.kernels._row_space import RowSpace, row_space
 
 __all__ = [
+    "RowSpace",
     "feature_kernel",
     "feature_kernel_diagonal",
     "feature_mean",
     "input_kernel",
     "input_kernel_diagonal",
+    "row_space",
     "stein_coefficients",
     "stein_vectors",
 ]

@@ -21,6 +21,7 @@ import numpy as np
 from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.geometry import class_weights
+from proplim.kernels import row_space
 
 Array = Any
 
@@ -37,8 +38,8 @@ class Problem(NamedTuple):
     outside_test : (P_test, r_out) array, float32
         Square root of the prior covariance of the test preactivations that comes from outside the span.
     y_train, y_test : (P,) and (P_test,) arrays, float64
-    weights_train, weights_test : (2, P) and (2, P_test) arrays
-        Averaging vectors of the classes.
+    weights_train, weights_test : (C, P) and (C, P_test) arrays
+        Averaging vectors of the C classes.
     signal : (r,) array
         w . u = signal . z.
     temperature, lambda0, readout_scale : scalars
@@ -70,6 +71,7 @@ class Whitened:
         U S / sqrt(N0).
     test : (P_test, r) array
     outside : (P_test, r_out) array
+        Root of the covariance that test preactivations have outside the span.
     """
 
     basis: np.ndarray
@@ -81,23 +83,9 @@ class Whitened:
 def whiten(dataset: Dataset) -> Whitened:
     """Rotate inputs into the row space of the training inputs."""
     scale = np.sqrt(dataset.n_features)
-    left, singular, right = np.linalg.svd(dataset.x_train / scale, full_matrices=False)
-    tolerance = singular[0] * max(dataset.x_train.shape) * np.finfo(float).eps
-    rank = max(int((singular > tolerance).sum()), 1)
-    basis = right[:rank].T
-    inside = dataset.x_test @ basis
-    outside = (dataset.x_test - inside @ basis.T) / scale
-    return Whitened(basis, left[:, :rank] * singular[:rank], inside / scale, _square_root(outside))
-
-
-def _square_root(rows: np.ndarray) -> np.ndarray:
-    """R with R R^T = rows rows^T and as few columns as the rank allows."""
-    if not rows.size:
-        return np.zeros((len(rows), 0))
-    left, singular, _ = np.linalg.svd(rows, full_matrices=False)
-    size = np.abs(rows).max()
-    rank = int((singular > max(rows.shape) * np.finfo(float).eps * max(size, 1.0)).sum())
-    return left[:, :rank] * singular[:rank]
+    space = row_space(dataset.x_train / scale)
+    test = dataset.x_test / scale
+    return Whitened(space.basis, space.coordinates, space.inside(test), space.outside(test))
 
 
 def make_problem(

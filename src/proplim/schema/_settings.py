@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from proplim.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _Meta
+else:
+    _Meta = type(BaseModel)
 
 
 def _plain_number(value: Any) -> Any:
@@ -24,7 +29,7 @@ PlainFloat = Annotated[float, BeforeValidator(_plain_number), Field(allow_inf_na
 """Type of a setting that is a finite number."""
 
 
-class _Called(type(BaseModel)):  # type: ignore[misc]
+class _Called(_Meta):
     """Makes a model that is called say what is wrong in proplim's own words.
 
     A model inside of another one is not called but validated, so that a configuration hears of all its problems.
@@ -34,7 +39,7 @@ class _Called(type(BaseModel)):  # type: ignore[misc]
         try:
             return super().__call__(**values)
         except ValidationError as error:
-            raise invalid_input(error, list(cls.model_fields)) from None
+            raise invalid_input(error, list(getattr(cls, "model_fields"))) from None  # noqa: B009 (typed only on models)
 
 
 class Settings(BaseModel, metaclass=_Called):

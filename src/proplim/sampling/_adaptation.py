@@ -1,0 +1,102 @@
+"""What is learned before the draws: the step size, and how a chain is brought to its temperature."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any
+
+FIRST_STEP = 0.3
+"""Step size to begin with."""
+GAMMA, OFFSET, KAPPA = 0.2, 10.0, 0.75
+"""Dual averaging: strength of the pull to the anchor, weight of the early history, decay of the average."""
+LOG_STEP_RANGE = (-9.0, 0.5)
+HOTTEST = 1.0
+"""Temperature from which a chain is cooled, if its own is lower."""
+COOLING_SHARE = 0.6
+"""Share of the warm-up in which the temperature moves."""
+RENEWAL = 20
+"""Trajectories after which the history of the step size is forgotten while the temperature moves."""
+
+
+class StepSize(NamedTuple):
+    """Dual averaging of the logarithm of the step size (Hoffman and Gelman 2014, section 3.2).
+
+    Parameters
+    ----------
+    log_step : scalar
+        Logarithm of the step to take next.
+    error : scalar
+        Running mean of the acceptance error.
+    average : scalar
+        Running mean of `log_step`: the step to keep.
+    anchor : scalar
+        What `log_step` is pulled to.
+    """
+
+    log_step: Array
+    error: Array
+    average: Array
+    anchor: Array
+
+
+def first_step(log_step: float = float(np.log(FIRST_STEP))) -> StepSize:
+    """No history yet."""
+    return StepSize(*map(np.float64, (log_step, 0.0, log_step, log_step)))
+
+
+def renewed(step: StepSize, when: Array | bool) -> StepSize:
+    """Forget the history of the step size, but start from where it is."""
+    import jax.numpy as jnp
+
+    fresh = StepSize(step.log_step, jnp.zeros(()), step.log_step, step.log_step)
+    return StepSize(*(jnp.where(when, new, old) for new, old in zip(fresh, step, strict=True)))
+
+
+def adapted(step: StepSize, acceptance: Array, target: Array, age: Array) -> StepSize:
+    """Step size after a trajectory of that acceptance, the one number `age` (from 0) of its history."""
+    import jax.numpy as jnp
+
+    time = age + 1.0
+    error = step.error + (target - acceptance - step.error) / (time + OFFSET)
+    log_step = jnp.clip(step.anchor - error * jnp.sqrt(time) / GAMMA, *LOG_STEP_RANGE)
+    weight = time**-KAPPA
+    return StepSize(log_step, error, weight * log_step + (1.0 - weight) * step.average, step.anchor)
+
+
+class Schedule(NamedTuple):
+    """Warm-up of a chain, trajectory by trajectory.
+
+    Parameters
+    ----------
+    temperatures : (count,) array
+        Temperature of each trajectory.
+    ages : (count,) array
+        Age of the step size's history at each; 0 forgets what was before.
+    """
+
+    temperatures: np.ndarray
+    ages: np.ndarray
+
+
+def cooling(temperature: float, count: int) -> Schedule:
+    """Warm-up from a draw of the prior.
+
+    At low temperature a chain started from the prior fits the labels at once with weights that have learned
+    nothing, and then takes hundreds of trajectories to learn. Three fifths of the warm-up therefore lower the
+    temperature geometrically from max(T, 1) to T; the rest adapts the step at T.
+    """
+    return _moving(max(temperature, HOTTEST), temperature, count)
+
+
+def _moving(first: float, temperature: float, count: int) -> Schedule:
+    """Temperatures from `first` to T, then at T."""
+    moving = max(int(COOLING_SHARE * count), 1)
+    index = np.arange(count)
+    progress = np.minimum((index + 1.0) / moving, 1.0)
+    temperatures = np.where(progress < 1.0, first * (temperature / first) ** progress, temperature)
+    # while the temperature moves, the early history of the step size counts little
+    ages = np.where(index < moving, index % RENEWAL, index - moving)
+    return Schedule(temperatures, ages.astype(float))
