@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from proplim.errors import InvalidInput
 from proplim.schema import Settings
 
 
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
+    return value
+
+
+def _holds_the_first_check(value: int, info: ValidationInfo) -> int:
+    least = info.data.get("min_draws", value)
+    if value < least:
+        raise ValueError(f"must be greater than or equal to min_draws = {least}")
     return value
 
 
@@ -51,7 +57,7 @@ class SamplingSettings(Settings):
         description="draws per chain before convergence is looked at for the first time. It keeps the decision to "
         "stop from being taken on an ESS that is itself badly estimated",
     )
-    max_draws: Count = Field(
+    max_draws: Annotated[Count, AfterValidator(_holds_the_first_check)] = Field(
         default=20000,
         ge=20,
         description="budget: draws per chain after which a point that has not converged is given up and marked so. A "
@@ -89,9 +95,3 @@ class SamplingSettings(Settings):
     seed: Count = Field(
         default=0, ge=0, description="seed of the sampler's own randomness, combined with what the point is"
     )
-
-    @model_validator(mode="after")
-    def _budget_holds_the_first_look(self) -> SamplingSettings:
-        if self.max_draws < self.min_draws:
-            raise InvalidInput("max_draws", self.max_draws, f"an integer >= min_draws = {self.min_draws}")
-        return self
