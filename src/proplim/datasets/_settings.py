@@ -17,7 +17,7 @@ N_CLASSES = 10
 """Classes of every image collection."""
 
 
-class SourceSettings(Settings):  # type: ignore[metaclass]
+class SourceSettings(Settings):
     """Keys that every data set has; a source adds its own as fields of a subclass.
 
     A field of type :class:`pathlib.Path` is a file or folder of the user: relative ones are looked up beside the

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo
 
-from proplim.schema import Settings
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
+from proplim.schema import PlainFloat, PlainInt, Settings
 
 
 def _holds_the_first_check(value: int, info: ValidationInfo) -> int:
@@ -21,10 +15,6 @@ def _holds_the_first_check(value: int, info: ValidationInfo) -> int:
     if value < least:
         raise ValueError(f"must be greater than or equal to min_draws = {least}")
     return value
-
-
-Count = Annotated[int, BeforeValidator(_no_bool)]
-Real = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 
 
 class SamplingSettings(Settings):
@@ -36,43 +26,43 @@ class SamplingSettings(Settings):
         If a value is outside its range.
     """
 
-    chains: Count = Field(default=4, ge=2, description="independent chains")
-    target_ess: Real = Field(
+    chains: PlainInt = Field(default=4, ge=2, description="independent chains")
+    target_ess: PlainFloat = Field(
         default=400.0,
         gt=0,
         description="bulk effective sample size, over all chains together, asked of every observable",
     )
-    max_rhat: Real = Field(
+    max_rhat: PlainFloat = Field(
         default=1.01, gt=1, description="largest rank-normalised split R-hat accepted, a number > 1"
     )
-    warmup: Count = Field(
+    warmup: PlainInt = Field(
         default=200,
         ge=20,
         description="trajectories per chain that cool it from the prior and adapt the step size; they are "
         "thrown away",
     )
-    min_draws: Count = Field(
+    min_draws: PlainInt = Field(
         default=200,
         ge=20,
         description="draws per chain before convergence is looked at for the first time. It keeps the decision to "
         "stop from being taken on an ESS that is itself badly estimated",
     )
-    max_draws: Annotated[Count, AfterValidator(_holds_the_first_check)] = Field(
+    max_draws: Annotated[PlainInt, AfterValidator(_holds_the_first_check)] = Field(
         default=20000,
         ge=20,
         description="budget: draws per chain after which a point that has not converged is given up and marked so. A "
         "count and not a time, so that results do not depend on the speed of the machine",
     )
-    target_acceptance: Real = Field(
+    target_acceptance: PlainFloat = Field(
         default=0.7, ge=0.1, lt=1, description="acceptance rate that the step size is adapted to"
     )
-    path_length: Real = Field(
+    path_length: PlainFloat = Field(
         default=np.pi / 2,
         gt=0,
         lt=100,
         description="length of a trajectory in the time of the prior's oscillator; pi/2 turns position into momentum",
     )
-    jitter: Real = Field(
+    jitter: PlainFloat = Field(
         default=0.2,
         ge=0,
         lt=1,
@@ -92,6 +82,6 @@ class SamplingSettings(Settings):
         description="whether the draws also hold every unit's readout weight and hidden weight along the signal "
         "direction, for histograms beside the Gaussians of the theory (`unit_readout`, `unit_signal`)",
     )
-    seed: Count = Field(
+    seed: PlainInt = Field(
         default=0, ge=0, description="seed of the sampler's own randomness, combined with what the point is"
     )
