@@ -1,14 +1,26 @@
-"""Axes of a grid: a list of values, or a rule that spaces them."""
+"""Axes of a grid: a list of values, or a rule that spaces them. The grid itself is made from the table of axes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-SIGNIFICANT_DIGITS = 12
-"""Spaced values are rounded to this many digits, so that 0.1 of a logspace is the 0.1 of a list."""
+from proplim._registry import Registry, did_you_mean
+from proplim.activations import ACTIVATIONS
+from proplim.schema import AXES, SIGNIFICANT_DIGITS, Axis
+
+DATA = "dataset"
+"""The axis whose values are the names of `datasets`; all others are keys of `grid`."""
+
+REGISTERED: dict[str, Registry] = {"activation": ACTIVATIONS}
+"""Axes whose values are names of a table."""
+
+MOST_SPACED = 1_000_000
+_Bound = Annotated[float, Field(allow_inf_nan=False)]
+_Length = Annotated[int, Field(ge=1, le=MOST_SPACED, strict=True)]
 
 
 class _Spacing(BaseModel):
@@ -18,21 +30,13 @@ class _Spacing(BaseModel):
 class LogSpace(_Spacing):
     """``{logspace: [lo, hi, n]}``: n values from lo to hi, equally spaced in the logarithm, ends included."""
 
-    logspace: tuple[
-        Annotated[float, Field(gt=0, allow_inf_nan=False)],
-        Annotated[float, Field(gt=0, allow_inf_nan=False)],
-        Annotated[int, Field(ge=1, le=1_000_000, strict=True)],
-    ]
+    logspace: tuple[Annotated[_Bound, Field(gt=0)], Annotated[_Bound, Field(gt=0)], _Length]
 
 
 class LinSpace(_Spacing):
     """``{linspace: [lo, hi, n]}``: n values from lo to hi, equally spaced, ends included."""
 
-    linspace: tuple[
-        Annotated[float, Field(allow_inf_nan=False)],
-        Annotated[float, Field(allow_inf_nan=False)],
-        Annotated[int, Field(ge=1, le=1_000_000, strict=True)],
-    ]
+    linspace: tuple[_Bound, _Bound, _Length]
 
 
 def expand(value: Any) -> Any:
@@ -56,98 +60,72 @@ def expand(value: Any) -> Any:
 
 
 def _rounded(values: np.ndarray) -> list[float]:
+    """Spaced values to as many digits as two values of an axis are compared by, so that 0.1 is the 0.1 of a list."""
     return [float(f"{v:.{SIGNIFICANT_DIGITS}g}") for v in values]
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, list):
-        return [int(v) if isinstance(v, float) and v.is_integer() else v for v in value]
-    return value
+    """Spaced counts that come as 10.0 are whole numbers."""
+    expanded = expand(value)
+    if isinstance(expanded, list):
+        return [int(v) if isinstance(v, float) and v.is_integer() else v for v in expanded]
+    return expanded
 
 
-def _check(values: list) -> list:
-    if not values:
-        raise ValueError("at least one value")
-    twice = sorted({v for v in values if values.count(v) > 1}) if len(values) <= 2000 else _repeated(values)
-    if twice:
-        raise ValueError(f"every value once; repeated: {', '.join(map(str, twice[:5]))}")
-    return values
+def _distinct(axis: Axis) -> Callable[[list], list]:
+    """Check that an axis has a value, and none twice by its own rule of equality."""
+
+    def check(values: list) -> list:
+        if not values:
+            raise ValueError("at least one value")
+        counts: dict[Any, int] = {}
+        for value in values:
+            counts[axis.key(value)] = counts.get(axis.key(value), 0) + 1
+        twice = sorted(key for key, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(f"every value once; repeated: {', '.join(map(str, twice[:5]))}")
+        return values
+
+    return check
 
 
-def _repeated(values: list) -> list:
-    unique, counts = np.unique(np.asarray(values), return_counts=True)
-    return unique[counts > 1].tolist()
+def _known(registry: Registry) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in registry:
+            names = registry.names()
+            raise ValueError(f"choose from {', '.join(names)}{did_you_mean(name, names)}")
+        return name
+
+    return check
 
 
-class _Distinct:
-    """Marks an axis: not empty, no value twice."""
-
-    @staticmethod
-    def __get_pydantic_core_schema__(source: Any, handler: Any) -> Any:
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_after_validator_function(_check, handler(source))
-
-
-_PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_TrainSize = Annotated[int, Field(ge=2, le=100_000)]
-_Width = Annotated[int, Field(ge=1, le=10**9)]
-_Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
-FloatAxis = Annotated[list[_PositiveFloat], BeforeValidator(expand), _Distinct]
-TrainSizeAxis = Annotated[list[_TrainSize], BeforeValidator(lambda v: _whole(expand(v))), _Distinct]
-WidthAxis = Annotated[list[_Width], BeforeValidator(lambda v: _whole(expand(v))), _Distinct]
-SeedAxis = Annotated[list[_Seed], BeforeValidator(lambda v: _whole(expand(v))), _Distinct]
-NameAxis = Annotated[list[str], BeforeValidator(expand), _Distinct]
+def axis_type(axis: Axis) -> Any:
+    """Type of the values of an axis in a configuration."""
+    value: Any
+    if axis.kind == "real":
+        value, before = Annotated[float, Field(gt=0, allow_inf_nan=False)], expand
+    elif axis.kind == "count":
+        value, before = Annotated[int, Field(ge=axis.minimum, le=axis.maximum)], _whole
+    else:
+        value, before = str, expand
+    if axis.name in REGISTERED:
+        value = Annotated[value, AfterValidator(_known(REGISTERED[axis.name]))]
+    return Annotated[list[value], BeforeValidator(before), AfterValidator(_distinct(axis))]
 
 
-class Grid(BaseModel):
-    """Full product of the axes; every point is one network posterior on one data set."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    n_train: TrainSizeAxis = Field(description="training-set sizes P")
-    width: WidthAxis = Field(description="widths N")
-    temperature: FloatAxis = Field(description="temperatures T")
-    lambda0: FloatAxis = Field(default=[1.0], description="prior precisions of the hidden weights")
-    lambda1: FloatAxis = Field(default=[1.0], description="prior precisions of the readout weights")
-    activation: NameAxis = Field(default=["erf"], description="registered activations")
-    seed: SeedAxis = Field(default=[0], description="draws of the training set")
-
-    @model_validator(mode="after")
-    def _known_activations(self) -> Grid:
-        _check_activations(self.activation)
-        return self
+def _grid(name: str, doc: str, field: Callable[[Axis], tuple[Any, Any]]) -> type[BaseModel]:
+    fields: dict[str, Any] = {axis.name: field(axis) for axis in AXES.values() if axis.name != DATA}
+    return create_model(name, __doc__=doc, __config__=ConfigDict(extra="forbid"), **fields)
 
 
-class SubGrid(BaseModel):
-    """Axes of a stage that differ from `grid`; axes left out are those of `grid`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    n_train: TrainSizeAxis | None = None
-    width: WidthAxis | None = None
-    temperature: FloatAxis | None = None
-    lambda0: FloatAxis | None = None
-    lambda1: FloatAxis | None = None
-    activation: NameAxis | None = None
-    seed: SeedAxis | None = None
-
-    @model_validator(mode="after")
-    def _known_activations(self) -> SubGrid:
-        if self.activation is not None:
-            _check_activations(self.activation)
-        return self
+def _asked(axis: Axis) -> tuple[Any, Any]:
+    default: Any = ... if axis.default is None else list(axis.default)
+    return axis_type(axis), Field(default=default, description=axis.description)
 
 
-def _check_activations(chosen: list[str]) -> None:
-    from proplim.activations import names
+def _replaced(axis: Axis) -> tuple[Any, Any]:
+    return axis_type(axis) | None, None
 
-    unknown = [name for name in chosen if name not in names()]
-    if unknown:
-        from proplim._registry import did_you_mean
 
-        raise ValueError(
-            f"activation: {unknown[0]!r} is not allowed; choose from {', '.join(names())}"
-            + did_you_mean(unknown[0], names())
-        )
+Grid = _grid("Grid", "Full product of the axes; every point is one network posterior on one data set.", _asked)
+SubGrid = _grid("SubGrid", "Axes of a stage that differ from `grid`; axes left out are those of `grid`.", _replaced)

@@ -19,16 +19,12 @@ from pydantic import (
     model_validator,
 )
 
-from proplim.config._axes import Grid, SubGrid
+from proplim.activations import ACTIVATIONS
+from proplim.config._axes import DATA, Grid, SubGrid
 from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings
 from proplim.errors import InvalidInput
-from proplim.schema import Settings
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number, not true or false")
-    return value
+from proplim.schema import STAGES, PlainFloat, PlainInt, Settings, axes_of
+from proplim.theory.approximations import APPROXIMATIONS
 
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -48,17 +44,24 @@ class TheorySection(_Section):
     """Theory on the full grid."""
 
     enabled: bool = Field(default=True, description="whether theory.nc is made")
-    approximations: Annotated[
-        tuple[Literal["infinite_width", "proportional", "cavity", "exact"], ...],
-        Field(min_length=1),
-        AfterValidator(_distinct),
-    ] = Field(
-        default=("infinite_width", "proportional"),
-        description="any of infinite_width, proportional, cavity, exact",
-    )
+    approximations: tuple[str, ...] = ("infinite_width", "proportional")
     peaks: bool = Field(
         default=True,
         description="whether T* is searched for; with the cavity theory that takes longer than a few points",
+    )
+
+
+@cache
+def _theory_section(names: tuple[str, ...]) -> type[TheorySection]:
+    """The section of theory where these approximations are known."""
+    one: Any = Literal.__getitem__(names)
+    default = TheorySection.model_fields["approximations"].default
+    chosen = Field(default=default, min_length=1, description=f"any of {', '.join(names)}")
+    return create_model(
+        "TheorySection",
+        __base__=TheorySection,
+        __doc__=TheorySection.__doc__,
+        approximations=(Annotated[tuple[one, ...], AfterValidator(_distinct)], chosen),
     )
 
 
@@ -69,7 +72,7 @@ class FiguresSection(_Section):
     formats: Annotated[
         tuple[Literal["png", "pdf", "svg"], ...], Field(min_length=1), AfterValidator(_distinct)
     ] = Field(default=("png", "pdf"), description=f"any of {', '.join(FIGURE_FORMATS)}")
-    dpi: Annotated[int, BeforeValidator(_no_bool), Field(ge=50, le=1200)] = Field(
+    dpi: Annotated[PlainInt, Field(ge=50, le=1200)] = Field(
         default=200, description="resolution of png figures"
     )
 
@@ -77,70 +80,60 @@ class FiguresSection(_Section):
 class JobsSection(_Section):
     """How much work goes into a job; results do not depend on it."""
 
-    seconds_per_job: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)] = Field(
+    seconds_per_job: Annotated[PlainFloat, Field(gt=0)] = Field(
         default=60.0,
         description="expected seconds of work on one core put into a job; more for clusters (1800), where queues wait",
     )
-    points_per_job: Annotated[int, BeforeValidator(_no_bool), Field(ge=1)] | None = Field(
+    points_per_job: Annotated[PlainInt, Field(ge=1)] | None = Field(
         default=None, description="most grid points in a job; left out: as many as seconds_per_job allows"
     )
-    threads: Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=1024)] = Field(
+    threads: Annotated[PlainInt, Field(ge=1, le=1024)] = Field(
         default=1, description="cores of a sampling job, which runs its chains side by side"
     )
 
 
-class _StageSection(_Section):
-    """A stage with settings of its own, on the grid with some axes replaced."""
-
-    _settings_type: typing.ClassVar[type]
+class StageSection(_Section):
+    """What the section of a stage has beside the stage's settings: whether it runs, and on which grid."""
 
     enabled: bool = Field(default=True, description="whether the stage runs")
-    grid: SubGrid = Field(default_factory=SubGrid, description="axes that differ from `grid`")
+    grid: SubGrid = Field(default_factory=SubGrid, description="axes that differ from `grid`")  # type: ignore[valid-type]
+
+    _settings_type: typing.ClassVar[type]
 
     @cached_property
     def settings(self) -> Any:
         """The stage's settings object (:class:`SamplingSettings`, :class:`DynamicsSettings`)."""
-        return self._settings_type(**{name: getattr(self, name) for name in _keys(self._settings_type)})
+        return self._settings_type(**{key: getattr(self, key) for key in self._settings_type.model_fields})  # type: ignore[attr-defined]
+
+
+@cache
+def _section_of(name: str, settings_type: type[Settings], doc: str) -> type[StageSection]:
+    """The section of a stage: its settings with their checks, and the keys that every stage has."""
+    section: Any = create_model(name, __base__=(settings_type, StageSection), __doc__=doc)
+    section._settings_type = settings_type
+    return section  # type: ignore[no-any-return]
+
+
+class _DataclassSection(StageSection):
+    @cached_property
+    def settings(self) -> Any:
+        """The stage's settings object."""
+        names = [f.name for f in dataclasses.fields(self._settings_type)]
+        return self._settings_type(**{name: getattr(self, name) for name in names})
 
     @model_validator(mode="after")
-    def _settings_agree(self) -> _StageSection:
-        problems = list(self._settings_problems())
-        if problems:
-            raise ValueError("\n".join(problems))
+    def _settings_agree(self) -> StageSection:
+        _ = self.settings
         return self
 
-    def _settings_problems(self) -> Iterator[str]:
-        """What the settings' own checks refuse; each refused key falls back to its default to find the next."""
-        values = {name: getattr(self, name) for name in _keys(self._settings_type)}
-        while values:
-            try:
-                self._settings_type(**values)
-                return
-            except InvalidInput as error:
-                key = error.key.split(".")[-1]
-                yield f"{key}: {error.value!r} is not allowed; {error.allowed}"
-                if key not in values:
-                    return
-                del values[key]
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number, not true or false")
+    return value
 
 
-def _keys(settings_type: type) -> list[str]:
-    """Names of the settings of a stage."""
-    if issubclass(settings_type, Settings):
-        return list(settings_type.model_fields)
-    declared: Any = settings_type
-    return [field.name for field in dataclasses.fields(declared)]
-
-
-def _section_of_settings(name: str, settings_type: type[Settings], doc: str) -> type[_StageSection]:
-    """Make a section whose keys are the fields of a settings model."""
-    fields: dict[str, Any] = {n: (f.annotation, f) for n, f in settings_type.model_fields.items()}
-    section: type[_StageSection] = create_model(name, __base__=_StageSection, __doc__=doc, **fields)
-    section._settings_type = settings_type
-    return section
-
-
-def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSection]:
+def _stage_section(name: str, settings_type: type, doc: str) -> type[StageSection]:
     """Make a section whose keys are the fields of a settings dataclass."""
 
     hints = typing.get_type_hints(settings_type, include_extras=True)
@@ -154,7 +147,7 @@ def _stage_section(name: str, settings_type: type, doc: str) -> type[_StageSecti
             annotated,
             Field(default=default, description=_described(settings_type, field.name)),
         )
-    section = create_model(name, __base__=_StageSection, __doc__=doc, **fields)
+    section = create_model(name, __base__=_DataclassSection, __doc__=doc, **fields)
     section._settings_type = settings_type
     return section
 
@@ -175,15 +168,14 @@ def _described(settings_type: type, name: str) -> str:
     return " ".join(text)
 
 
+def _sampling_section() -> type[StageSection]:
+    from proplim.sampling import SamplingSettings
+
+    return _section_of("SamplingSection", SamplingSettings, "Posterior sampling of finite networks.")
+
+
 @cache
-def _sampling_section() -> type[_StageSection]:
-    from proplim.sampling._settings import SamplingSettings
-
-    return _section_of_settings("SamplingSection", SamplingSettings, "Posterior sampling of finite networks.")
-
-
-@cache
-def _dynamics_section() -> type[_StageSection]:
+def _dynamics_section() -> type[StageSection]:
     from proplim.dynamics._settings import DynamicsSettings
 
     return _stage_section("DynamicsSection", DynamicsSettings, "Gradient-descent dynamics from the prior.")
@@ -192,23 +184,38 @@ def _dynamics_section() -> type[_StageSection]:
 class _StudyBase(_Section):
     study: SafeName = Field(description="name of the study; results go to results/<study>/")
     plugins: list[str] = Field(
-        default=[], description="Python files that register activations, loaded before anything else"
+        default=[],
+        description="Python files that register sources, activations, approximations, optimizers or observables; "
+        "whatever reads the configuration executes them first",
     )
-    grid: Grid = Field(description="axes of the parameter grid")
-    theory: TheorySection = Field(default_factory=TheorySection)
+    grid: Grid = Field(description="axes of the parameter grid")  # type: ignore[valid-type]
     figures: FiguresSection = Field(default_factory=FiguresSection)
     jobs: JobsSection = Field(default_factory=JobsSection)
-    if typing.TYPE_CHECKING:  # made from the settings of sources and stages when first asked for
-        datasets: list[SourceSettings]
-        sampling: _StageSection
-        dynamics: _StageSection
+    if typing.TYPE_CHECKING:  # made from the tables of sources, approximations and optimizers when asked for
+        datasets: list[Any]
+        theory: TheorySection
+        sampling: StageSection
+        dynamics: StageSection
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> _StudyBase:
         names = [d.name for d in self.datasets]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise ValueError(f"datasets[{index}].name: {name!r} is not allowed; every name once")
+                raise InvalidInput(f"datasets[{index}].name", name, "every name once")
+        return self
+
+    @model_validator(mode="after")
+    def _approximations_apply(self) -> _StudyBase:
+        """Each approximation applies to some activation of the grid; where it does not, the cube is NaN."""
+        if not self.theory.enabled:
+            return self
+        activations = [ACTIVATIONS.get(name) for name in self.axes("theory")["activation"]]
+        for index, name in enumerate(self.theory.approximations):
+            reasons = [APPROXIMATIONS.get(name).applies(activation) for activation in activations]
+            if all(reasons):
+                allowed = f"one that applies to an activation of the grid: {'; '.join(dict.fromkeys(reasons))}"
+                raise InvalidInput(f"theory.approximations[{index}]", name, allowed)
         return self
 
     def axes(self, stage: str) -> dict[str, list]:
@@ -221,15 +228,16 @@ class _StudyBase(_Section):
         Returns
         -------
         dict
-            Axis name -> values, in the order of the cubes. Dynamics has no temperature.
+            Axis name -> values, in the order of the cubes.
         """
-        axes: dict[str, list] = {"dataset": [d.name for d in self.datasets]}
         own = getattr(getattr(self, stage), "grid", None)
-        for name in ("activation", "n_train", "width", "temperature", "lambda0", "lambda1", "seed"):
-            replaced = getattr(own, name) if own is not None else None
-            axes[name] = list(replaced if replaced is not None else getattr(self.grid, name))
-        if stage == "dynamics":
-            del axes["temperature"]
+        axes: dict[str, list] = {}
+        for axis in axes_of(stage):
+            if axis.name == DATA:
+                axes[DATA] = [d.name for d in self.datasets]
+                continue
+            replaced = getattr(own, axis.name, None)
+            axes[axis.name] = list(getattr(self.grid, axis.name) if replaced is None else replaced)
         return axes
 
     def dataset(self, name: str) -> Any:
@@ -238,25 +246,30 @@ class _StudyBase(_Section):
 
     def stages(self) -> list[str]:
         """Stages that are enabled, in the order they are computed."""
-        return [s for s in ("theory", "sampling", "dynamics") if getattr(self, s).enabled]
+        return [stage for stage in STAGES if getattr(self, stage).enabled]
 
 
 def study_config_type() -> type[_StudyBase]:
-    """The model of a whole configuration, with the sources that are registered when it is asked for."""
-    return _study_config_type(tuple(source.model for source in SOURCES.members()))
+    """The model of a whole configuration, with what is registered when it is asked for."""
+    return _study_config_type(
+        tuple(source.model for source in SOURCES.members()),
+        _theory_section(tuple(approximation.name for approximation in APPROXIMATIONS.members())),
+        _sampling_section(),
+        _dynamics_section(),
+    )
 
 
 @cache
-def _study_config_type(sources: tuple[type[SourceSettings], ...]) -> type[_StudyBase]:
-    sampling, dynamics = _sampling_section(), _dynamics_section()
+def _study_config_type(sources: tuple[type[SourceSettings], ...], *sections: type[BaseModel]) -> type[_StudyBase]:
     union: Any = Union.__getitem__(sources)
     one = Annotated[union, Field(discriminator=DISCRIMINATOR)]
-    made: type[_StudyBase] = create_model(
+    stages: Any = {
+        stage: (section, Field(default_factory=section)) for stage, section in zip(STAGES, sections, strict=True)
+    }
+    return create_model(
         "StudyConfig",
         __base__=_StudyBase,
         __doc__="Configuration of a study.",
         datasets=(list[one], Field(min_length=1, description="data sets, one or more")),
-        sampling=(sampling, Field(default_factory=sampling)),
-        dynamics=(dynamics, Field(default_factory=dynamics)),
+        **stages,
     )
-    return made

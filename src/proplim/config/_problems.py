@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from proplim._registry import did_you_mean
 from proplim.datasets import DISCRIMINATOR, SOURCES
-from proplim.errors import ProplimError
+from proplim.errors import InvalidInput, ProplimError
 
 
 class ConfigErrors(ProplimError):
@@ -43,7 +43,10 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
         location, known = _walk(model, item["loc"])
         key = dotted(location)
         kind, message, value = item["type"], item["msg"], item.get("input")
-        if kind == "extra_forbidden":
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidInput):
+            lines.append(str(InvalidInput(_joined(key, cause.key), cause.value, cause.allowed)))
+        elif kind == "extra_forbidden":
             allowed = f"unknown key; allowed here: {', '.join(known)}" if known else "unknown key"
             lines.append(
                 f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}"
@@ -112,6 +115,12 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for part in get_args(annotation) for found in _models(part)]
+
+
+def _joined(place: str, key: str) -> str:
+    """Dotted path of the key that a check names, from where the check stands: a section, or the key itself."""
+    name = key.rpartition(".")[2] if place.endswith(key.rpartition(".")[2]) else key
+    return place if place.endswith(name) else f"{place}.{name}" if place else name
 
 
 def _inside(location: tuple, parent: tuple) -> bool:

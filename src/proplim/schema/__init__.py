@@ -6,6 +6,7 @@ of a configuration, the order of figures) is derived from the one table in ``_ax
 
 from proplim.schema._axes import (
     AXES,
+    SIGNIFICANT_DIGITS,
     SPLITS,
     STAGES,
     STATISTICS,
@@ -26,6 +27,7 @@ from proplim.schema._size import Size
 __all__ = [
     "AXES",
     "DIMENSIONS",
+    "SIGNIFICANT_DIGITS",
     "SPLITS",
     "STAGES",
     "STATISTICS",
