@@ -127,5 +127,9 @@ def _replaced(axis: Axis) -> tuple[Any, Any]:
     return axis_type(axis) | None, None
 
 
-Grid = _grid("Grid", "Full product of the axes; every point is one network posterior on one data set.", _asked)
-SubGrid = _grid("SubGrid", "Axes of a stage that differ from `grid`; axes left out are those of `grid`.", _replaced)
+Grid = _grid(
+    "Grid", "Full product of the axes; every point is one network posterior on one data set.", _asked
+)
+SubGrid = _grid(
+    "SubGrid", "Axes of a stage that differ from `grid`; axes left out are those of `grid`.", _replaced
+)

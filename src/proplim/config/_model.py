@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator
 from functools import cache, cached_property
 from inspect import cleandoc
 from typing import Annotated, Any, Literal, Union
@@ -25,7 +24,6 @@ from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings
 from proplim.errors import InvalidInput
 from proplim.schema import STAGES, PlainFloat, PlainInt, Settings, axes_of
 from proplim.theory.approximations import APPROXIMATIONS
-
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
@@ -214,7 +212,9 @@ class _StudyBase(_Section):
         for index, name in enumerate(self.theory.approximations):
             reasons = [APPROXIMATIONS.get(name).applies(activation) for activation in activations]
             if all(reasons):
-                allowed = f"one that applies to an activation of the grid: {'; '.join(dict.fromkeys(reasons))}"
+                allowed = (
+                    f"one that applies to an activation of the grid: {'; '.join(dict.fromkeys(reasons))}"
+                )
                 raise InvalidInput(f"theory.approximations[{index}]", name, allowed)
         return self
 
@@ -260,11 +260,14 @@ def study_config_type() -> type[_StudyBase]:
 
 
 @cache
-def _study_config_type(sources: tuple[type[SourceSettings], ...], *sections: type[BaseModel]) -> type[_StudyBase]:
+def _study_config_type(
+    sources: tuple[type[SourceSettings], ...], *sections: type[BaseModel]
+) -> type[_StudyBase]:
     union: Any = Union.__getitem__(sources)
     one = Annotated[union, Field(discriminator=DISCRIMINATOR)]
     stages: Any = {
-        stage: (section, Field(default_factory=section)) for stage, section in zip(STAGES, sections, strict=True)
+        stage: (section, Field(default_factory=section))
+        for stage, section in zip(STAGES, sections, strict=True)
     }
     return create_model(
         "StudyConfig",
