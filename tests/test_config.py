@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from proplim.config import ConfigErrors, check_data, json_schema, load_config, parse_config, resolved_yaml
+from proplim.config._model import study_config_type
+from proplim.datasets import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = {
@@ -77,6 +79,11 @@ BAD = [
     ("datasets/0", {**GAUSSIAN, "noise": -0.1}, ["datasets[0].noise", "-0.1"]),
     ("datasets/0", {**GAUSSIAN, "noise": float("nan")}, ["datasets[0].noise", "nan"]),
     ("datasets/0", {**GAUSSIAN, "classes": [0, 1]}, ["datasets[0].classes"]),
+    (
+        "datasets/0",
+        {"name": "d", "source": "file", "path": "x.npz", "classes": [0, 1]},
+        ["datasets[0].classes: [0, 1]", "unknown key; allowed here: name, n_test, standardize, path, source"],
+    ),
     ("datasets", [GAUSSIAN, GAUSSIAN], ["datasets[1].name", "every name once"]),
     ("grid", ..., ["grid", "required"]),
     ("grid", [1], ["grid"]),
@@ -105,15 +112,22 @@ BAD = [
     ("grid/activation", ["erff"], ["grid.activation", "did you mean 'erf'"]),
     ("grid/activation", [], ["grid.activation", "at least one"]),
     ("grid/activation", ["erf", "erf"], ["grid.activation", "every value once"]),
+    ("grid/temperature", [0.1, 0.1 * (1 + 1e-14)], ["grid.temperature", "every value once"]),
     ("grid/seed", [-1], ["grid.seed[0]", "-1"]),
     ("grid/temprature", [1], ["grid.temprature", "did you mean 'temperature'"]),
     ("theory/approximations", [], ["theory.approximations"]),
     ("theory/approximations", ["mean_field"], ["theory.approximations[0]", "mean_field", "proportional"]),
     ("theory/approximations", ["proportional", "proportional"], ["theory.approximations", "once"]),
+    (
+        "theory/approximations",
+        ["proportional", "exact"],
+        ["theory.approximations[1]", "'exact'", "linear", "erf"],
+    ),
     ("theory/enabled", "perhaps", ["theory.enabled", "perhaps"]),
     ("sampling/chains", 0, ["sampling.chains", "0"]),
     ("sampling/chains", True, ["sampling.chains", "True"]),
     ("sampling/target_ess", -3, ["sampling.target_ess", "-3"]),
+    ("sampling/target_ess", float("inf"), ["sampling.target_ess", "inf", "finite"]),
     ("sampling/max_rhat", 1.0, ["sampling.max_rhat", "1.0"]),
     ("sampling/precision", "half", ["sampling.precision", "half"]),
     ("sampling/target_es", 100, ["sampling.target_es", "did you mean 'target_ess'"]),
@@ -148,8 +162,50 @@ def test_a_bad_value_is_named_in_one_line(path, value, named):
         assert word in line
 
 
-def test_there_are_enough_bad_configurations():
-    assert len(BAD) >= 60
+def every_key() -> list[tuple[str, str]]:
+    """(where it goes, how messages call it) for every key that a configuration can have."""
+    model = study_config_type()
+    keys = [(name, name) for name in model.model_fields]
+    for section in ("grid", "theory", "sampling", "dynamics", "figures", "jobs"):
+        keys += [
+            (f"{section}/{k}", f"{section}.{k}") for k in model.model_fields[section].annotation.model_fields
+        ]
+    for source in SOURCES.members():
+        keys += [(f"datasets/0/{source.name}:{k}", f"datasets[0].{k}") for k in source.model.model_fields]
+    return keys
+
+
+@pytest.mark.parametrize(("path", "called"), every_key())
+def test_every_key_refuses_what_it_cannot_be(path, called):
+    where, _, key = path.rpartition(":")
+    nonsense = {"no": "such thing"}
+    if where:
+        source = where.rpartition("/")[2]
+        config = changed("datasets/0", {"name": "d", "source": source, key: nonsense})
+    else:
+        config = changed(path, nonsense)
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(config)
+    assert any(line.startswith((f"{called}:", f"{called}.", f"{called}[")) for line in caught.value.problems)
+    assert all("\n" not in line for line in caught.value.problems)
+
+
+def test_an_unknown_key_is_compared_with_those_of_its_own_source():
+    entry = {"name": "d", "source": "file", "path": "x.npz", "classes": [0, 1]}
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(changed("datasets/0", entry))
+    assert "did you mean" not in str(caught.value)
+
+
+def test_exact_is_fine_where_one_activation_of_the_grid_is_linear_or_theory_does_not_run():
+    config = changed("theory/approximations", ["exact"])
+    config["grid"]["activation"] = ["erf", "linear"]
+    assert parse_config(config).theory.approximations == ("exact",)
+    config["grid"]["activation"] = ["erf"]
+    with pytest.raises(ConfigErrors, match="exact"):
+        parse_config(config)
+    config["theory"]["enabled"] = False
+    parse_config(config)
 
 
 def test_all_problems_are_reported_at_once():
@@ -255,6 +311,31 @@ class TestData:
         with pytest.raises(ConfigErrors, match="400"):
             self.check("sampling/grid", {"n_train": [400]})
 
+    def test_the_grid_of_a_stage_that_does_not_run_asks_for_nothing(self):
+        self.check("sampling", {"enabled": False, "grid": {"n_train": [400]}})
+        config = changed("sampling", {"grid": {"n_train": [20]}})
+        config |= {"grid": {**config["grid"], "n_train": [400]}, "dynamics": {"enabled": False}}
+        with pytest.raises(ConfigErrors, match=r"grid.n_train: 400"):
+            check_data(parse_config(config))
+        config["theory"] = {"enabled": False}
+        check_data(parse_config(config))
+
+    def test_nothing_is_downloaded(self, tmp_path, monkeypatch):
+        """Neither with an empty cache nor with one where a download stopped half way."""
+        import pooch
+
+        monkeypatch.setenv("PROPLIM_DATA", str(tmp_path))
+        monkeypatch.setattr(pooch, "retrieve", lambda *a, **k: pytest.fail("a download was started"))
+        entry = {"name": "d", "source": "mnist", "classes": [3, 8]}
+        self.check("datasets/0", entry)
+        (tmp_path / "mnist").mkdir()
+        self.check("datasets/0", entry)
+        for name in ("train-images", "t10k-images"):
+            (tmp_path / "mnist" / f"{name}-idx3-ubyte.gz").write_bytes(b"half")
+        for name in ("train-labels", "t10k-labels"):
+            (tmp_path / "mnist" / f"{name}-idx1-ubyte.gz").write_bytes(b"half")
+        self.check("datasets/0", entry)
+
     def test_too_many_test_inputs(self):
         with pytest.raises(ConfigErrors, match=r"datasets\[0\].n_test: 1000"):
             self.check("datasets/0/n_test", 1000)
@@ -271,6 +352,8 @@ class TestData:
         np.savez(tmp_path / "lengths.npz", x=rng.standard_normal((29, 3)), y=y)
         np.savez(tmp_path / "widths.npz", x_train=np.eye(30), y_train=y, x_test=np.eye(5), y_test=y[:5])
         np.savez(tmp_path / "column.npz", x=rng.standard_normal((30, 3)), y=y[:, None])
+        cubes = {"x_train": np.ones((30, 2, 3)), "y_train": y, "x_test": np.ones((30, 2, 3)), "y_test": y}
+        np.savez(tmp_path / "cubes.npz", **cubes)
         np.savez(tmp_path / "words.npz", x=np.full((30, 3), "a"), y=y)
         np.savez(tmp_path / "one_class.npz", x=rng.standard_normal((30, 3)), y=np.ones(30))
         (tmp_path / "text.npz").write_text("x, y")
@@ -296,6 +379,7 @@ class TestData:
             ("lengths.npz", [20], r"found shapes \(29, 3\) and \(30,\)"),
             ("widths.npz", [30], "same number of features"),
             ("column.npz", [20], r"\(30, 1\)"),
+            ("cubes.npz", [30], r"x_train .* found shapes \(30, 2, 3\)"),
             ("words.npz", [20], "array x must hold numbers"),
             ("one_class.npz", [20], "both classes"),
             ("text.npz", [20], "a readable"),

@@ -250,6 +250,38 @@ class TestFile:
         with pytest.raises(InvalidInput, match="exactly 5 rows"):
             prepare_dataset(configure(source="file", path=str(path)), 4)
 
+    def test_a_file_that_is_overwritten_is_read_again(self, tmp_path):
+        """Arrays and identity are of the same bytes, whatever was read under that name before."""
+        arrays = self.pool()
+        config = configure(source="file", path=str(tmp_path / "d.npz"), n_test=4)
+        self.write(tmp_path / "d.npz", **arrays)
+        before = prepare_dataset(config, 8)
+        self.write(tmp_path / "d.npz", x=arrays["x"] + 100.0, y=arrays["y"])
+        after = prepare_dataset(config, 8)
+        assert after.identity != before.identity
+        assert after.x_train.min() > 50
+        self.write(tmp_path / "copy.npz", x=arrays["x"] + 100.0, y=arrays["y"])
+        assert (
+            prepare_dataset(configure(source="file", path=str(tmp_path / "copy.npz"), n_test=4), 8) == after
+        )
+
+    def test_what_a_user_does_to_arrays_stays_there(self, tmp_path):
+        rng = np.random.default_rng(1)
+        y = np.array([1.0, -1, 1, 1, -1])
+        given = {
+            "x_train": rng.standard_normal((5, 3)),
+            "y_train": y,
+            "x_test": np.ones((2, 3)),
+            "y_test": y[:2],
+        }
+        config = configure(source="file", path=str(self.write(tmp_path / "d.npz", **given)))
+        first = prepare_dataset(config, 5)
+        first.x_train[:] = 7.0
+        np.testing.assert_array_equal(prepare_dataset(config, 5).x_train, given["x_train"])
+        mine = Dataset(**given)
+        given["x_train"][:] = 7.0
+        assert not (mine.x_train == 7.0).any()
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [
@@ -276,6 +308,39 @@ class TestFile:
             prepare_dataset(configure(source="file", path=str(tmp_path / "absent.npz")), 4)
         with pytest.raises(InvalidInput, match="ending in"):
             prepare_dataset(configure(source="file", path=str(tmp_path / "d.csv")), 4)
+
+
+def test_images_that_are_replaced_are_read_again(tmp_path):
+    config = configure(source="mnist", classes=[3, 8], n_test=0, root=str(tmp_path), standardize=False)
+    make_mnist(tmp_path, "t10k", 40)
+    before = prepare_dataset(config, 8)
+    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", np.full((40, 28, 28), 9))
+    after = prepare_dataset(config, 8)
+    assert (after.x_train == 9).all()
+    assert after.identity != before.identity
+
+
+def test_files_that_data_depend_on_are_listed(tmp_path):
+    def files(source, **keys):
+        return {p.name for p in SOURCES.get(source).files(configure(source=source, **keys), [tmp_path])}
+
+    assert files("digits", classes=[3, 8]) == files("mnist", classes=[3, 8]) == set()
+    assert files("file", path="mine.npz") == {"mine.npz"}
+    make_mnist(tmp_path / "deep" / "raw", "t10k", 20)
+    found = files("mnist", classes=[3, 8], root="deep")
+    assert found == {"t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"}
+    assert files("mnist", classes=[3, 8], root="nowhere") == set()
+
+
+def test_data_sets_are_equal_when_they_hold_the_same():
+    one, same, other = (prepare_dataset(DIGITS, 20, seed) for seed in (0, 0, 1))
+    assert one == same
+    assert one != other
+    assert one != "digits"
+    assert len({one, same, other}) == 2
+    changed = Dataset(one.x_train + 1, one.y_train, one.x_test, one.y_test, one.identity)
+    assert changed != one
+    assert one.labels == (-1, 1)
 
 
 def test_arrays_of_the_wrong_shape_are_refused():

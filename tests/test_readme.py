@@ -8,13 +8,17 @@ with the name and the axes of the default study but fewer and shorter sampled po
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
 
-from _documents import ROOT, arguments, blocks, commands, name_of, pages
+from _documents import ROOT, arguments, blocks, commands, name_of, pages, titled
 from proplim.activations import ACTIVATIONS
+from proplim.datasets import SOURCES
+from proplim.observables import OBSERVABLES
+from proplim.theory import APPROXIMATIONS
 
 PYTHON_PAGES = [p for p in pages() if blocks(p, "python")]
 COMMAND_PAGES = [p for p in pages() if commands(p)]
@@ -74,12 +78,17 @@ def finished_study(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workplace(finished_study, tmp_path, monkeypatch) -> Path:
-    """A working directory after `make run`, with the activations a page registers forgotten afterwards."""
+    """A working directory after `make run`, with the files of all pages; what they register is forgotten."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_study / "results", "results")
     shutil.copy(finished_study / "config.yaml", "config.yaml")
-    with ACTIVATIONS.temporary():
+    for page in pages():
+        for name, text in titled(page).items():
+            (tmp_path / name).write_text(text)
+    with ExitStack() as registries:
+        for registry in (ACTIVATIONS, SOURCES, APPROXIMATIONS, OBSERVABLES):
+            registries.enter_context(registry.temporary())
         yield tmp_path
 
 
@@ -118,9 +127,9 @@ def _write_named_configurations(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", YAML_PAGES, ids=name_of)
-def test_configurations_are_valid(page):
+def test_configurations_are_valid(page, workplace):
     from proplim.config import parse_config
 
     whole = [content for b in blocks(page, "yaml") if "study" in (content := yaml.safe_load(b.text))]
     for content in whole:
-        parse_config({k: v for k, v in content.items() if k != "plugins"})
+        parse_config(content, folders=[workplace])

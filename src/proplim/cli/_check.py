@@ -18,10 +18,14 @@ def check(
 ) -> None:
     """Validate a configuration.
 
-    All problems at once, a line each: key, value, what is allowed."""
+    All problems at once, a line each: key, value, what is allowed. Nothing is downloaded and no result is
+    touched; Python files that `plugins` names are executed, and named before they are.
+    """
+    from proplim.cli._output import say_plugins
     from proplim.config import ConfigErrors, load_config
 
     try:
+        say_plugins(configuration)
         config = load_config(configuration, data=data)
     except ConfigErrors as error:
         for line in error.problems:

@@ -107,3 +107,11 @@ def cubes_of(study: Path) -> Iterator[dict[str, xr.Dataset]]:
         raise InvalidInput("study", str(study), "a folder with theory.nc, sampling.nc or dynamics.nc")
     with ExitStack() as opened:
         yield {stage: opened.enter_context(open_cube(file)) for stage, file in files.items()}
+
+
+def say_plugins(configuration: Path) -> None:
+    """Name the Python files that reading a configuration executes, on standard error, before they are."""
+    from proplim.config import plugin_paths, read_yaml
+
+    for path in plugin_paths(read_yaml(configuration), (Path(), configuration.parent)):
+        print(f"executing {path}, a plugin that {configuration} names", file=sys.stderr)

@@ -32,12 +32,15 @@ def status(
     """Say what is done, running, failed.
 
     Counts grid points by stage, as the study's folder shows them now; nothing is started or changed. Sampled
-    points count as done one by one, all others when their job is done.
+    points count as done one by one, all others when their job is done. Python files that `plugins` of the
+    configuration names are executed, and named before they are.
     """
+    from proplim.cli._output import say_plugins
     from proplim.config import load_config
     from proplim.errors import InvalidInput
     from proplim.study import kept_points, plan_as_started
 
+    say_plugins(configuration)
     config = load_config(configuration, data=False)
     if not directory.is_dir():
         raise InvalidInput("--directory", str(directory), "a folder that exists")

@@ -125,29 +125,46 @@ def check_data(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> N
     ConfigErrors
         With one line for each problem.
     """
-    problems = []
-    sizes = sorted({n for stage in ("theory", "sampling", "dynamics") for n in config.axes(stage)["n_train"]})
+    problems: list[str] = []
+    asked = _training_sizes(config)
     for index, dataset in enumerate(config.datasets):
         try:
-            largest, exact = SOURCES.get(dataset.source).capacity(dataset, folders)  # type: ignore[attr-defined]
+            largest, exact = SOURCES.get(dataset.source).capacity(dataset, folders)
         except InvalidInput as error:
             problems.append(f"datasets[{index}].{error}")
             continue
         except ProplimError as error:
             problems.append(f"datasets[{index}]: {error}")
             continue
-        for n in sizes:
+        except Exception as error:  # whatever a user's own source raises
+            if SOURCES.origin(dataset.source) is None:
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            problems.append(f"datasets[{index}].source: {dataset.source!r} fails with {reason}")
+            continue
+        if largest is None:
+            continue
+        for n, key in asked.items():
             if exact and n != largest:
-                problems.append(
-                    f"grid.n_train: {n} is not allowed; x_train of data set {dataset.name!r} has exactly {largest} rows"
-                )
-            elif largest is not None and n > largest:
-                problems.append(
-                    f"grid.n_train: {n} is not allowed; data set {dataset.name!r} has inputs for at most {largest} "
-                    f"beside n_test = {dataset.n_test}"
-                )
+                allowed = f"x_train of data set {dataset.name!r} has exactly {largest} rows"
+            elif n > largest:
+                allowed = f"data set {dataset.name!r} has inputs for at most {largest} beside n_test = {dataset.n_test}"
+            else:
+                continue
+            problems.append(f"{key}: {n} is not allowed; {allowed}")
     if problems:
         raise ConfigErrors(problems)
+
+
+def _training_sizes(config: StudyConfig) -> dict[int, str]:
+    """Training-set sizes of the stages that run -> the key that asks for each."""
+    asked: dict[int, str] = {}
+    for stage in config.stages():
+        own = getattr(getattr(config, stage), "grid", None)
+        key = "grid.n_train" if getattr(own, "n_train", None) is None else f"{stage}.grid.n_train"
+        for n in config.axes(stage)["n_train"]:
+            asked.setdefault(n, key)
+    return dict(sorted(asked.items()))
 
 
 def resolved_yaml(config: StudyConfig) -> str:

@@ -96,25 +96,26 @@ class StageSection(_Section):
     enabled: bool = Field(default=True, description="whether the stage runs")
     grid: SubGrid = Field(default_factory=SubGrid, description="axes that differ from `grid`")  # type: ignore[valid-type]
 
-    _settings_type: typing.ClassVar[type]
+    _settings_type: typing.ClassVar[Any]
 
     @cached_property
     def settings(self) -> Any:
         """The stage's settings object (:class:`SamplingSettings`, :class:`DynamicsSettings`)."""
-        return self._settings_type(**{key: getattr(self, key) for key in self._settings_type.model_fields})  # type: ignore[attr-defined]
+        return self._settings_type(**{key: getattr(self, key) for key in self._settings_type.model_fields})
 
 
 @cache
 def _section_of(name: str, settings_type: type[Settings], doc: str) -> type[StageSection]:
     """The section of a stage: its settings with their checks, and the keys that every stage has."""
-    section: Any = create_model(name, __base__=(settings_type, StageSection), __doc__=doc)
+    bases: Any = (settings_type, StageSection)
+    section: type[StageSection] = create_model(name, __base__=bases, __doc__=doc)
     section._settings_type = settings_type
-    return section  # type: ignore[no-any-return]
+    return section
 
 
 class _DataclassSection(StageSection):
     @cached_property
-    def settings(self) -> Any:
+    def settings(self) -> Any:  # type: ignore[misc]
         """The stage's settings object."""
         names = [f.name for f in dataclasses.fields(self._settings_type)]
         return self._settings_type(**{name: getattr(self, name) for name in names})
