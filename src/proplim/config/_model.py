@@ -115,13 +115,13 @@ def _section_of(name: str, settings_type: type[Settings], doc: str) -> type[Stag
 
 class _DataclassSection(StageSection):
     @cached_property
-    def settings(self) -> Any:  # type: ignore[misc]
+    def settings(self) -> Any:
         """The stage's settings object."""
         names = [f.name for f in dataclasses.fields(self._settings_type)]
         return self._settings_type(**{name: getattr(self, name) for name in names})
 
     @model_validator(mode="after")
-    def _settings_agree(self) -> StageSection:
+    def _settings_agree(self) -> _DataclassSection:
         _ = self.settings
         return self
 
