@@ -30,6 +30,7 @@ _NAMES = {
     "Dataset": "datasets",
     "load_dataset": "datasets",
     "register_activation": "activations",
+    "register_source": "datasets",
     "solve_grid": "theory",
     "sample_posterior": "sampling",
     "SamplingSettings": "sampling",

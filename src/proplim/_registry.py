@@ -77,7 +77,7 @@ class Registry(Generic[Member]):
         if self._built_in is None and origin is not None:
             self._load()
         if self._built_in is not None and name in self._built_in:
-            raise InvalidInput("name", name, f"a name of your own: proplim has an {self.kind} of this name")
+            raise InvalidInput("name", name, f"a name of your own: proplim's own table has this {self.kind}")
         known = self._origins.get(name)
         if known is not None and origin is not None and known != origin:
             raise InvalidInput("name", name, f"a name of its own: {known} registers it too")

@@ -42,7 +42,10 @@ class SourceCommand(TyperCommand):
         from proplim.config import run_plugin
 
         for path in _values_of(PLUGIN, args):
-            run_plugin(Path(path))
+            try:
+                run_plugin(Path(path))
+            except InvalidInput as error:
+                raise InvalidInput(PLUGIN, path, error.allowed) from None
         lists = {option.opts[0] for option in _options() if option.multiple}
         rest: list[str] = super().parse_args(ctx, list(_repeated(args, lists)))
         return rest
