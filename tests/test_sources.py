@@ -1,4 +1,4 @@
-"""A source of data that a user's file registers is as good as the package's own: docs/adding_dataset.md is that file."""
+"""A source of data that a user's file registers is as good as one of the package; the file is that of the page."""
 
 from __future__ import annotations
 
