@@ -62,11 +62,11 @@ def query(
 def _hoist(frame: Any) -> Any:
     """Print columns that hold one and the same coordinate in a line of their own; return the others."""
     from proplim.cli._output import number, plain_or_nan
-    from proplim.query._select import _ORDER
+    from proplim.schema import AXES, DIMENSIONS
 
     if len(frame) < 1:
         return frame
-    fixed = [c for c in frame.columns if c in _ORDER and frame[c].nunique(dropna=False) == 1]
+    fixed = [c for c in frame.columns if c in (*AXES, *DIMENSIONS) and frame[c].nunique(dropna=False) == 1]
     if fixed:
         print("  ".join(f"{c}={number(plain_or_nan(frame[c].iloc[0]))}" for c in fixed))
     return frame.drop(columns=fixed)

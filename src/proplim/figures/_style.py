@@ -1,4 +1,4 @@
-"""How figures look: the style file, and one colour, line and marker for each approximation everywhere."""
+"""Sizes and fonts of figures: the style file, and what a user may choose on top of it."""
 
 from __future__ import annotations
 
@@ -11,33 +11,6 @@ from proplim.errors import InvalidInput
 
 STYLE_FILE = Path(__file__).with_name("proplim.mplstyle")
 FORMATS = ("png", "pdf", "svg", "eps")
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colour, line style and name in legends of a theory or an optimizer."""
-
-    color: str
-    linestyle: str
-    title: str
-
-
-APPROXIMATION_LOOKS: dict[str, Look] = {
-    "infinite_width": Look("#666666", "--", "infinite width"),
-    "proportional": Look("#0072B2", "-", "proportional"),
-    "cavity": Look("#D55E00", "-.", "cavity"),
-    "exact": Look("#009E73", ":", "exact (linear)"),
-}
-SAMPLING_COLOR = "#000000"
-OPTIMIZER_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-LABEL_LINES = {-1: "--", 1: "-"}
-LABEL_MARKERS = {-1: "s", 1: "o"}
-LABEL_NAMES = {-1: "$y=-1$", 1: "$y=+1$"}
-
-
-def approximation_look(name: str) -> Look:
-    """Look of a theory approximation; one without an entry gets the last free colour of the palette."""
-    return APPROXIMATION_LOOKS.get(name, Look("#CC79A7", "-", name.replace("_", " ")))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from proplim.errors import InvalidInput
-from proplim.schema import AXES
+from proplim.query._order import plain_values
+from proplim.schema import AXES, key_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,21 +32,20 @@ def shared_variables(sampling: xr.Dataset, theory: xr.Dataset) -> list[str]:
 def theory_at_sampled(theory: xr.Dataset, sampling: xr.Dataset) -> xr.Dataset:
     """The theory at the grid points of the sampling cube, with that cube's coordinates.
 
-    Coordinates agree to a relative 1e-9. A point that the theory lacks is NaN.
+    A point that the theory lacks is NaN.
     """
     for dim in AXES:
         if dim in theory.dims and dim in sampling.dims:
-            wanted = sampling[dim].values
-            numbers = wanted.dtype.kind in "fiu"
-            theory = _reindexed(theory, dim, wanted) if numbers else theory.reindex({dim: wanted})
+            theory = _reindexed(theory, dim, sampling[dim].values)
     return theory
 
 
 def _reindexed(theory: xr.Dataset, dim: str, wanted: np.ndarray) -> xr.Dataset:
-    have = theory[dim].values.astype(float)
-    near = np.argmin(np.abs(have[None, :] - wanted.astype(float)[:, None]), axis=1)
-    there = np.isclose(have[near], wanted.astype(float), rtol=1e-9, atol=0.0)
-    picked = theory.isel({dim: near}).assign_coords({dim: wanted})
+    """The theory at the wanted values of an axis, found by the axis's own rule of equality."""
+    position = {key_of(dim, value): i for i, value in enumerate(theory[dim].values.tolist())}
+    found = np.array([position.get(key_of(dim, value), -1) for value in wanted.tolist()], dtype=int)
+    there = found >= 0
+    picked = theory.isel({dim: found}).assign_coords({dim: wanted})
     return picked if there.all() else picked.where(xr.DataArray(there, dims=dim, coords={dim: wanted}))
 
 
@@ -127,7 +127,7 @@ def summarise(compared: xr.Dataset) -> pd.DataFrame:
 
     rows = []
     names = [str(n)[:-2] for n in compared.data_vars if str(n).endswith("_z")]
-    for approximation in np.atleast_1d(compared["approximation"].values).tolist():
+    for approximation in plain_values(compared["approximation"]):
         part = compared.sel(approximation=approximation) if "approximation" in compared.dims else compared
         for name in names:
             z, relative = part[f"{name}_z"], abs(part[f"{name}_relative"]).values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from proplim.errors import InvalidInput
+from proplim.query._order import PRIOR, plain_values
 
 DISTANCE, RADIUS = "centroid_distance_sq", "gyration_radius_sq"
 
@@ -25,14 +26,14 @@ def prior_distance(theory: xr.Dataset) -> xr.DataArray:
     InvalidInput
         If the cube has no ``infinite_width``.
     """
-    names = theory["approximation"].values.tolist() if "approximation" in theory.coords else []
-    if "infinite_width" not in (names if isinstance(names, list) else [names]):
+    names = plain_values(theory["approximation"]) if "approximation" in theory.coords else []
+    if PRIOR not in names:
         raise InvalidInput(
-            "theory", names, "a theory cube with the approximation infinite_width, which is the prior's D"
+            "theory", names, f"a theory cube with the approximation {PRIOR}, which is the prior's D"
         )
-    if isinstance(names, str):
+    if "approximation" not in theory.dims:
         return theory[DISTANCE].drop_vars("approximation")
-    return theory[DISTANCE].sel(approximation="infinite_width", drop=True)
+    return theory[DISTANCE].sel(approximation=PRIOR, drop=True)
 
 
 def ratio_to_prior(cube: xr.Dataset, theory: xr.Dataset | None = None) -> xr.DataArray:

@@ -26,13 +26,14 @@ def parabola_vertex(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def parabola_peak(axis: np.ndarray, values: np.ndarray) -> tuple[float, float]:
-    """Position and height of the maximum of one curve over a positive, ascending axis (temperature, time).
+    """Position and height of the maximum of one curve over a positive axis (temperature, time), in any order.
 
     NaN where the largest finite value lies at an end of the axis.
     """
     finite = np.flatnonzero(np.isfinite(values))
     if finite.size < 3:
         return np.nan, np.nan
+    finite = finite[np.argsort(axis[finite], kind="stable")]
     t, d = axis[finite], values[finite]
     top = int(np.argmax(d))
     if top in (0, finite.size - 1):
@@ -68,12 +69,11 @@ def peak_temperature(values: xr.DataArray, dim: str = "temperature") -> xr.Datas
     """
     if dim not in values.dims:
         raise InvalidInput("dim", dim, f"one of the array's dimensions: {', '.join(map(str, values.dims))}")
-    ordered = values.sortby(dim)
-    ordered = ordered.sel({dim: ordered[dim] > 0})
-    axis = np.asarray(ordered[dim].values, dtype=float)
+    positive = values.sel({dim: values[dim] > 0})
+    axis = np.asarray(positive[dim].values, dtype=float)
     peak = xr.apply_ufunc(
         lambda block: np.apply_along_axis(lambda curve: np.array(parabola_peak(axis, curve)), -1, block),
-        ordered.astype(float),
+        positive.astype(float),
         input_core_dims=[[dim]],
         output_core_dims=[["_which"]],
     )

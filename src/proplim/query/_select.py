@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from proplim._registry import did_you_mean
 from proplim.errors import InvalidInput
+from proplim.query._order import dimension_rank
+from proplim.schema import real_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 METHODS = ("nearest", "exact")
-RELATIVE_TOLERANCE = 1e-9
 
 
 def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -83,8 +85,8 @@ def select(cube: xr.Dataset, selection: Mapping[str, Any], *, method: str = "nea
         axis -> value (the axis goes), list of values (it stays) or (low, high), a closed range with None
         for an open end. Text is read as the axis demands.
     method : {"nearest", "exact"}
-        For numbers: the nearest value of the axis, or an error where none agrees to a relative 1e-9.
-        Names are always exact.
+        For numbers: the nearest value of the axis, or an error where the axis does not hold the value
+        (two numbers are one if they agree to twelve digits). Names are always exact.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def select(cube: xr.Dataset, selection: Mapping[str, Any], *, method: str = "nea
                 positions([wanted], cube[dim].values[None], dim, "exact")  # already one value: it must agree
                 continue
             axes = [str(d) for d in cube.dims]
-            raise InvalidInput("selection", dim, f"{_hint(dim, axes)}axes of this cube: {', '.join(axes)}")
+            raise InvalidInput("selection", dim, f"an axis of this cube: {', '.join(axes)}{did_you_mean(dim, axes)}")
         have = cube[dim].values
         if isinstance(wanted, tuple):
             cube = cube.isel({dim: _inside(have, wanted[0], wanted[1], dim)})
@@ -118,28 +120,31 @@ def positions(wanted: Sequence[Any], have: np.ndarray, dim: str, method: str) ->
             if str(value) not in names:
                 raise InvalidInput(dim, value, f"choose from {_listed(names)}")
         return [names.index(str(value)) for value in wanted]
-    found = []
     axis = have.astype(float)
-    for value in wanted:
-        number = _number(value, dim)
-        # On an axis of positive values that spans decades, near means near in ratio.
-        span = np.log(axis) if (axis > 0).all() and number > 0 else axis
-        target = np.log(number) if (axis > 0).all() and number > 0 else number
-        nearest = int(np.argmin(np.abs(span - target)))
-        if method == "exact" and not np.isclose(axis[nearest], number, rtol=RELATIVE_TOLERANCE, atol=0.0):
-            raise InvalidInput(dim, _plain(number), f"choose from {_listed([f'{v:g}' for v in axis])}")
-        found.append(nearest)
-    return found
+    nearest = [_nearest(axis, _number(value, dim)) for value in wanted]
+    if method == "exact":
+        for value, index in zip(wanted, nearest, strict=True):
+            if real_key(axis[index]) != real_key(value):
+                shown = _listed([f"{v:g}" for v in axis])
+                raise InvalidInput(dim, _plain(_number(value, dim)), f"choose from {shown}")
+    return nearest
+
+
+def _nearest(axis: np.ndarray, number: float) -> int:
+    """Position of the nearest value: nearest in ratio among positive numbers, whose axes span decades."""
+    positive = bool((axis > 0).all()) and number > 0
+    distance = np.log(axis) - np.log(number) if positive else axis - number
+    return int(np.argmin(np.abs(distance)))
 
 
 def _inside(have: np.ndarray, low: Any, high: Any, dim: str) -> np.ndarray:
+    """Positions in a closed range."""
     if have.dtype.kind not in "fiu":
         raise InvalidInput(dim, f"{low or ''}:{high or ''}", "a range needs an axis of numbers")
-    axis = have.astype(float)
-    lowest = -np.inf if low is None else _number(low, dim)
-    highest = np.inf if high is None else _number(high, dim)
-    slack = RELATIVE_TOLERANCE
-    chosen = np.flatnonzero((axis >= lowest - slack * abs(lowest)) & (axis <= highest + slack * abs(highest)))
+    axis = np.array([real_key(value) for value in have])
+    lowest = -np.inf if low is None else real_key(_number(low, dim))
+    highest = np.inf if high is None else real_key(_number(high, dim))
+    chosen = np.flatnonzero((axis >= lowest) & (axis <= highest))
     if not chosen.size:
         raise InvalidInput(
             dim, f"{low or ''}:{high or ''}", f"the axis runs from {axis.min():g} to {axis.max():g}"
@@ -177,16 +182,8 @@ def pick_variables(cube: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     for name in names:
         if name not in cube.data_vars:
             known = [str(v) for v in cube.data_vars]
-            raise InvalidInput("variable", name, f"{_hint(name, known)}this cube has {', '.join(known)}")
+            raise InvalidInput("variable", name, f"this cube has {', '.join(known)}{did_you_mean(name, known)}")
     return cube[list(names)] if names else cube
-
-
-def _hint(word: str, known: Sequence[str]) -> str:
-    """``did you mean 'x'? `` for the nearest known name, or nothing."""
-    import difflib
-
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def to_table(cube: xr.Dataset) -> pd.DataFrame:
@@ -196,29 +193,15 @@ def to_table(cube: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
-    dims = [d for d in _axis_order(cube) if d in cube.dims]
+    dims = sorted(map(str, cube.dims), key=dimension_rank)
     if not dims:
         row = {str(c): cube[c].item() for c in _scalar_coords(cube)}
         return pd.DataFrame([{**row, **{str(n): v.item() for n, v in cube.data_vars.items()}}])
     table = cube.drop_vars([c for c in cube.coords if c not in cube.dims and cube[c].ndim > 0])
     frame = table.to_dataframe(dim_order=dims).reset_index()
-    axes = sorted([*_scalar_coords(cube), *dims], key=_rank)
+    axes = sorted([*_scalar_coords(cube), *dims], key=dimension_rank)
     return frame[[*axes, *(str(v) for v in cube.data_vars)]]
 
 
 def _scalar_coords(cube: xr.Dataset) -> list[str]:
-    return sorted((str(c) for c in cube.coords if cube[c].ndim == 0), key=_rank)
-
-
-_ORDER = (
-    "dataset", "activation", "n_train", "width", "temperature", "lambda0", "lambda1", "seed",
-    "approximation", "statistic", "optimizer", "replica", "time", "split", "label",
-)  # fmt: skip
-
-
-def _axis_order(cube: xr.Dataset) -> list[str]:
-    return sorted((str(d) for d in cube.dims), key=_rank)
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+    return sorted((str(c) for c in cube.coords if cube[c].ndim == 0), key=dimension_rank)

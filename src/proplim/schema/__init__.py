@@ -18,6 +18,8 @@ from proplim.schema._axes import (
     grid_dims,
     job_axes,
     kernel_axes,
+    key_of,
+    real_key,
     same_value,
 )
 from proplim.schema._dimensions import DIMENSIONS, Dimension
@@ -44,5 +46,7 @@ __all__ = [
     "grid_dims",
     "job_axes",
     "kernel_axes",
+    "key_of",
+    "real_key",
     "same_value",
 ]

@@ -87,7 +87,9 @@ class Axis:
     def key(self, value: Any) -> Any:
         """What a value is compared by: equal keys are one value, after a trip through text too."""
         if self.kind == "real":
-            return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
+            return real_key(value)
+        if self.kind == "count" and not isinstance(value, str) and value != int(value):
+            raise ValueError(f"{value} is no whole number")
         return self.plain(value)
 
     def find(self, values: Sequence | np.ndarray, wanted: Any) -> np.ndarray:
@@ -251,6 +253,18 @@ def dims_in_chunk_order() -> list[str]:
     ranks = {axis.name: axis.chunk_rank for axis in AXES.values()}
     ranks |= {d.name: d.chunk_rank for d in DIMENSIONS.values() if d.chunk_rank is not None}
     return sorted(ranks, key=lambda name: ranks[name])
+
+
+def real_key(value: Any) -> float:
+    """What a real number is compared by: itself to :data:`SIGNIFICANT_DIGITS`."""
+    return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
+
+
+def key_of(dim: str, value: Any) -> Any:
+    """What a value of any dimension of a cube is compared by: the key of its axis; of others number or name."""
+    if dim in AXES:
+        return AXES[dim].key(value)
+    return str(value) if isinstance(value, str) else real_key(value)
 
 
 def same_value(axis: str, one: Any, other: Any) -> bool:
