@@ -1,19 +1,30 @@
-"""Figures drawn from cubes alone, in one style. See docs/figures.md."""
+"""Figures drawn from cubes alone, in one style. See docs/figures.md.
 
-from proplim.figures._captions import CAPTIONS, caption_of
-from proplim.figures._draw import FIGURES, draw_figures, figure_names
-from proplim.figures._dynamics import draw_stragglers, inversion_table
+A file of this folder whose name does not start with an underscore is one figure: its words, what it needs and the
+function that draws it. From outside, :func:`register_figure` does the same (docs/adding_figure.md).
+"""
+
+from proplim.figures._base import FIGURES, Cubes, Drawings, Figure, figure_of, register_figure
+from proplim.figures._draw import draw_figures
+from proplim.figures._inversion_table import inversion_table
+from proplim.figures._looks import Look, approximation_look, optimizer_look
+from proplim.figures._straggler_page import draw_stragglers
 from proplim.figures._style import FORMATS, STYLE_FILE, Style
 
 __all__ = [
-    "CAPTIONS",
     "FIGURES",
     "FORMATS",
     "STYLE_FILE",
+    "Cubes",
+    "Drawings",
+    "Figure",
+    "Look",
     "Style",
-    "caption_of",
+    "approximation_look",
     "draw_figures",
     "draw_stragglers",
-    "figure_names",
+    "figure_of",
     "inversion_table",
+    "optimizer_look",
+    "register_figure",
 ]

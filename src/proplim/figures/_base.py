@@ -71,7 +71,9 @@ class Figure:
         """Whether the cubes, and the inputs in them, are those that the figure needs."""
         if not set(self.needs) <= set(cubes) or (self.any_of and not set(self.any_of) & set(cubes)):
             return False
-        splits = {s for c in cubes.values() if "split" in c.coords for s in c["split"].values.ravel().tolist()}
+        splits = {
+            s for c in cubes.values() if "split" in c.coords for s in c["split"].values.ravel().tolist()
+        }
         return self.split is None or not splits or self.split in splits
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+from proplim.theory import APPROXIMATIONS
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's colours, safe for colour blindness."""
 SAMPLING_COLOR = "#000000"
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
-_FREE = ("#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7B3F99")
+_FREE = ("#882255", "#44AA99", "#999933", "#AA4499", "#332288")
 """Colours for what brings none of its own."""
 
 
@@ -23,33 +25,30 @@ class Look:
     title: str
 
 
-_APPROXIMATIONS: dict[str, Look] = {
-    "infinite_width": Look("#666666", "--", "infinite width"),
-    "proportional": Look("#0072B2", "-", "proportional"),
-    "cavity": Look("#D55E00", "-.", "cavity"),
-    "exact": Look("#009E73", ":", "exact (linear)"),
-}
 _OPTIMIZERS: dict[str, Look] = {
-    "gradient_descent": Look("#CC79A7", "-", "gradient descent"),
-    "gradient_flow": Look("#7B3F99", "-", "gradient flow"),
-    "sgd": Look("#E69F00", "-", "sgd"),
-    "langevin": Look("#56B4E9", "-", "langevin"),
-    "adam": Look("#8C6D31", "-", "adam"),
+    "gradient_descent": Look("#E69F00", "-", "gradient descent"),
+    "gradient_flow": Look("#CC79A7", "-", "gradient flow"),
+    "sgd": Look("#56B4E9", "-", "stochastic gradient descent"),
+    "langevin": Look("#7F3C8D", "-", "Langevin"),
+    "adam": Look("#8C6D31", "-", "Adam"),
 }
 
 
 def approximation_look(name: str) -> Look:
-    """Look of a theory; one that brings none gets a colour and a line by its name, the same everywhere."""
-    return _APPROXIMATIONS.get(name) or automatic_look(name)
+    """Look of a theory; what it does not bring is chosen by its name, the same everywhere."""
+    chosen = _automatic(name)
+    if name not in APPROXIMATIONS:  # a cube of a study whose own files are not loaded
+        return chosen
+    known = APPROXIMATIONS.get(name)
+    return Look(known.look.color or chosen.color, known.look.linestyle or chosen.linestyle, known.label)
 
 
 def optimizer_look(name: str) -> Look:
-    """Look of an optimizer; one that brings none gets a colour by its name, the same everywhere."""
-    return _OPTIMIZERS.get(name) or automatic_look(name)
+    """Look of an optimizer; what it does not bring is chosen by its name, the same everywhere."""
+    return _OPTIMIZERS.get(name) or _automatic(name)
 
 
-def automatic_look(name: str) -> Look:
-    """A colour and a line drawn from the name alone."""
+def _automatic(name: str) -> Look:
     number = zlib.crc32(name.encode())
     return Look(_FREE[number % len(_FREE)], LINES[number // len(_FREE) % len(LINES)], words(name))
 

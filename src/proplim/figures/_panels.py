@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from proplim.figures._slices import Cubes, Curve
-from proplim.figures._style import SAMPLING_COLOR, Look, Style
-from proplim.observables import variable
+from proplim.figures._base import Cubes
+from proplim.figures._looks import SAMPLING_COLOR, Look, words
+from proplim.figures._slices import Curve
+from proplim.figures._style import Style
+from proplim.observables import OBSERVABLES, variable
+from proplim.schema import AXES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,8 +31,8 @@ IMAGE_FEATURES = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10": 3
 
 
 def symbol(name: str) -> str:
-    """LaTeX symbol of a variable, in math mode."""
-    return f"${variable(name).symbol}$"
+    """LaTeX symbol of a variable, in math mode; the name in words where it is not known."""
+    return f"${variable(name).symbol}$" if name in OBSERVABLES else words(name)
 
 
 def number(value: object) -> str:
@@ -53,20 +56,13 @@ def panel_title(n_train: object, width: object) -> str:
 
 def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str, spread: str = "s.d.") -> str:
     """The line below a figure that states what it shows; `spread` is what bars and bands over draws are."""
-    parts = [str(point[d]) for d in ("dataset", "activation") if d in point]
+    parts = [str(point[axis.name]) for axis in AXES.values() if axis.kind == "name" and axis.name in point]
     features = _n_features(cubes, point)
     if features:
         parts.append(f"$N_0={features}$")
-    latex_of = {
-        "n_train": "P",
-        "width": "N",
-        "temperature": "T",
-        "lambda0": r"\lambda_0",
-        "lambda1": r"\lambda_1",
-    }
-    for dim, latex in latex_of.items():
-        if dim in point:
-            parts.append(f"${latex}={number(point[dim])}$")
+    for axis in AXES.values():
+        if axis.kind != "name" and axis.name in point:
+            parts.append(f"${axis.symbol}={number(point[axis.name])}$")
     seeds = _seed_count(cubes)
     parts.append(f"{seeds} training-set draw" + (f"s (mean, spread: {spread})" if seeds > 1 else ""))
     return "   ·   ".join([*parts, *[m for m in more if m]])

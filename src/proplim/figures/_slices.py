@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from proplim.figures._base import Cubes
 from proplim.query import peak_temperature
+from proplim.schema import AXES, key_of
 
-Cubes = Mapping[str, xr.Dataset]
 Point = dict[str, object]
 
-FILE_DIMS = ("dataset", "activation", "lambda0", "lambda1")
+WITHIN_FILES = ("n_train", "width", "temperature", "seed")
+"""Axes of the grid that run over the panels and curves of one file, or are averaged over."""
+FILE_DIMS = tuple(axis for axis in AXES if axis not in WITHIN_FILES)
+"""Axes every value of which has files of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +44,21 @@ class Curve:
 
 
 def values_of(cubes: Cubes, dim: str) -> list:
-    """Values of a grid axis over all cubes that have it, in order: numbers ascending, names as first met."""
-    found: dict[Hashable, None] = {}
+    """Values of a dimension over all cubes that have it; cubes in order give them in order."""
+    found: dict[Hashable, Any] = {}
     for cube in cubes.values():
         if dim in cube.coords:
-            found.update(dict.fromkeys(np.atleast_1d(cube[dim].values).tolist()))
-    values = list(found)
+            for value in np.atleast_1d(cube[dim].values).tolist():
+                found.setdefault(key_of(dim, value), value)
+    values = list(found.values())
     return values if any(isinstance(v, str) for v in values) else sorted(values)
 
 
 def matches(cube: xr.Dataset | xr.DataArray, dim: str, value: object) -> np.ndarray:
-    """Positions along `dim` that hold `value`; floats to a relative 1e-9, as after a trip through text."""
-    have = np.atleast_1d(cube[dim].values)
-    if isinstance(value, str) or have.dtype.kind not in "fiu":
-        return np.flatnonzero(have == value)
-    return np.flatnonzero(np.isclose(have.astype(float), float(value), rtol=1e-9, atol=0.0))  # type: ignore[arg-type]
+    """Positions along `dim` that hold `value`, by the axis's own rule of equality."""
+    wanted = key_of(dim, value)
+    have = np.atleast_1d(cube[dim].values).tolist()
+    return np.array([i for i, v in enumerate(have) if key_of(dim, v) == wanted], dtype=int)
 
 
 def at(cube: xr.Dataset | None, point: Mapping[str, object]) -> xr.Dataset | None:

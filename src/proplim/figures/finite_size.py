@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
+from proplim.figures._looks import MARKERS, approximation_look
+from proplim.figures._pages import equilibrium
 from proplim.figures._panels import (
     MAX_COLUMNS,
     finish,
@@ -16,15 +19,14 @@ from proplim.figures._panels import (
     panel_figure,
     parameters_text,
 )
-from proplim.figures._slices import FILE_DIMS, Cubes, Point, at, points, values_of
-from proplim.figures._style import Style, approximation_look
-from proplim.figures._temperature import Drawings, equilibrium
-from proplim.query import fit_sizes, size_deviations
+from proplim.figures._slices import FILE_DIMS, Point, at, points, values_of
+from proplim.figures._style import Style
+from proplim.query import PRIOR, fit_sizes, plain_values, size_deviations
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
 ROWS = (
     ("centroid_distance_sq", "train", "class distance $D$"),
@@ -33,14 +35,11 @@ ROWS = (
 )
 MIN_SIZES = 3
 """Fewer widths at one load leave nothing to fit."""
-MARKERS = {"proportional": "s", "cavity": "D", "exact": "^", "infinite_width": "o"}
 
 
-def finite_size(cubes: Cubes, style: Style) -> Drawings:
+def _draw(cubes: Cubes, style: Style) -> Drawings:
     """Theory over sampling - 1 against 1/N with a fit: a file a temperature, a column a load, a row a quantity."""
     both = equilibrium(cubes)
-    if len(both) < 2:
-        return
     dims = (*FILE_DIMS, "temperature")
     several = len(values_of({"sampling": both["sampling"]}, "temperature")) > 1
     for point in points({"sampling": both["sampling"]}, dims):
@@ -62,9 +61,9 @@ def _tables(both: Cubes, point: Point) -> list[pd.DataFrame] | None:
     theory, sampling = at(both["theory"], point), at(both["sampling"], point)
     if theory is None or sampling is None or not {"n_train", "width"} <= set(sampling.dims):
         return None
-    names = theory["approximation"].values.tolist()
+    names = plain_values(theory["approximation"])
     # Infinite width is off by its missing feature learning at every N, and would hide what the others do.
-    finite = [a for a in names if a != "infinite_width"] or names
+    finite = [a for a in names if a != PRIOR] or names
     theory = theory.sel(approximation=finite)
     tables = []
     for name, split, _ in ROWS:
@@ -75,13 +74,17 @@ def _tables(both: Cubes, point: Point) -> list[pd.DataFrame] | None:
 
 def _page(
     both: Cubes, tables: Sequence[pd.DataFrame], alphas: Sequence[float], point: Point, style: Style
-) -> Figure:
+) -> Canvas:
     figure, axes = panel_figure(len(ROWS), len(alphas), style, sharey="row")
+    names = plain_values(both["theory"]["approximation"])
+    markers = {name: MARKERS[k % len(MARKERS)] for k, name in enumerate(names)}
     for i, (table, (_, _, ylabel)) in enumerate(zip(tables, ROWS, strict=True)):
         for j, alpha in enumerate(alphas):
             here = table[np.isclose(table["alpha"], alpha)]
             for approximation, group in here.groupby("approximation", sort=False):
-                _draw(axes[i, j], group.sort_values("width"), str(approximation))
+                _deviations(
+                    axes[i, j], group.sort_values("width"), str(approximation), markers[str(approximation)]
+                )
             axes[i, j].axhline(0.0, color="0.6", linewidth=0.8, zorder=0)
             if i == 0:
                 axes[i, j].set_title(rf"$\alpha={number(alpha)}$", y=1.0)
@@ -93,13 +96,13 @@ def _page(
     return finish(figure, axes, parameters_text(both, point, *more, spread="s.e."))
 
 
-def _draw(ax: Axes, table: pd.DataFrame, approximation: str) -> None:
+def _deviations(ax: Axes, table: pd.DataFrame, approximation: str, marker: str) -> None:
     look = approximation_look(approximation)
     x = table["inverse_width"].to_numpy()
     y, error = 100 * table["deviation"].to_numpy(), 100 * table["error"].to_numpy()
     marks: dict[str, Any] = {
         "color": look.color,
-        "marker": MARKERS.get(approximation, "v"),
+        "marker": marker,
         "markersize": 3.8,
         "elinewidth": 0.9,
     }
@@ -110,3 +113,22 @@ def _draw(ax: Axes, table: pd.DataFrame, approximation: str) -> None:
     ends = np.array([0.0, x.max()])
     ax.plot(ends, fit.limit + fit.slope * ends, color=look.color, linestyle=look.linestyle, linewidth=0.9)
     ax.errorbar([0.0], [fit.limit], yerr=[fit.limit_error], linestyle="", mfc="white", **marks)
+
+
+add(
+    Figure(
+        "finite_size",
+        "deviation against 1/N",
+        "Deviation of the theories from sampling against 1/N at fixed alpha, with a straight-line fit.",
+        """\
+The line is fitted by the error bars; open symbols are its limit at 1/N = 0.
+
+What goes to zero as 1/N goes to zero is a finite-size correction; an intercept that stays is an error of
+the approximation on these data.""",
+        _draw,
+        section="5 Theory against sampling",
+        needs=EQUILIBRIUM,
+        shows=tuple(name for name, *_ in ROWS),
+        order=90,
+    )
+)

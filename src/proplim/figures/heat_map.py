@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from proplim.figures._base import Cubes, Drawings, Figure, add
+from proplim.figures._looks import approximation_look
 from proplim.figures._panels import (
     MAX_COLUMNS,
     finish,
@@ -18,26 +20,27 @@ from proplim.figures._panels import (
     panel_figure,
     parameters_text,
 )
-from proplim.figures._slices import Cubes, Point, at, filled, points
-from proplim.figures._style import Style, approximation_look
-from proplim.figures._temperature import Drawings
-from proplim.query import peak_temperature, ratio_to_prior
+from proplim.figures._slices import Point, at, filled, points
+from proplim.figures._style import Style
+from proplim.query import PRIOR, peak_temperature, plain_values, ratio_to_prior
+from proplim.schema import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
 NAME = "centroid_distance_sq"
 SPLIT = "train"
+PEAK_COLOR = "#D55E00"
 
 
-def heat_map(cubes: Cubes, style: Style) -> Drawings:
+def _draw(cubes: Cubes, style: Style) -> Drawings:
     """D/D_prior - 1 over (T, alpha), one row a theory: alpha runs over P at fixed N, or over N at fixed P."""
-    theory = cubes.get("theory")
-    if theory is None or theory.sizes.get("temperature", 1) < 2:
+    theory = cubes["theory"]
+    if theory.sizes.get("temperature", 1) < 2:
         return
-    names = [a for a in theory["approximation"].values.tolist() if a != "infinite_width"]
+    names = [a for a in plain_values(theory["approximation"]) if a != PRIOR]
     if not names or len(names) == theory.sizes["approximation"]:
         return  # without infinite width there is no prior to compare with
     only = {"theory": theory}
@@ -64,7 +67,7 @@ def _page(
     fixed_values: Sequence,
     point: Point,
     style: Style,
-) -> Figure:
+) -> Canvas:
     excess = 100 * (ratio_to_prior(theory) - 1).sel(split=SPLIT)
     if "seed" in excess.dims:
         excess = excess.mean("seed", skipna=True)
@@ -77,8 +80,7 @@ def _page(
             ax = axes[i, j]
             panel = excess.sel({"approximation": name, fixed: value})
             mesh = _paint(ax, panel, along, float(value), lowest, highest)
-            symbol = "N" if fixed == "width" else "P"
-            ax.set_title(f"{approximation_look(name).title}, ${symbol}={number(value)}$", y=1.0)
+            ax.set_title(f"{approximation_look(name).title}, ${AXES[fixed].symbol}={number(value)}$", y=1.0)
             if j == 0:
                 ax.set_ylabel(r"load $\alpha=P/N$")
     label_bottom(axes, "temperature $T$")
@@ -104,7 +106,7 @@ def _paint(
         ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
     peaks = peak_temperature(panel)["position"].transpose(along).values[order]
     shown = np.isfinite(peaks)
-    ax.plot(peaks[shown], alpha[shown], color="#D55E00", marker="o", markersize=3, label=r"$T^*(\alpha)$")
+    ax.plot(peaks[shown], alpha[shown], color=PEAK_COLOR, marker="o", markersize=3, label=r"$T^*(\alpha)$")
     log_axis(ax, [_edges(temperature)])
     log_axis(ax, [_edges(alpha)], "y")
     ax.set_xlim(*_edges(temperature)[[0, -1]])
@@ -119,3 +121,24 @@ def _edges(values: np.ndarray) -> np.ndarray:
     log = np.log(values)
     middle = 0.5 * (log[1:] + log[:-1])
     return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))
+
+
+add(
+    Figure(
+        "heat_map",
+        "map over temperature and load",
+        "Relative class distance over temperature and load alpha = P/N, by the theory.",
+        """\
+Colour is how much D exceeds its value in the prior, in per cent; the line is T*(alpha), the temperature of
+the largest D. Columns keep one of N and P fixed, alpha runs over the other.
+
+Far up (large alpha) features are learned most; far right (high T) and far down (infinite width) the colour
+is that of the prior. Where the line ends, D has no maximum: it is monotone in T.""",
+        _draw,
+        section="1 Class distance",
+        needs=("theory",),
+        split=SPLIT,
+        shows=(NAME, "peak_temperature", "peak_height_over_prior"),
+        order=20,
+    )
+)

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from proplim.figures._base import Cubes, Drawings, Figure, add
+from proplim.figures._files import files_of_study
+from proplim.figures._looks import SAMPLING_COLOR, approximation_look
+from proplim.figures._pages import equilibrium
 from proplim.figures._panels import (
     MAX_COLUMNS,
     configuration_of,
@@ -23,14 +27,14 @@ from proplim.figures._panels import (
     panel_figure,
     parameters_text,
 )
-from proplim.figures._slices import Cubes, Point, at, filled, has_data, matches, points
-from proplim.figures._style import SAMPLING_COLOR, Style, approximation_look
-from proplim.figures._temperature import Drawings, equilibrium
+from proplim.figures._slices import Point, at, filled, has_data, matches, points
+from proplim.figures._style import Style
+from proplim.query import plain_values
 from proplim.schema import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
 WEIGHTS = (
     ("unit_readout", "readout_variance", "lambda1", r"\sqrt{\lambda_1}\,v"),
@@ -94,16 +98,16 @@ def _edges(sampling: xr.Dataset) -> np.ndarray:
 
 def _files(sampling: xr.Dataset, folder: Path) -> Iterator[tuple[tuple[int, ...], xr.Dataset]]:
     """Position in the grid, and draws of single units, of every file that belongs to the cube."""
-    for dataset in np.atleast_1d(sampling["dataset"].values).tolist():
-        for path in sorted((folder / dataset).glob("*.nc")):
-            with xr.open_dataset(path) as draws:
-                point = json.loads(draws.attrs.get("point", "{}"))
-                index = _index(sampling, point)
-                if index is None or any(name not in draws for name, *_ in WEIGHTS):
-                    continue
-                if _repeats(draws.attrs, sampling.isel(dict(zip(_grid_of(sampling), index, strict=True)))):
-                    single = draws[[name for name, *_ in WEIGHTS]].load()
-                    yield index, single.assign_attrs({k: point[k] for k in ("lambda0", "lambda1")})
+    grid = _grid_of(sampling)
+    for path in files_of_study(folder):
+        with xr.open_dataset(path) as draws:
+            point = json.loads(draws.attrs.get("point", "{}"))
+            index = _index(sampling, point)
+            if index is None or any(name not in draws for name, *_ in WEIGHTS):
+                continue
+            if _repeats(draws.attrs, sampling.isel(dict(zip(grid, index, strict=True)))):
+                single = draws[[name for name, *_ in WEIGHTS]].load()
+                yield index, single.assign_attrs({prior: point[prior] for _, _, prior, _ in WEIGHTS})
 
 
 def _grid_of(sampling: xr.Dataset) -> list[str]:
@@ -125,9 +129,13 @@ def _repeats(attributes: Mapping[str, Any], here: xr.Dataset) -> bool:
     )
 
 
-def histograms(cubes: Cubes, style: Style) -> Drawings:
+def _draw(cubes: Cubes, style: Style, folder: Path) -> Drawings:
     """Distributions of v and w.u beside the Gaussians of the theory: a file a (P, N), a column a temperature."""
-    shown = {"histograms": cubes["histograms"]}
+    counted = weight_histograms(cubes["sampling"], folder)
+    if counted is None:
+        return
+    shown = {"histograms": counted}
+    cubes = {**cubes, **shown}
     names = [name for name, *_ in WEIGHTS]
     for point in points(shown):
         for n_train in filled(shown, point, "n_train", names):
@@ -139,11 +147,11 @@ def histograms(cubes: Cubes, style: Style) -> Drawings:
                     yield key, _page(cubes, here, temperatures, style)
 
 
-def _page(cubes: Cubes, point: Point, temperatures: Sequence, style: Style) -> Figure:
+def _page(cubes: Cubes, point: Point, temperatures: Sequence, style: Style) -> Canvas:
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = panel_figure(len(WEIGHTS), len(temperatures), style, sharex="row", sharey="row")
-    theory = equilibrium({k: cubes[k] for k in ("theory", "sampling") if k in cubes}).get("theory")
+    theory = equilibrium(cubes).get("theory")
     for j, temperature in enumerate(temperatures):
         where = {**point, "temperature": temperature}
         sampled, predicted = at(cubes["histograms"], where), at(theory, where)
@@ -189,8 +197,30 @@ def _bars(ax: Axes, density: xr.DataArray) -> None:
 def _gaussians(ax: Axes, variance: xr.DataArray, x: np.ndarray) -> None:
     """Gaussians of mean zero with the second moments of the theories, averaged over draws."""
     pooled = variance.mean("seed", skipna=True) if "seed" in variance.dims else variance
-    for name in np.atleast_1d(pooled["approximation"].values).tolist():
+    for name in plain_values(pooled["approximation"]):
         look, value = approximation_look(name), float(pooled.sel(approximation=name))
         if np.isfinite(value):
             y = np.exp(-0.5 * x**2 / value) / np.sqrt(2 * np.pi * value)
             ax.plot(x, y, color=look.color, linestyle=look.linestyle, label=look.title)
+
+
+add(
+    Figure(
+        "histograms",
+        "distributions of weights",
+        "Distributions of the readout weights and of the hidden weights along the signal, sampled, beside "
+        "Gaussians of the theory.",
+        """\
+Weights are in units of the prior's standard deviation; Gaussians have mean zero and the second moments that
+the theory predicts, and are parabolas on the logarithmic scale.
+
+Agreement says that a unit's weights are jointly Gaussian to leading order; heavier tails or two humps are
+where the Gaussian theory ends and the cavity theory goes on.""",
+        _draw,
+        section="3 Weights",
+        needs=("sampling",),
+        shows=tuple(moment for _, moment, *_ in WEIGHTS),
+        reads="draws",
+        order=60,
+    )
+)

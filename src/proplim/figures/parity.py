@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
+from proplim.figures._looks import MARKERS, approximation_look
+from proplim.figures._pages import equilibrium
 from proplim.figures._panels import finish, panel_figure, parameters_text
-from proplim.figures._slices import Cubes, Point, at, points
-from proplim.figures._style import Style, approximation_look
-from proplim.figures._temperature import Drawings, equilibrium
+from proplim.figures._slices import Point, at, points
+from proplim.figures._style import Style
 from proplim.observables import variable
-from proplim.query import differences
+from proplim.query import differences, plain_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
 SHOWN = (
     ("centroid_distance_sq", "$D$"),
@@ -26,15 +28,13 @@ SHOWN = (
     ("readout_signal_covariance", f"${variable('readout_signal_covariance').symbol}$"),
     ("mse", r"$\langle (y-f)^2\rangle$"),
 )
-MARKERS = ("o", "s", "D", "^", "v")
-Z_LINEAR = 4.0  # z-scores beyond this are drawn on a logarithmic scale
+Z_LINEAR = 4.0
+"""z-scores beyond this are drawn on a logarithmic scale."""
 
 
-def parity(cubes: Cubes, style: Style) -> Drawings:
-    """Sampled against theoretical values of every observable, and z = (theory - sampling)/mcse below."""
+def _draw(cubes: Cubes, style: Style) -> Drawings:
+    """Sampled against theoretical values, and z = (theory - sampling)/mcse below; a column an observable."""
     both = equilibrium(cubes)
-    if len(both) < 2:
-        return
     for point in points({"sampling": both["sampling"]}):
         theory, sampling = at(both["theory"], point), at(both["sampling"], point)
         if theory is None or sampling is None:
@@ -49,9 +49,9 @@ def parity(cubes: Cubes, style: Style) -> Drawings:
 
 def _page(
     both: Cubes, compared: xr.Dataset, good: xr.Dataset, shown: Sequence, point: Point, style: Style
-) -> Figure:
+) -> Canvas:
     figure, axes = panel_figure(2, len(shown), style, sharex="col", sharey="none")
-    names = compared["approximation"].values.tolist()
+    names = plain_values(compared["approximation"])
     for j, (name, symbol) in enumerate(shown):
         top, bottom = axes[0, j], axes[1, j]
         for k, approximation in enumerate(names):
@@ -133,3 +133,21 @@ def _z_ticks(ax: Axes, z: np.ndarray) -> None:
     ticks = [-v for v in reversed(sides)] + [0.0] + sides
     ax.set_yticks(ticks, [f"{t:g}".replace("-", "−") for t in ticks])
     ax.minorticks_off()
+
+
+add(
+    Figure(
+        "parity",
+        "parity and z-scores",
+        "Theory against sampling, point by point, with the differences in units of the Monte-Carlo standard error (z).",
+        """\
+On the diagonal, and in the grey band below, theory is right. A cloud that leaves it by many standard errors
+while staying within a few per cent is a small systematic error of the approximation, seen because sampling
+is precise; the table in section 7 has the numbers. The scale of z is linear up to 4 and logarithmic beyond.""",
+        _draw,
+        section="5 Theory against sampling",
+        needs=EQUILIBRIUM,
+        shows=tuple(name for name, _ in SHOWN),
+        order=80,
+    )
+)

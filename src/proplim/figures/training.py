@@ -1,4 +1,4 @@
-"""Observables against time under gradient descent and other optimizers."""
+"""Class distance and training error against time, one file a width."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from proplim.figures._base import Cubes, Drawings, Figure, add
+from proplim.figures._looks import approximation_look, optimizer_look
+from proplim.figures._pages import width_pages
 from proplim.figures._panels import (
     draw_line,
     finish,
@@ -16,36 +19,26 @@ from proplim.figures._panels import (
     panel_title,
     parameters_text,
 )
-from proplim.figures._slices import (
-    Cubes,
-    Curve,
-    Point,
-    at,
-    dynamics_curve,
-    has_data,
-    theory_curve,
-)
-from proplim.figures._style import OPTIMIZER_COLORS, Look, Style, approximation_look
-from proplim.figures._temperature import Drawings, width_pages
-from proplim.query import parabola_peak
+from proplim.figures._slices import Curve, Point, at, dynamics_curve, has_data, theory_curve
+from proplim.figures._style import Style
+from proplim.query import PRIOR, parabola_peak, plain_values
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
 ROWS = (("centroid_distance_sq", "class distance $D$"), ("mse", "training error"))
+TIME_LABEL = r"time $t$ (learning rate $\times$ step)"
 
 
-def training(cubes: Cubes, style: Style) -> Drawings:
-    """D (with the prior's value and the maximum) and the training error against time; one file a width."""
-    if "dynamics" not in cubes:
-        return
+def _draw(cubes: Cubes, style: Style) -> Drawings:
     dynamics = {"dynamics": cubes["dynamics"]}
     for key, here, n_trains in width_pages(dynamics, [name for name, _ in ROWS]):
         yield key, _page(cubes, here, n_trains, style)
 
 
-def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figure:
+def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canvas:
     figure, axes = panel_figure(len(ROWS), len(n_trains), style, sharey="row")
     dynamics = cubes["dynamics"]
     axes[1, 0].set_yscale("log")  # shared by the row; set first, bands depend on it
@@ -53,11 +46,11 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figur
         where = {**point, "n_train": n_train}
         here = at(dynamics, where)
         for ax, (name, ylabel) in zip(axes[:, j], ROWS, strict=True):
-            for k, optimizer in enumerate(dynamics["optimizer"].values.tolist()):
+            for optimizer in plain_values(dynamics["optimizer"]):
                 if has_data(here, [name]):
                     assert here is not None
-                    look = Look(OPTIMIZER_COLORS[k % len(OPTIMIZER_COLORS)], "-", optimizer.replace("_", " "))
-                    curve = _positive_time(dynamics_curve(here, name, optimizer, split="train"))
+                    look = optimizer_look(optimizer)
+                    curve = positive_time(dynamics_curve(here, name, optimizer, split="train"))
                     draw_line(ax, curve, look, look.title)
                     if name == "centroid_distance_sq":
                         _mark_maximum(ax, curve, look.color)
@@ -67,14 +60,19 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Figur
         axes[0, j].set_title(panel_title(n_train, point["width"]), y=1.0)
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(dynamics["time"].values, dtype=float)])
-    label_bottom(axes, r"time $t$ (learning rate $\times$ step)")
-    replicas = int(dynamics.sizes.get("replica", 1))
-    spread = f"{replicas} initialisation{'s (mean, spread: s.d.)' if replicas > 1 else ''}"
-    text = parameters_text({"dynamics": dynamics}, point, spread, "training inputs")
+    label_bottom(axes, TIME_LABEL)
+    text = parameters_text({"dynamics": dynamics}, point, replicas_text(dynamics), "training inputs")
     return finish(figure, axes, text)
 
 
-def _positive_time(curve: Curve) -> Curve:
+def replicas_text(dynamics: xr.Dataset) -> str:
+    """How many networks are averaged, for the line below a figure."""
+    replicas = int(dynamics.sizes.get("replica", 1))
+    return f"{replicas} initialisation{'s (mean, spread: s.d.)' if replicas > 1 else ''}"
+
+
+def positive_time(curve: Curve) -> Curve:
+    """A curve without the start, which has no place on a logarithmic axis."""
     keep = curve.x > 0
     # A replica that diverged is left out of the mean, so the mean of the others is as solid as they are.
     return Curve(curve.x[keep], curve.y[keep], curve.spread[keep], np.ones(int(keep.sum()), dtype=bool))
@@ -97,11 +95,33 @@ def _mark_maximum(ax: Axes, curve: Curve, color: str) -> None:
 def _prior_line(ax: Axes, cubes: Cubes, where: Point) -> None:
     """Dashed line at the prior's D, which infinite width keeps at every temperature."""
     theory = at(cubes.get("theory"), where)
-    if theory is None or "infinite_width" not in theory["approximation"].values:
+    if theory is None or PRIOR not in plain_values(theory["approximation"]):
         return
-    curve = theory_curve(theory, "centroid_distance_sq", "infinite_width", split="train")
+    curve = theory_curve(theory, "centroid_distance_sq", PRIOR, split="train")
     if curve.y.size:
-        look = approximation_look("infinite_width")
+        look = approximation_look(PRIOR)
         ax.axhline(
             float(curve.y.mean()), color=look.color, linestyle=look.linestyle, linewidth=1, label="prior"
         )
+
+
+add(
+    Figure(
+        "training",
+        "class distance in time",
+        "Class distance and training error in training from the prior, against time (learning rate times step).",
+        """\
+The line is the mean over replicas (independent draws of the prior), the band their spread, the dashed line
+the prior's D; the triangle is where D is largest.
+
+D rises while the bulk of the inputs is fitted and falls while the last, hard ones are, although the
+training error decreases throughout: the inversion. If D still rises at the last recorded time, train for
+longer (dynamics.t_max).""",
+        _draw,
+        section="6 Training",
+        needs=("dynamics",),
+        split="train",
+        shows=tuple(name for name, _ in ROWS),
+        order=100,
+    )
+)

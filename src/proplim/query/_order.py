@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from proplim.schema import AXES, DIMENSIONS, SPLITS, STATISTICS
+from proplim.theory import APPROXIMATIONS
 
 PRIOR = "infinite_width"
 """Approximation in which nothing is learned: its observables are those of the prior at every temperature."""
@@ -24,7 +25,7 @@ def in_order(cube: xr.Dataset) -> xr.Dataset:
         if dim not in cube.coords:
             continue
         values = cube[dim].values.tolist()
-        order = sorted(range(len(values)), key=lambda i: _place(dim, values[i]))  # noqa: B023
+        order = _order(dim, values)
         if order != list(range(len(values))):
             cube = cube.isel({dim: order})
     return cube
@@ -36,6 +37,11 @@ def dimension_rank(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
+def _order(dim: str, values: Sequence[Any]) -> list[int]:
+    """Positions of the values of a dimension, in order."""
+    return sorted(range(len(values)), key=lambda i: _place(dim, values[i]))
+
+
 def _place(dim: str, value: Any) -> tuple[int, Any]:
     listed = _listed(dim)
     if isinstance(value, str):
@@ -44,10 +50,9 @@ def _place(dim: str, value: Any) -> tuple[int, Any]:
 
 
 def _listed(dim: str) -> Sequence[str]:
-    return {"approximation": _APPROXIMATIONS, "split": SPLITS, "statistic": STATISTICS}.get(dim, ())
-
-
-_APPROXIMATIONS = ("infinite_width", "proportional", "cavity", "exact")
+    if dim == "approximation":
+        return [a.name for a in APPROXIMATIONS.members()]
+    return {"split": SPLITS, "statistic": STATISTICS}.get(dim, ())
 
 
 def plain_values(values: xr.DataArray) -> list:

@@ -101,7 +101,9 @@ def select(cube: xr.Dataset, selection: Mapping[str, Any], *, method: str = "nea
                 positions([wanted], cube[dim].values[None], dim, "exact")  # already one value: it must agree
                 continue
             axes = [str(d) for d in cube.dims]
-            raise InvalidInput("selection", dim, f"an axis of this cube: {', '.join(axes)}{did_you_mean(dim, axes)}")
+            raise InvalidInput(
+                "selection", dim, f"an axis of this cube: {', '.join(axes)}{did_you_mean(dim, axes)}"
+            )
         have = cube[dim].values
         if isinstance(wanted, tuple):
             cube = cube.isel({dim: _inside(have, wanted[0], wanted[1], dim)})
@@ -182,7 +184,9 @@ def pick_variables(cube: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     for name in names:
         if name not in cube.data_vars:
             known = [str(v) for v in cube.data_vars]
-            raise InvalidInput("variable", name, f"this cube has {', '.join(known)}{did_you_mean(name, known)}")
+            raise InvalidInput(
+                "variable", name, f"this cube has {', '.join(known)}{did_you_mean(name, known)}"
+            )
     return cube[list(names)] if names else cube
 
 

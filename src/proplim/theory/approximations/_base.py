@@ -38,14 +38,15 @@ class Look:
     Parameters
     ----------
     color : str
-        Hexadecimal.
+        Hexadecimal; left out: one chosen by the name.
     linestyle : str
-        Of Matplotlib: "-", "--", "-." or ":".
+        Of Matplotlib: "-", "--", "-." or ":"; left out: one chosen by the name.
     label : str
+        In legends; left out: the name.
     """
 
-    color: str = "#CC79A7"
-    linestyle: str = "-"
+    color: str = ""
+    linestyle: str = ""
     label: str = ""
 
 

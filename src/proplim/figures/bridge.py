@@ -1,0 +1,166 @@
+"""D against the training error: temperature runs along equilibrium, time along training; a file a width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from proplim.dynamics import find_turn
+from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
+from proplim.figures._decades import Decade, mark_decades, write_decades
+from proplim.figures._looks import SAMPLING_COLOR, approximation_look, optimizer_look
+from proplim.figures._pages import width_pages
+from proplim.figures._panels import (
+    finish,
+    label_bottom,
+    lay_out,
+    log_axis,
+    panel_figure,
+    panel_title,
+    parameters_text,
+)
+from proplim.figures._slices import (
+    Point,
+    at,
+    dynamics_curve,
+    sampling_curve,
+    shared_seeds,
+    theory_curve,
+)
+from proplim.figures._style import Style
+from proplim.query import PRIOR, plain_values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+_NAMES = ("centroid_distance_sq", "mse")
+
+
+def _draw(cubes: Cubes, style: Style) -> Drawings:
+    """Both curves leave the prior on the left and go right as the training error decreases."""
+    cubes = shared_seeds({k: v for k, v in cubes.items() if k in (*EQUILIBRIUM, "dynamics")})
+    dynamics = {"dynamics": cubes["dynamics"]}
+    for key, here, n_trains in width_pages(dynamics, _NAMES):
+        yield key, _page(cubes, here, n_trains, style)
+
+
+def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canvas:
+    figure, axes = panel_figure(1, len(n_trains), style, sharex=True, sharey=False)
+    errors: list[np.ndarray] = []
+    decades: list[list[Decade]] = []
+    for ax, n_train in zip(axes[0], n_trains, strict=True):
+        where = {**point, "n_train": n_train}
+        labels: list[Decade] = []
+        errors += _draw_equilibrium(
+            ax, at(cubes.get("theory"), where), at(cubes.get("sampling"), where), labels
+        )
+        errors += _draw_training(ax, at(cubes["dynamics"], where), labels)
+        decades.append(labels)
+        ax.set_title(panel_title(n_train, point["width"]), y=1.0)
+    axes[0, 0].set_ylabel("class distance $D$")
+    log_axis(axes[0, 0], errors)
+    # From left to right as training goes on and as it gets colder.
+    axes[0, 0].invert_xaxis()
+    label_bottom(axes, "training error")
+    replicas = int(cubes["dynamics"].sizes.get("replica", 1))
+    more = f"{replicas} initialisation{'s (thin) and their mean' if replicas > 1 else ''}"
+    finish(figure, axes, parameters_text(cubes, point, more, "training inputs"))
+    lay_out(figure)
+    for ax, labels in zip(axes[0], decades, strict=True):
+        write_decades(ax, labels)
+    return figure
+
+
+def _draw_equilibrium(
+    ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, decades: list[Decade]
+) -> list[np.ndarray]:
+    errors = []
+    labelled = False
+    for name in () if theory is None else plain_values(theory["approximation"]):
+        assert theory is not None
+        distance, error = (theory_curve(theory, v, name, split="train") for v in _NAMES)
+        if len(distance.x) != len(error.x) or not len(error.x):
+            continue
+        look = approximation_look(name)
+        ax.plot(
+            error.y, distance.y, color=look.color, linestyle=look.linestyle, label=f"{look.title}, over $T$"
+        )
+        top = int(np.argmax(distance.y))
+        if 0 < top < len(distance.y) - 1 and name != PRIOR:
+            _mark(ax, error.y[top], distance.y[top], look.color)
+        errors.append(error.y)
+        if name != PRIOR and not labelled:
+            labelled = True
+            decades += mark_decades(ax, distance.x, error.y, distance.y, look.color, "T")
+    if sampling is not None:
+        distance, error = (sampling_curve(sampling, v, split="train") for v in _NAMES)
+        if len(distance.x) == len(error.x) and len(error.x):
+            ax.errorbar(
+                error.y,
+                distance.y,
+                xerr=error.spread,
+                yerr=distance.spread,
+                linestyle="",
+                marker="o",
+                color=SAMPLING_COLOR,
+                markersize=3.8,
+                elinewidth=0.9,
+                zorder=4,
+                label="sampling, over $T$",
+            )
+            errors.append(error.y)
+    return errors
+
+
+def _draw_training(ax: Axes, dynamics: xr.Dataset | None, decades: list[Decade]) -> list[np.ndarray]:
+    errors = []
+    for k, name in enumerate(() if dynamics is None else plain_values(dynamics["optimizer"])):
+        assert dynamics is not None
+        look = optimizer_look(name)
+        color = look.color
+        for replica in dynamics["replica"].values:
+            single = dynamics.sel(replica=[replica])
+            distance, error = (dynamics_curve(single, v, name, split="train") for v in _NAMES)
+            if len(distance.x) == len(error.x):
+                ax.plot(error.y, distance.y, color=color, linewidth=0.6, alpha=0.45)
+        distance, error = (dynamics_curve(dynamics, v, name, split="train") for v in _NAMES)
+        if len(distance.x) != len(error.x) or not len(error.x):
+            continue
+        ax.plot(error.y, distance.y, color=color, linewidth=1.8, label=f"{look.title}, over $t$")
+        turn = find_turn(distance.y)
+        if turn is not None:
+            _mark(ax, error.y[turn[0]], distance.y[turn[0]], color)
+        if k == 0:
+            decades += mark_decades(ax, distance.x, error.y, distance.y, color, "t")
+        errors.append(error.y)
+    return errors
+
+
+def _mark(ax: Axes, x: float, y: float, color: str) -> None:
+    ax.plot([x], [y], marker="v", color=color, markersize=5, linestyle="", label="maximum of $D$")
+
+
+add(
+    Figure(
+        "bridge",
+        "temperature and time in one figure",
+        "Class distance against training error: equilibrium and training in one figure.",
+        """\
+Along the equilibrium curve (theory, and sampled points) the parameter is temperature, along the training
+curve it is time. Thin lines are single networks, the thick one their mean.
+
+Both rise from the prior at large error and turn at a small one. Where the two curves lie together,
+temperature and time play the same part: what counts is how well the data are fitted.""",
+        _draw,
+        section="6 Training",
+        needs=("dynamics",),
+        any_of=EQUILIBRIUM,
+        split="train",
+        shows=_NAMES,
+        order=110,
+    )
+)
