@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -15,12 +16,12 @@ import xarray as xr
 
 from _cubes import all_cubes, dynamics_cube, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
-from proplim.figures import CAPTIONS, FIGURES, Style, caption_of, draw_figures
+from proplim.figures import FIGURES, Figure, Style, draw_figures, figure_of, inversion_table, register_figure
 from proplim.figures._draw import file_stem
-from proplim.figures._histograms import weight_histograms
 from proplim.figures._panels import pages, panel_title
 from proplim.figures._slices import at, dynamics_curve, sampling_curve, shared_seeds, theory_curve
 from proplim.figures._style import applied
+from proplim.figures._unit_weights import weight_histograms
 
 ONE = {"n_train": [60], "width": [60]}
 POINT = {
@@ -33,10 +34,10 @@ POINT = {
 }
 
 
-def only_figure(name: str, cubes: dict[str, xr.Dataset]):
+def only_figure(name: str, cubes: dict[str, xr.Dataset], *folder: Path):
     """The figures of one name, undrawn."""
     with applied(Style()):
-        return list(FIGURES[name](cubes, Style()))
+        return list(FIGURES.get(name).draw(cubes, Style(), *folder))
 
 
 def texts(figure) -> str:
@@ -270,7 +271,7 @@ def test_histograms_lie_on_the_gaussians_they_were_drawn_from(tmp_path: Path) ->
             tolerance = 5 * np.sqrt(expected / (40000 * width)) + 0.1 * width**2
             assert (abs(density - expected) < tolerance + 5 / (40000 * width)).all()
     cubes = {"theory": theory_cube(**ONE, temperature=[0.01, 0.1, 1.0]), "sampling": sampling}
-    ((key, figure),) = only_figure("histograms", {**cubes, "histograms": counted})
+    ((key, figure),) = only_figure("histograms", cubes, tmp_path)
     assert (key["n_train"], key["width"]) == (60, 60)
     assert [ax.get_title() for ax in figure.axes[:3]] == ["$T=0.01$", "$T=0.1$", "$T=1$"]
     line = next(line for line in figure.axes[0].lines if line.get_label() == "proportional")
@@ -375,10 +376,127 @@ def test_pages_are_even_and_titles_state_alpha() -> None:
     assert panel_title(60, 120) == r"$P=60,\ N=120,\ \alpha=0.5$"
 
 
-def test_every_figure_has_a_caption() -> None:
-    assert set(CAPTIONS) == set(FIGURES)
-    assert caption_of("parity__digits__erf") == CAPTIONS["parity"]
-    assert caption_of("other__x") == ""
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def test_every_figure_is_in_the_documentation_and_says_how_to_read_it() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "figures.md").read_text(), flags=re.M)
+    assert listed == [figure.name for figure in FIGURES.members() if figure.name in FIGURES.built_in()]
+    for figure in FIGURES.members():
+        assert figure.summary.endswith("."), figure.name
+        assert len(figure.caption.split()) >= 10, figure.name
+        assert re.fullmatch(r"[1-8] \w.*", figure.section), figure.name
+    assert figure_of("parity__digits__erf") is FIGURES.get("parity")
+    assert figure_of("other__x") is None
+
+
+def test_captions_are_restructured_text() -> None:
+    from docutils.core import publish_parts
+
+    for figure in FIGURES.members():
+        text = f"**{figure.summary}** {figure.caption}"
+        strict = {"report_level": 2, "halt_level": 2}
+        assert "<strong>" in publish_parts(text, writer="html", settings_overrides=strict)["body"]
+
+
+def test_a_figure_of_one_s_own_is_drawn_with_the_others(tmp_path: Path) -> None:
+    def draw(cubes, style):
+        from matplotlib.figure import Figure as Canvas
+
+        yield {"dataset": "digits-3v8"}, Canvas(figsize=(1, 1))
+
+    with FIGURES.temporary():
+        register_figure(Figure("mine", "mine", "One sees nothing.", "It is empty.", draw, needs=("theory",)))
+        (path,) = draw_figures({"theory": theory_cube(**ONE)}, tmp_path, formats=["png"], names=["mine"])
+        assert path.name == "mine__digits-3v8.png"
+        assert draw_figures({"sampling": sampling_cube(**ONE)}, tmp_path, names=["mine"]) == []
+        with pytest.raises(InvalidInput, match="a name of your own"):
+            register_figure(Figure("parity", "", "", "", draw))
+    assert "mine" not in FIGURES
+
+
+# --- what has no figure of its own
+
+
+def with_variable(cube: xr.Dataset, values: xr.DataArray) -> xr.Dataset:
+    return cube.assign(own=values.assign_attrs(long_name="a quantity of one's own (in words)", units="1"))
+
+
+def test_a_variable_that_no_figure_knows_is_drawn_against_temperature_and_time() -> None:
+    """As after a user's observable, of any dimensions, from a study whose own files are not at hand."""
+    classes = xr.DataArray([1.0, 2.0, 4.0], dims="kind", coords={"kind": ["a", "b", "c"]})
+    cubes = all_cubes(**ONE, temperature=[0.1, 1.0, 10.0])
+    cubes = {k: with_variable(c[["mse", "converged"]], c.mse * classes) for k, c in cubes.items()}
+    (train, test) = (f for key, f in only_figure("observables", cubes) if key["variable"] == "own")
+    lines = {line.get_label(): line for line in train.axes[0].lines}
+    for kind, factor in zip("abc", classes.values, strict=True):
+        line = lines[f"proportional, $kind$: {kind}"]
+        expected = cubes["theory"].mse.sel(approximation="proportional", split="train").squeeze() * factor
+        np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
+    assert len({line.get_linestyle() for name, line in lines.items() if name.startswith("prop")}) == 3
+    assert "a quantity of one's own" in texts(test)
+    ((_, page), _) = (d for d in only_figure("observables_in_time", cubes) if d[0]["variable"] == "own")
+    line = next(x for x in page.axes[0].lines if x.get_label() == "gradient descent, $kind$: c")
+    expected = 4 * cubes["dynamics"].mse.sel(split="train", optimizer="gradient_descent").squeeze()
+    np.testing.assert_allclose(line.get_ydata(), expected.mean("replica"), rtol=1e-12)
+    (key, _), _ = (d for d in only_figure("observables", cubes) if d[0]["variable"] == "own")
+    assert file_stem("observables", key) == "observables__digits-3v8__erf__own__train"
+
+
+def test_every_variable_of_the_cubes_is_in_some_figure() -> None:
+    cubes = all_cubes(n_train=[60], width=[60], temperature=[0.1, 1.0])
+    shown = {name for figure in FIGURES.members() for name in figure.shows}
+    for name in ("observables", "observables_in_time"):
+        shown |= {str(key["variable"]) for key, _ in only_figure(name, cubes)}
+    for cube in cubes.values():
+        left = {str(n) for n, v in cube.data_vars.items() if {"temperature", "time"} & set(v.dims)} - shown
+        assert left == {"converged"}
+
+
+# --- no answer depends on the order of an axis
+
+
+def mixed(cubes: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """The cubes with the values of every axis but time in another order."""
+    return {
+        k: c.isel({d: np.roll(np.arange(n)[::-1], 1) for d, n in c.sizes.items() if d != "time"})
+        for k, c in cubes.items()
+    }
+
+
+def test_figures_and_tables_do_not_depend_on_the_order_of_any_axis(tmp_path: Path) -> None:
+    axes = {"n_train": [40, 80, 160], "width": [40, 80, 160], "seed": [0, 1, 2]}
+    axes |= {"temperature": [0.01, 0.1, 1.0, 10.0]}
+    cubes = all_cubes(**axes)
+    cubes["sampling"] = cubes["sampling"].sel(temperature=[0.1])
+    cubes["theory"] = theory_cube(["infinite_width", "proportional", "cavity"], **axes)
+    cubes["theory"]["peak_temperature"][:] = 0.3  # inside the axis, where the training error is interpolated
+    cubes["dynamics"] = dynamics_cube(2, ["gradient_descent", "sgd"], **axes)
+    others = mixed(cubes)
+    table, again = inversion_table(cubes), inversion_table(others)
+    assert np.isfinite(table.T_star_mse).all()
+    assert table.equals(again)
+    drawn = {"finite_size": {}, "inversion": {}, "class_distance": {"split": ["train"], "width": [80]}}
+    drawn |= {"bridge": {"width": [80], "n_train": [40, 80]}}
+    for name, part in drawn.items():
+        for folder, given in (("a", cubes), ("b", others)):
+            some = {k: c.sel({d: v for d, v in part.items() if d in c.dims}) for k, c in given.items()}
+            draw_figures(some, tmp_path / folder, formats=["svg"], names=[name])
+    files = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert [f.split("__")[0] for f in files] == sorted(drawn)
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_t_star_s_training_error_is_interpolated_in_ln_t() -> None:
+    """By hand, on an axis that descends: T* half-way in ln T between two temperatures."""
+    axes = {"temperature": [10.0, 1.0, 0.1], **ONE}
+    theory, dynamics = theory_cube(**axes), dynamics_cube(**ONE)
+    theory["peak_temperature"][:] = 10**-0.5
+    error = theory.mse.sel(approximation="proportional", split="train").squeeze()
+    by_hand = 0.5 * float(error.sel(temperature=1.0) + error.sel(temperature=0.1))
+    (found,) = inversion_table({"theory": theory, "dynamics": dynamics}).T_star_mse
+    assert found == pytest.approx(by_hand, rel=1e-12)
 
 
 def test_importing_figures_is_light() -> None:
