@@ -305,7 +305,9 @@ def test_compare_summarises_and_names_the_worst(run, study: Path) -> None:
 def test_compare_and_figures_refuse_folders_without_cubes(run, study: Path, tmp_path: Path) -> None:
     assert "theory.nc" in refused(run("compare", tmp_path))
     assert "folder" in refused(run("figures", tmp_path / "absent"))
-    assert "choose from class_distance" in refused(run("figures", study, "--only", "nothing", "-o", tmp_path))
+    assert "choose from bridge, class_distance" in refused(
+        run("figures", study, "--only", "nothing", "-o", tmp_path)
+    )
     assert "did you mean 'parity'" in refused(run("figures", study, "--only", "parit", "-o", tmp_path))
     assert "svg" in refused(run("figures", study, "--format", "gif", "-o", tmp_path))
     part = ("--only", "test_error", "--select", "split=train")

@@ -162,11 +162,10 @@ def test_bridge_and_summary_are_drawn_from_cubes(tmp_path: Path) -> None:
 
 def test_bridge_runs_over_temperature_and_time() -> None:
     """Axes: error on x, D on y; a curve for each theory and the optimizer, sampled points with error bars."""
-    from proplim.figures import Style
-    from proplim.figures._dynamics import bridge
+    from proplim.figures import FIGURES, Style
 
     cubes = all_cubes(n_train=[60], width=[60])
-    ((point, figure),) = bridge(cubes, Style())
+    ((point, figure),) = FIGURES.get("bridge").draw(cubes, Style())
     (axes,) = figure.axes
     assert point["width"] == 60
     lines = {line.get_label(): line for line in axes.get_lines()}

@@ -127,13 +127,13 @@ def test_without_git_the_revision_is_unknown(monkeypatch, tmp_path):
 def test_a_figure_says_how_its_cubes_were_made(files, tmp_path, form):
     from matplotlib.figure import Figure
 
-    from proplim.figures._draw import _save, origin
+    from proplim.figures._save import origin, save
 
     about = origin({"theory": xr.Dataset(attrs=files["theory.nc"])})
     stored = json.loads(about)["theory"]
     assert parse_config(yaml.safe_load(stored["configuration"])) == parse_config(STUDY)
     assert stored["git_revision"] == git_revision()
-    raw = _save(Figure(), tmp_path / f"figure.{form}", form, about).read_bytes()
+    raw = save(Figure(), tmp_path / f"figure.{form}", form, about).read_bytes()
     for word in (b"git_revision", b"package_versions", b"seeds", b"n_features"):
         assert word in raw
 

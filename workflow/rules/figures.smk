@@ -1,31 +1,19 @@
-# The report's sections, in this order: first part of a figure's file name -> section, title.
-SECTIONS = {
-    "class_distance": ("1 Class distance", "class distance"),
-    "heat_map": ("1 Class distance", "map over temperature and load"),
-    "gyration_radii": ("2 Class sizes", "gyration radii"),
-    "weights": ("3 Weights", "readout and hidden weights"),
-    "signal_variance": ("3 Weights", "hidden weights along the signal"),
-    "histograms": ("3 Weights", "distributions of weights"),
-    "test_error": ("4 Test error", "test error"),
-    "parity": ("5 Theory against sampling", "parity and z-scores"),
-    "finite_size": ("5 Theory against sampling", "deviation against 1/N"),
-    "training": ("6 Training", "class distance in time"),
-    "bridge": ("6 Training", "temperature and time in one figure"),
-    "inversion": ("6 Training", "T* beside the inversion"),
-    "stragglers": ("6 Training", "most influential inputs"),
-}
+from proplim.figures import Captions, figure_of
+from proplim.figures import OTHERS as OTHER_FIGURES
 
 
 def section_of(wildcards):
-    return SECTIONS.get(wildcards.figure.split("__")[0], ("8 More figures", ""))[0]
+    figure = figure_of(wildcards.figure)
+    return figure.section if figure else OTHER_FIGURES
 
 
 def labels_of(wildcards):
     kind, *rest = wildcards.figure.split("__")
-    title = SECTIONS.get(kind, ("", kind.replace("_", " ")))[1]
-    names = set(plan.config.axes("theory")["dataset"]), set(plan.config.axes("theory")["activation"])
-    found = [next((part for part in rest if part in known), "all") for known in names]
+    figure = figure_of(kind)
+    axes = plan.config.axes("theory")
+    found = [next((part for part in rest if part in set(axes[name])), "all") for name in ("dataset", "activation")]
     more = [part for part in rest if part not in found]
+    title = figure.title if figure else kind.replace("_", " ")
     return {"figure": title, "data set": found[0], "activation": found[1], "of": ", ".join(more) or "-"}
 
 
@@ -42,6 +30,7 @@ rule draw_figures:
         ),
     params:
         figures=plan.config.figures.model_dump(mode="json"),
+        captions=Captions(),
     message:
         "Drawing figures"
     threads: 2

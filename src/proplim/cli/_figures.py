@@ -47,8 +47,8 @@ def figures(
     from proplim.figures import FIGURES, draw_figures
 
     if listing:
-        for name, function in FIGURES.items():
-            print(f"{name:16s} {(function.__doc__ or '').strip().splitlines()[0]}")
+        for figure in FIGURES.members():
+            print(f"{figure.name:20s} {figure.summary}")
         return
     from proplim.cli._output import cubes_of
     from proplim.errors import InvalidInput
@@ -71,6 +71,7 @@ def figures(
             font_size=font_size,
             dpi=dpi,
             draws=study / "draws",
+            stragglers=study / "stragglers",
         )
     if not written:
         wanted = " or ".join(only) or "some figure"

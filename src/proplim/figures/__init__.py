@@ -4,7 +4,16 @@ A file of this folder whose name does not start with an underscore is one figure
 function that draws it. From outside, :func:`register_figure` does the same (docs/adding_figure.md).
 """
 
-from proplim.figures._base import FIGURES, Cubes, Drawings, Figure, figure_of, register_figure
+from proplim.figures._base import (
+    FIGURES,
+    OTHERS,
+    Captions,
+    Cubes,
+    Drawings,
+    Figure,
+    figure_of,
+    register_figure,
+)
 from proplim.figures._draw import draw_figures
 from proplim.figures._inversion_table import inversion_table
 from proplim.figures._looks import Look, approximation_look, optimizer_look
@@ -14,7 +23,9 @@ from proplim.figures._style import FORMATS, STYLE_FILE, Style
 __all__ = [
     "FIGURES",
     "FORMATS",
+    "OTHERS",
     "STYLE_FILE",
+    "Captions",
     "Cubes",
     "Drawings",
     "Figure",

@@ -20,6 +20,7 @@ Drawings = Iterator[tuple[dict[str, object], "Canvas"]]
 
 EQUILIBRIUM = ("theory", "sampling")
 OTHERS = "8 More figures"
+"""Section of a report for figures that name none."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,24 @@ def figure_of(stem: str) -> Figure | None:
     """Figure that a file is of, from the start of its name; None where no figure has that name."""
     name = stem.split("__")[0]
     return FIGURES.get(name) if name in FIGURES else None
+
+
+class Captions:
+    """Caption of every figure file by its name, for the template of a report.
+
+    It prints as a few words: a report shows what its rules were given beside every figure.
+    """
+
+    def __getitem__(self, stem: str) -> str:
+        figure = figure_of(stem)
+        return (
+            f"**{figure.summary}** {figure.caption}"
+            if figure
+            else "A figure drawn from the cubes of the study."
+        )
+
+    def __repr__(self) -> str:
+        return "those of proplim.figures"
 
 
 add = FIGURES.add

@@ -88,7 +88,14 @@ def print_summary(plan: Plan) -> None:
 
 def write_report(plan: Plan, workflow: Any) -> None:
     """Let Snakemake write report.html for the study that has just been computed."""
-    command = [*shlex.split(sys.executable), "-m", "snakemake", "--snakefile", str(workflow.main_snakefile), "--nolock"]
+    command = [
+        *shlex.split(sys.executable),
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(workflow.main_snakefile),
+        "--nolock",
+    ]
     command += ["--directory", str(Path.cwd()), "--cores", "1", "--quiet", "all"]
     files = [str(file) for file in workflow.overwrite_configfiles]
     command += ["--configfile", *files] if files else []
