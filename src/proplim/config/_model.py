@@ -173,11 +173,16 @@ def _sampling_section() -> type[StageSection]:
     return _section_of("SamplingSection", SamplingSettings, "Posterior sampling of finite networks.")
 
 
-@cache
 def _dynamics_section() -> type[StageSection]:
-    from proplim.dynamics._settings import DynamicsSettings
+    from proplim import dynamics
 
-    return _stage_section("DynamicsSection", DynamicsSettings, "Gradient-descent dynamics from the prior.")
+    doc = "Training dynamics from the prior."
+    if hasattr(dynamics, "dynamics_settings_type"):
+        return _section_of("DynamicsSection", dynamics.dynamics_settings_type(), doc)
+    return _cached_stage_section("DynamicsSection", dynamics.DynamicsSettings, doc)
+
+
+_cached_stage_section = cache(_stage_section)
 
 
 class _StudyBase(_Section):

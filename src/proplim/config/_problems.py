@@ -10,6 +10,13 @@ from pydantic import BaseModel, ValidationError
 from proplim._registry import did_you_mean
 from proplim.datasets import DISCRIMINATOR, SOURCES
 from proplim.errors import InvalidInput, ProplimError
+from proplim.schema import allowed_words
+
+_ALLOWED = {
+    "bool_parsing": "true or false",
+    "string_pattern_mismatch": "letters, digits, _ + - and single dots inside",
+}
+"""Kind of problem -> what is allowed, where the validator's own words are not a user's."""
 
 
 class ConfigErrors(ProplimError):
@@ -35,49 +42,38 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     model : type
         What was validated; unknown keys are compared with those that it has there.
     """
-    lines = []
     items = error.errors()
-    for item in items:
-        if item["type"] == "too_short" and any(_inside(other["loc"], item["loc"]) for other in items):
-            continue  # a list is short only because its members were refused
-        location, known = _walk(model, item["loc"])
-        key = dotted(location)
-        kind, message, value = item["type"], item["msg"], item.get("input")
-        cause = item.get("ctx", {}).get("error")
-        if isinstance(cause, InvalidInput):
-            lines.append(str(InvalidInput(_joined(key, cause.key), cause.value, cause.allowed)))
-        elif kind == "extra_forbidden":
-            allowed = f"unknown key; allowed here: {', '.join(known)}" if known else "unknown key"
-            lines.append(
-                f"{key}: {_show(value)} is not allowed; {allowed}{did_you_mean(str(location[-1]), known)}"
-            )
-        elif location[-2:-1] in (["logspace"], ["linspace"]) and kind == "missing":
-            lines.append(f"{dotted(location[:-1])}: {len(value)} values are not allowed; three: [lo, hi, n]")
-        elif kind == "missing":
-            lines.append(f"{key}: nothing given; this key is required")
-        elif kind in ("union_tag_invalid", "union_tag_not_found"):
-            sources = SOURCES.names()
-            found = value.get("source") if isinstance(value, dict) else value
-            lines.append(
-                f"{key}.source: {_show(found)} is not allowed; choose from {', '.join(sources)}"
-                f"{did_you_mean(str(found), sources)}"
-            )
-        elif kind == "bool_parsing":
-            lines.append(f"{key}: {_show(value)} is not allowed; true or false")
-        elif kind == "string_pattern_mismatch":
-            lines.append(
-                f"{key}: {_show(value)} is not allowed; letters, digits, _ + - and single dots inside"
-            )
-        else:
-            text = message.removeprefix("Value error, ")
-            text = (text[0].lower() + text[1:]).partition(", unable to ")[0]
-            if kind == "value_error" and " is not allowed; " in text:
-                lines += [f"{key}.{line}" if key else line for line in text.splitlines()]
-            else:
-                lines.append(
-                    f"{key}: {_show(value)} is not allowed; {text.replace('input should be', 'must be')}"
-                )
+    lines = [_line(item, *_walk(model, item["loc"])) for item in items if not _follows(item, items)]
     return list(dict.fromkeys(lines))
+
+
+def _follows(item: Any, items: Sequence[Any]) -> bool:
+    """Whether a list is short only because its members were refused."""
+    place = item["loc"]
+    members = (other["loc"] for other in items if len(other["loc"]) > len(place))
+    return item["type"] == "too_short" and any(loc[: len(place)] == place for loc in members)
+
+
+def _line(item: Any, location: list[Any], known: list[str]) -> str:
+    """Key, value and what is allowed, of one thing wrong."""
+    key, kind, value = dotted(location), item["type"], item.get("input")
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidInput):
+        return str(InvalidInput(_joined(key, cause.key), cause.value, cause.allowed))
+    if location[-2:-1] in (["logspace"], ["linspace"]) and kind == "missing":
+        return f"{dotted(location[:-1])}: {len(value)} values are not allowed; three: [lo, hi, n]"
+    if kind == "missing":
+        return f"{key}: nothing given; this key is required"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        found = value.get(DISCRIMINATOR) if isinstance(value, dict) else value
+        names = SOURCES.names()
+        allowed = f"choose from {', '.join(names)}{did_you_mean(found, names)}"
+        return str(InvalidInput(f"{key}.{DISCRIMINATOR}", found, allowed))
+    if kind == "extra_forbidden":
+        allowed = f"unknown key; allowed here: {', '.join(known)}{did_you_mean(location[-1], known)}"
+    else:
+        allowed = _ALLOWED.get(kind) or allowed_words(item["msg"])
+    return str(InvalidInput(key, value, allowed))
 
 
 def _walk(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], list[str]]:
@@ -119,12 +115,10 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _joined(place: str, key: str) -> str:
     """Dotted path of the key that a check names, from where the check stands: a section, or the key itself."""
-    name = key.rpartition(".")[2] if place.endswith(key.rpartition(".")[2]) else key
-    return place if place.endswith(name) else f"{place}.{name}" if place else name
-
-
-def _inside(location: tuple, parent: tuple) -> bool:
-    return len(location) > len(parent) and location[: len(parent)] == parent
+    if not place:
+        return key
+    own = key.rpartition(".")[2]
+    return place if place.rpartition(".")[2] == own else f"{place}.{own}"
 
 
 def dotted(location: Iterable[Any]) -> str:
@@ -133,8 +127,3 @@ def dotted(location: Iterable[Any]) -> str:
     for part in location:
         key += f"[{part}]" if isinstance(part, int) else (f".{part}" if key else str(part))
     return key
-
-
-def _show(value: Any, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -23,7 +23,7 @@ from proplim.schema._axes import (
     same_value,
 )
 from proplim.schema._dimensions import DIMENSIONS, Dimension
-from proplim.schema._settings import PlainFloat, PlainInt, Settings
+from proplim.schema._settings import PlainFloat, PlainInt, Settings, allowed_words
 from proplim.schema._size import Size
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Point",
     "Settings",
     "Size",
+    "allowed_words",
     "axes_of",
     "coded_axes",
     "dims_in_chunk_order",
