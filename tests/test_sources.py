@@ -12,7 +12,7 @@ from _documents import ROOT, blocks, titled
 from proplim.cli import main
 from proplim.config import ConfigErrors, check_data, json_schema, parse_config, run_plugin
 from proplim.config._reference import reference_page
-from proplim.datasets import SOURCES, load_dataset
+from proplim.datasets import SOURCES, features_of, load_dataset
 from proplim.errors import InvalidInput
 from proplim.study import plan_study
 
@@ -60,6 +60,15 @@ def test_schema_reference_and_messages_know_it(folder):
     assert ratio.startswith("datasets[0].ratio: 0.5 is not allowed")
     assert "did you mean 'ratio'" in unknown
     assert "did you mean 'shells'" in source
+
+
+def test_the_number_of_features_is_known_without_the_data(folder):
+    run_plugin(folder / "shells.py")
+    entry = {"name": "d", "source": "shells", "n_features": 7}
+    assert features_of(entry) == 7
+    assert features_of({"name": "d", "source": "digits", "classes": [3, 8]}) == 64
+    unknown = [{"name": "d", "source": "file", "path": "x.npz"}, {"source": "no such"}, {"source": "digits"}]
+    assert [features_of(e) for e in unknown] == [None] * 3
 
 
 def test_draws_are_those_of_any_pool(folder):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Generator,
         Pool,
         Source,
+        features_of,
         register_source,
     )
 
@@ -32,7 +33,17 @@ _HOME = {
     "prepare_dataset": "_prepare",
     **dict.fromkeys(("ClassSettings", "SafeName", "SourceSettings"), "_settings"),
     **dict.fromkeys(
-        ("DISCRIMINATOR", "SOURCES", "Capacity", "Generator", "Pool", "Source", "register_source"), "_source"
+        (
+            "DISCRIMINATOR",
+            "SOURCES",
+            "Capacity",
+            "Generator",
+            "Pool",
+            "Source",
+            "features_of",
+            "register_source",
+        ),
+        "_source",
     ),
 }
 
@@ -47,6 +58,7 @@ __all__ = [
     "SafeName",
     "Source",
     "SourceSettings",
+    "features_of",
     "load_dataset",
     "prepare_dataset",
     "register_source",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -247,3 +247,19 @@ class Generator(Source):
 SOURCES: Registry[Source] = Registry("source", "proplim.datasets.sources")
 
 register_source = SOURCES.add
+
+
+def features_of(entry: Mapping[str, Any]) -> int | None:
+    """N0 of an entry of `datasets:` as it stands in a configuration, as far as it is known without the data.
+
+    An entry of a source that is not registered here, or was written for another version, has None.
+    """
+    keys = {key: value for key, value in entry.items() if key != DISCRIMINATOR}
+    name = entry.get(DISCRIMINATOR)
+    if name not in SOURCES:
+        return None
+    source = SOURCES.get(str(name))
+    try:
+        return source.features(source.configure(**keys))
+    except InvalidInput:
+        return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from proplim.datasets import features_of
 from proplim.figures._base import Cubes
 from proplim.figures._looks import SAMPLING_COLOR, Look, words
 from proplim.figures._slices import Curve
@@ -26,8 +27,6 @@ Sharing = Literal["none", "all", "row", "col"] | bool
 MAX_COLUMNS = 4
 MAX_ROWS = 4
 DEFAULT_WIDTH = 7.0
-IMAGE_FEATURES = {"digits": 64, "mnist": 784, "fashion_mnist": 784, "cifar10": 3072}
-"""N0 of the collections whose configuration does not state it."""
 
 
 def symbol(name: str) -> str:
@@ -72,7 +71,7 @@ def _n_features(cubes: Cubes, point: Mapping[str, object]) -> int:
     for cube in cubes.values():
         for entry in configuration_of(cube).get("datasets") or []:
             if entry.get("name") == point.get("dataset"):
-                return int(entry.get("n_features") or IMAGE_FEATURES.get(entry.get("source", ""), 0))
+                return features_of(entry) or 0
     return 0
 
 
