@@ -18,6 +18,7 @@ from _cubes import all_cubes, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
 from proplim.explore import explorer_html, write_explorer
 from proplim.explore._data import fit, pack_cubes
+from proplim.figures import approximation_look, optimizer_look
 from proplim.query import peak_temperature
 
 
@@ -67,6 +68,48 @@ def test_a_large_study_is_thinned_and_says_so() -> None:
 def test_statistics_of_sampling_are_reduced_to_what_is_drawn() -> None:
     packed = pack_cubes({"sampling": sampling_cube()}, 10**6)
     assert packed["stages"]["sampling"]["axes"]["statistic"] == ["mean", "mcse"]
+
+
+def test_the_page_does_not_depend_on_the_order_of_any_axis() -> None:
+    cubes = {"theory": theory_cube(["infinite_width", "proportional", "cavity"]), "sampling": sampling_cube()}
+    others = {k: c.isel({d: slice(None, None, -1) for d in c.dims}) for k, c in cubes.items()}
+    assert pack_cubes(cubes, 10**6) == pack_cubes(others, 10**6)
+    assert pack_cubes(cubes, 4000)["stages"] == pack_cubes(others, 4000)["stages"]
+
+
+def test_what_the_page_knows_of_dimensions_and_looks_comes_from_the_tables() -> None:
+    cubes = all_cubes(n_train=[60], width=[60])
+    cubes["theory"] = theory_cube(["proportional", "cavity"], n_train=[60], width=[60])
+    cubes["theory"] = cubes["theory"].assign_coords(approximation=["proportional", "my_theory"])
+    packed = pack_cubes(cubes, 10**6)
+    known = {d["name"]: d for d in packed["dimensions"]}
+    assert list(known)[:2] == ["dataset", "activation"]
+    logarithmic = {name for name, d in known.items() if d["logarithmic"]}
+    assert logarithmic == {"temperature", "n_train", "width", "lambda0", "lambda1", "time"}
+    assert {n for n, d in known.items() if not d["sliced"]} == {"approximation", "optimizer", "statistic"}
+    looks = packed["looks"]
+    assert looks["approximation"]["proportional"] == {
+        "color": approximation_look("proportional").color, "dash": "solid", "title": "proportional",
+    }  # fmt: skip
+    assert looks["approximation"]["my_theory"]["title"] == "my theory"
+    assert re.fullmatch("#[0-9A-F]{6}", looks["approximation"]["my_theory"]["color"])
+    assert looks["optimizer"]["gradient_descent"]["color"] == optimizer_look("gradient_descent").color
+
+
+def test_equal_values_of_two_cubes_are_equal_in_the_page() -> None:
+    theory = theory_cube(temperature=[0.1, 0.3])
+    theory = theory.assign_coords(temperature=[0.1, 0.1 + 0.2])
+    packed = pack_cubes({"theory": theory, "sampling": sampling_cube(temperature=[0.3])}, 10**6)["stages"]
+    assert packed["theory"]["axes"]["temperature"] == [0.1, 0.3]
+    assert packed["sampling"]["axes"]["temperature"] == [0.3]
+
+
+def test_a_variable_of_one_s_own_is_in_the_page_of_a_large_study_too() -> None:
+    cube = theory_cube()
+    cube["own"] = cube.mse.assign_attrs(long_name="a quantity of one's own", units="1")
+    for most in (10**6, 4000):
+        variables = pack_cubes({"theory": cube}, most)["stages"]["theory"]["variables"]
+        assert variables["own"]["long_name"] == "a quantity of one's own"
 
 
 def test_nothing_to_explore_is_refused() -> None:

@@ -10,16 +10,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from proplim.figures import approximation_look, optimizer_look
 from proplim.observables import OBSERVABLES
-from proplim.schema import AXES
+from proplim.query import PRIOR, dimension_rank, in_order
+from proplim.schema import AXES, DIMENSIONS, key_of
 
 MAIN = (
     "centroid_distance_sq", "gyration_radius_sq", "mse", "bias_sq", "predictive_variance", "accuracy",
     "readout_variance", "hidden_trace_shift", "signal_variance", "readout_signal_covariance",
     "order_parameter", "peak_temperature",
 )  # fmt: skip
-"""Variables that stay where a study is too large for a page with all of them."""
+"""Variables of the package that stay where a study is too large for a page with all of them; a user's stay too."""
 KEPT_STATISTICS = ("mean", "mcse")
+LINES = {"approximation": approximation_look, "optimizer": optimizer_look}
+"""Dimensions that are drawn as lines of their own, never sliced, and their looks."""
+AVERAGED = ("seed", "replica")
+"""Dimensions over which a mean is shown unless the user asks for one value."""
+DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
+"""Line styles of Matplotlib -> of the plotting library."""
 
 
 def pack_cubes(cubes: Mapping[str, xr.Dataset], max_values: int) -> dict[str, Any]:
@@ -36,14 +44,19 @@ def pack_cubes(cubes: Mapping[str, xr.Dataset], max_values: int) -> dict[str, An
     Returns
     -------
     dict
-        ``stages`` (stage -> axes, variables), ``numbers`` (base64 of little-endian float32) and ``notes``.
+        ``stages`` (stage -> axes, variables), ``numbers`` (base64 of little-endian float32), ``notes``,
+        ``dimensions`` (what the page has to know of each), ``looks`` and ``prior`` (the approximation of the prior).
+
+    Notes
+    -----
+    Every axis is in order, and equal values of two cubes are equal numbers in the page.
     """
     blocks: list[np.ndarray] = []
     stages: dict[str, Any] = {}
     notes: list[str] = []
     start = 0
     for stage, cube in cubes.items():
-        reduced = fit(_without_diagnostics(cube), max_values, stage, notes)
+        reduced = in_order(fit(_without_diagnostics(in_order(cube)), max_values, stage, notes))
         variables = {}
         for name, values in reduced.data_vars.items():
             flat = np.ascontiguousarray(values.values, dtype="<f4").ravel()
@@ -54,9 +67,60 @@ def pack_cubes(cubes: Mapping[str, xr.Dataset], max_values: int) -> dict[str, An
                 "long_name": _long_name(values),
             }
             start += flat.size
-        stages[stage] = {"axes": {str(d): _axis(reduced[d]) for d in reduced.dims}, "variables": variables}
+        axes = {str(d): _axis(str(d), reduced[d]) for d in reduced.dims}
+        stages[stage] = {"axes": axes, "variables": variables}
     raw = np.concatenate(blocks).tobytes() if blocks else b""
-    return {"stages": stages, "numbers": base64.b64encode(raw).decode(), "notes": notes}
+    return {
+        "stages": stages,
+        "numbers": base64.b64encode(raw).decode(),
+        "notes": notes,
+        "dimensions": _dimensions({d for stage in stages.values() for d in stage["axes"]}),
+        "looks": _looks(stages),
+        "prior": PRIOR,
+    }
+
+
+def _dimensions(names: set[str]) -> list[dict[str, Any]]:
+    """What the page has to know of every dimension, in the order of its menus: names first, then numbers."""
+    order = sorted(names, key=lambda name: (not _holds_names(name), dimension_rank(name)))
+    return [
+        {
+            "name": name,
+            "logarithmic": _is_logarithmic(name),
+            "averaged": name in AVERAGED,
+            "sliced": name not in (*LINES, "statistic"),
+        }
+        for name in order
+    ]
+
+
+def _holds_names(dim: str) -> bool:
+    if dim in AXES:
+        return AXES[dim].kind == "name"
+    return dim in DIMENSIONS and DIMENSIONS[dim].units is None
+
+
+def _is_logarithmic(dim: str) -> bool:
+    """Whether the values of a dimension are spread evenly in ratio: quantities that cannot be zero, and time."""
+    if dim not in AXES:
+        return dim == "time"
+    axis = AXES[dim]
+    return axis.kind == "real" or (axis.kind == "count" and axis.minimum > 0)
+
+
+def _looks(stages: Mapping[str, Any]) -> dict[str, dict[str, dict[str, str]]]:
+    """Dimension -> value -> colour, dash and title, of everything that is drawn as a line."""
+    found: dict[str, dict[str, dict[str, str]]] = {dim: {} for dim in LINES}
+    for stage in stages.values():
+        for dim, look_of in LINES.items():
+            for name in stage["axes"].get(dim, []):
+                look = look_of(name)
+                found[dim][name] = {
+                    "color": look.color,
+                    "dash": DASHES.get(look.linestyle, "solid"),
+                    "title": look.title,
+                }
+    return found
 
 
 def _without_diagnostics(cube: xr.Dataset) -> xr.Dataset:
@@ -72,7 +136,7 @@ def _without_diagnostics(cube: xr.Dataset) -> xr.Dataset:
 def fit(cube: xr.Dataset, max_values: int, stage: str, notes: list[str]) -> xr.Dataset:
     """Cut a cube down to at most `max_values` numbers, and note what was left out."""
     if _size(cube) > max_values:
-        kept = [n for n in cube.data_vars if n in MAIN or n == "converged"]
+        kept = [n for n in cube.data_vars if n in MAIN or n not in OBSERVABLES.built_in() or n == "converged"]
         if kept and len(kept) < len(cube.data_vars):
             notes.append(
                 f"{stage}: {len(cube.data_vars) - len(kept)} variables are left out, the study is large"
@@ -80,7 +144,7 @@ def fit(cube: xr.Dataset, max_values: int, stage: str, notes: list[str]) -> xr.D
             cube = cube[kept]
     before: dict[Hashable, int] = dict(cube.sizes)
     while _size(cube) > max_values:
-        long = [d for d in cube.dims if cube.sizes[d] > 2 and d in (*AXES, "replica", "time")]
+        long = [d for d in cube.dims if cube.sizes[d] > 2 and not _holds_names(str(d)) and d != "label"]
         if not long:
             break
         dim = max(long, key=lambda d: cube.sizes[d])
@@ -97,9 +161,10 @@ def _size(cube: xr.Dataset) -> int:
     return sum(int(v.size) for v in cube.data_vars.values())
 
 
-def _axis(values: xr.DataArray) -> list:
+def _axis(dim: str, values: xr.DataArray) -> list:
+    """Values of an axis as the keys they are compared by, so that the page compares them as they are."""
     plain = values.values.tolist()
-    return [None if isinstance(v, float) and not math.isfinite(v) else v for v in plain]
+    return [None if isinstance(v, float) and not math.isfinite(v) else key_of(dim, v) for v in plain]
 
 
 def _long_name(values: xr.DataArray) -> str:

@@ -1,23 +1,13 @@
 "use strict";
 const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
-const LOOKS = {
-  infinite_width: { color: "#666666", dash: "dash" },
-  proportional: { color: "#0072B2", dash: "solid" },
-  cavity: { color: "#D55E00", dash: "dashdot" },
-  exact: { color: "#009E73", dash: "dot" },
-};
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x"];
 const VIEWS = {
   equilibrium: { title: "Equilibrium (theory, sampling)", stages: ["theory", "sampling"], x: "temperature" },
   training: { title: "Training in time", stages: ["dynamics"], x: "time" },
   parity: { title: "Parity (sampling against theory)", stages: ["theory", "sampling"], x: null },
 };
-const OWN = ["approximation", "statistic", "optimizer"]; // axes that are drawn as lines, never sliced
-const AVERAGED = ["seed", "replica"];
-const ORDER = ["dataset", "activation", "split", "label", "n_train", "width", "temperature", "lambda0", "lambda1", "seed", "replica", "time"];
-const LOGARITHMIC = ["temperature", "time", "n_train", "width", "lambda0", "lambda1"];
 const state = { view: null, variable: null, x: null, color: "", slices: {}, logx: true, logy: false };
-let DATA, NUMBERS, plotted = { columns: [], rows: [], shapes: [], peaks: [] };
+let DATA, NUMBERS, DIMENSIONS, plotted = { columns: [], rows: [], shapes: [], peaks: [] };
 
 async function unpack(id) {
   const element = document.getElementById(id);
@@ -31,6 +21,7 @@ async function start() {
   library.textContent = await unpack("library");
   document.head.append(library);
   DATA = JSON.parse(await unpack("data"));
+  DIMENSIONS = new Map(DATA.dimensions.map((d) => [d.name, d])); // in the order of the menus
   NUMBERS = new Float32Array(Uint8Array.from(atob(DATA.numbers), (c) => c.charCodeAt(0)).buffer);
   for (const stage of Object.values(DATA.stages)) {
     for (const variable of Object.values(stage.variables)) variable.strides = strides(stage, variable);
@@ -80,25 +71,28 @@ function dimsOf(stage, name) {
   return DATA.stages[stage]?.variables[name]?.dims ?? [];
 }
 
-function same(a, b) {
-  return typeof a === "number" && typeof b === "number" ? Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b)) : a === b;
-}
-
 // Values of an axis over the stages shown, numbers in order.
 function axisValues(dim) {
   const out = [];
   for (const stage of stagesShown()) {
     for (const v of dimsOf(stage, state.variable).includes(dim) ? DATA.stages[stage].axes[dim] : []) {
-      if (!out.some((o) => same(o, v))) out.push(v);
+      if (!out.includes(v)) out.push(v);
     }
   }
   return out.every((v) => typeof v === "number") ? out.sort((a, b) => a - b) : out;
 }
 
+function logarithmic(dim) {
+  return Boolean(DIMENSIONS.get(dim)?.logarithmic);
+}
+
+function averagedOver(dim) {
+  return Boolean(DIMENSIONS.get(dim)?.averaged);
+}
+
 function freeDims() {
   const dims = new Set(stagesShown().flatMap((s) => dimsOf(s, state.variable)));
-  const known = ORDER.filter((d) => dims.has(d));
-  return [...known, ...[...dims].filter((d) => !known.includes(d) && !OWN.includes(d))];
+  return [...DIMENSIONS.values()].filter((d) => d.sliced && dims.has(d.name)).map((d) => d.name);
 }
 
 function read(stage, name, where) {
@@ -108,7 +102,7 @@ function read(stage, name, where) {
   for (const dim of variable.dims) {
     if (!(dim in where)) return NaN;
     const axis = DATA.stages[stage].axes[dim];
-    const i = axis.findIndex((v) => same(v, where[dim]));
+    const i = axis.indexOf(where[dim]);
     if (i < 0) return NaN;
     at += i * variable.strides[dim];
   }
@@ -207,8 +201,8 @@ function settle() {
   if (state.view === "parity") {
     state.x = null;
   } else if (!several.includes(state.x)) {
-    state.x = several.includes(VIEWS[state.view].x) ? VIEWS[state.view].x : several.find((d) => !AVERAGED.includes(d)) ?? freeDims()[0];
-    state.logx = LOGARITHMIC.includes(state.x);
+    state.x = several.includes(VIEWS[state.view].x) ? VIEWS[state.view].x : several.find((d) => !averagedOver(d)) ?? freeDims()[0];
+    state.logx = logarithmic(state.x);
   }
   if (!several.includes(state.color) || state.color === state.x) state.color = "";
   for (const dim of freeDims()) {
@@ -221,7 +215,7 @@ function sliceOptions(dim) {
   const values = axisValues(dim).map((v) => [String(v), show(v)]);
   if (values.length < 2) return values;
   if (state.view === "parity") return [["all", "all"], ...values];
-  return AVERAGED.includes(dim) ? [["mean", "mean ± s.d."], ...values] : values;
+  return averagedOver(dim) ? [["mean", "mean ± s.d."], ...values] : values;
 }
 
 function controls(focus) {
@@ -231,9 +225,9 @@ function controls(focus) {
   form.append(control("show", views().map((v) => [v, VIEWS[v].title]), state.view, changeView, true));
   form.append(control("variable", variablesShown().map((v) => [v, words(v)]), state.variable, (v) => { state.variable = v; }, true));
   if (state.view !== "parity") {
-    form.append(control("horizontal axis", several.map((d) => [d, words(d)]), state.x, (v) => { state.x = v; state.logx = LOGARITHMIC.includes(v); }));
+    form.append(control("horizontal axis", several.map((d) => [d, words(d)]), state.x, (v) => { state.x = v; state.logx = logarithmic(v); }));
   }
-  const colors = several.filter((d) => d !== state.x && (state.view === "parity" || !AVERAGED.includes(d)));
+  const colors = several.filter((d) => d !== state.x && (state.view === "parity" || !averagedOver(d)));
   form.append(control("colour by", [["", "theory"], ...colors.map((d) => [d, words(d)])], state.color, (v) => { state.color = v; }));
   for (const dim of several) {
     if (dim !== state.x && dim !== state.color) {
@@ -271,7 +265,7 @@ function parabolaPeak(points) {
 // T* of a theory line: as the theory found it, where it is of a single draw; else read off the averaged line.
 function peakOf(points, where, averaged) {
   const wanted = state.variable === "centroid_distance_sq" && state.x === "temperature";
-  if (!wanted || where.approximation === "infinite_width") return null;
+  if (!wanted || where.approximation === DATA.prior) return null;
   const peak = parabolaPeak(points);
   const single = averaged.every((dim) => DATA.stages.theory.axes[dim].length === 1);
   const first = Object.fromEntries(averaged.map((dim) => [dim, DATA.stages.theory.axes[dim][0]]));
@@ -296,7 +290,7 @@ function fixed(stage, skip) {
   const where = {};
   const averaged = [];
   for (const dim of dimsOf(stage, state.variable)) {
-    if (skip.includes(dim) || OWN.includes(dim)) continue;
+    if (skip.includes(dim) || !DIMENSIONS.get(dim).sliced) continue;
     if (state.slices[dim] === "mean") averaged.push(dim);
     else where[dim] = DATA.stages[stage].axes[dim].find((v) => String(v) === state.slices[dim]) ?? nearest(stage, dim);
   }
@@ -305,7 +299,7 @@ function fixed(stage, skip) {
 
 function nearest(stage, dim) {
   const wanted = axisValues(dim).find((v) => String(v) === state.slices[dim]);
-  return DATA.stages[stage].axes[dim].find((v) => same(v, wanted));
+  return DATA.stages[stage].axes[dim].find((v) => v === wanted);
 }
 
 function curve(stage, where, averaged) {
@@ -341,9 +335,9 @@ function curveTraces() {
       lines.forEach((line, k) => {
         const points = curve(stage, line === null ? where : { ...where, [own]: line }, averaged);
         if (!points.x.length) return;
-        const look = LOOKS[line] ?? { color: stage === "sampling" ? "#000000" : PALETTE[k % PALETTE.length], dash: "solid" };
+        const look = DATA.looks[own]?.[line] ?? { color: stage === "sampling" ? "#000000" : PALETTE[k % PALETTE.length], dash: "solid", title: stage };
         const color = state.color ? PALETTE[c % PALETTE.length] : look.color;
-        const name = [line === null ? stage : words(line), state.color ? `${words(state.color)} ${show(value)}` : ""].filter(Boolean).join(", ");
+        const name = [look.title, state.color ? `${words(state.color)} ${show(value)}` : ""].filter(Boolean).join(", ");
         if (stage !== "sampling" && points.error.some((e) => e > 0)) traces.push(band(points, color));
         traces.push(stage === "sampling" ? pointTrace(points, name, color) : lineTrace(points, name, color, look.dash));
         const peak = stage === "theory" ? peakOf(points, { ...where, [own]: line }, averaged) : null;
@@ -379,7 +373,7 @@ function pointTrace(points, name, color) {
 function sampledPoints() {
   let points = [{}];
   for (const dim of dimsOf("sampling", state.variable)) {
-    if (OWN.includes(dim)) continue;
+    if (!DIMENSIONS.get(dim).sliced) continue;
     const free = state.slices[dim] === "all" || dim === state.color;
     const values = DATA.stages.sampling.axes[dim].filter((v) => free || String(v) === state.slices[dim]);
     points = points.flatMap((p) => values.map((v) => ({ ...p, [dim]: v })));
@@ -389,9 +383,10 @@ function sampledPoints() {
 
 function parityTraces() {
   const groups = new Map();
-  const axes = dimsOf("sampling", state.variable).filter((d) => !OWN.includes(d));
+  const axes = dimsOf("sampling", state.variable).filter((d) => DIMENSIONS.get(d).sliced);
   plotted.columns = ["theory", ...axes, "theory_value", "sampling_value", "mcse", "z", "converged"];
   const theories = DATA.stages.theory.axes.approximation;
+  const looks = DATA.looks.approximation;
   for (const where of sampledPoints()) {
     const y = read("sampling", state.variable, { ...where, statistic: "mean" });
     const error = read("sampling", state.variable, { ...where, statistic: "mcse" });
@@ -402,8 +397,8 @@ function parityTraces() {
       if (!Number.isFinite(x)) return;
       const good = read("theory", "converged", here) !== 0 && read("sampling", "converged", { ...where, statistic: "mean" }) !== 0;
       const z = (x - y) / error;
-      const label = state.color ? `${words(theory)}, ${words(state.color)} ${show(where[state.color])}` : words(theory);
-      const color = state.color ? PALETTE[axisValues(state.color).findIndex((v) => same(v, where[state.color])) % PALETTE.length] : (LOOKS[theory]?.color ?? PALETTE[k % PALETTE.length]);
+      const label = state.color ? `${looks[theory].title}, ${words(state.color)} ${show(where[state.color])}` : looks[theory].title;
+      const color = state.color ? PALETTE[axisValues(state.color).indexOf(where[state.color]) % PALETTE.length] : looks[theory].color;
       if (!groups.has(label)) groups.set(label, { x: [], y: [], error: [], text: [], open: [], color, symbol: SYMBOLS[k % SYMBOLS.length] });
       const group = groups.get(label);
       group.x.push(x);
