@@ -20,6 +20,7 @@ from proplim.dynamics._ensemble import ensemble_statistics
 from proplim.errors import InvalidInput
 from proplim.geometry import class_weights
 from proplim.observables import variables_of
+from proplim.schema import Point
 from proplim.seeds import derive_seed
 from proplim.theory import signal_direction
 
@@ -196,21 +197,18 @@ def test_wide_networks_follow_the_linearised_dynamics() -> None:
     The distance is bounded by N^(-1/2); here it falls as fast as the kernel stops moving, like 1/N
     (arXiv:1909.11304): exponent within 0.15, averaged over 8 replicas.
     """
-    from proplim._jax import configure_jax
     from proplim.dynamics._network import build_frame, draw_start
     from proplim.dynamics._tangent_kernel import tangent_kernel
-    from proplim.dynamics.optimizers import GradientDescent
+    from proplim.dynamics.optimizers.gradient_descent import GradientDescent
 
-    configure_jax()
     data, rate, erf = gaussian_dataset(8, 10), 0.1, get_activation("erf")
     widths, distance = np.array([64, 1024]), []
     frame = build_frame(data, np.zeros(10), 1.0, kind="inputs")
     for width in widths:
         gaps = []
         for seed in range(8):
-            start = draw_start(
-                frame, data, np.zeros(10), width=int(width), lambda0=1.0, lambda1=1.0, seed=seed
-            )
+            point = Point.of({"width": int(width), "lambda0": 1.0, "lambda1": 1.0})
+            start = draw_start(frame, data, np.zeros(10), point, seed=seed)
             theta = np.asarray(tangent_kernel(frame.problem.gram, start.h_train, start.readout, erf))
             f0 = erf.function(start.h_train) @ start.readout / np.sqrt(width)
             path = GradientDescent(erf).trajectory(frame.problem, start, rate * np.array([5, 40]), rate, 0)
@@ -232,7 +230,8 @@ def test_starting_points_are_draws_of_the_prior() -> None:
     data, lambda0, lambda1, width = gaussian_dataset(6, 5), 2.0, 0.5, 2000
     signal = np.eye(5)[0]
     frame = build_frame(data, signal, lambda0, kind="inputs")
-    start = draw_start(frame, data, signal, width=width, lambda0=lambda0, lambda1=lambda1, seed=1)
+    point = Point.of({"width": width, "lambda0": lambda0, "lambda1": lambda1})
+    start = draw_start(frame, data, signal, point, seed=1)
     for sample, variance in ((start.readout, 1 / lambda1), (start.signal, 1 / lambda0)):
         z = (np.mean(sample**2) - variance) / (variance * np.sqrt(2 / width))
         assert abs(z) < 4

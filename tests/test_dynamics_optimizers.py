@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from conftest import gaussian_dataset
-from proplim._jax import configure_jax
+from proplim._jax import jnp
 from proplim.activations import get_activation
 from proplim.dynamics import DynamicsSettings, train
+from proplim.dynamics._network import build_frame, draw_start
+from proplim.dynamics._observables import observe
+from proplim.dynamics._replicas import run_replica
+from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel
+from proplim.dynamics.optimizers import OPTIMIZERS, descent_direction, origin
+from proplim.dynamics.optimizers.gradient_descent import GradientDescent
+from proplim.dynamics.optimizers.gradient_flow import GradientFlow, GradientFlowSettings
+from proplim.dynamics.optimizers.langevin import Langevin, LangevinSettings
+from proplim.dynamics.optimizers.sgd import SgdSettings, StochasticGradientDescent
 from proplim.errors import InvalidInput
+from proplim.schema import Point
 from test_dynamics import plain_gradient, plain_output, plain_start
 
-configure_jax()
-
-import jax.numpy as jnp  # noqa: E402  (float64 has to be on first)
-
-from proplim.dynamics import optimizers  # noqa: E402
-from proplim.dynamics._network import build_frame, descent_direction, draw_start, origin  # noqa: E402
-from proplim.dynamics._observables import observe  # noqa: E402
-from proplim.dynamics._replicas import _run_replica  # noqa: E402
-from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel  # noqa: E402
-
 ERF, LINEAR = get_activation("erf"), get_activation("linear")
+POINT = Point.of({"activation": "erf", "width": 6, "lambda0": 1.0, "lambda1": 1.0})
 
 
 def prepared(n_train: int = 8, n_features: int = 5, width: int = 6, kind: str = "inputs", seed: int = 3):
     data = gaussian_dataset(n_train, n_features)
     frame = build_frame(data, np.zeros(n_features), 1.0, kind=kind)
-    start = draw_start(frame, data, np.zeros(n_features), width=width, lambda0=1.0, lambda1=1.0, seed=seed)
+    start = draw_start(frame, data, np.zeros(n_features), replace(POINT, width=width), seed=seed)
     return data, frame.problem, start
 
 
@@ -67,7 +68,7 @@ def test_full_frame_and_row_space_follow_the_same_path() -> None:
     paths = []
     for kind in ("inputs", "full"):
         _, problem, start = prepared(kind=kind)
-        path = list(optimizers.GradientDescent(ERF).trajectory(problem, start, np.array([1.0, 5.0]), 0.05, 0))
+        path = list(GradientDescent(ERF).trajectory(problem, start, np.array([1.0, 5.0]), 0.05, 0))
         paths.append([output(problem, start, p) for p in path])
     np.testing.assert_allclose(paths[0], paths[1], rtol=1e-10)
 
@@ -76,13 +77,11 @@ def test_gradient_descent_approaches_the_flow_at_first_order() -> None:
     """Halving the step halves the distance to the flow, within 5 %."""
     _, problem, start = prepared()
     times = np.array([0.8, 3.2])
-    flow = [
-        output(problem, start, p)
-        for p in optimizers.GradientFlow(ERF, tolerance=1e-10).trajectory(problem, start, times, 0.0, 0)
-    ]
+    tight = GradientFlow(ERF, settings=GradientFlowSettings(flow_tolerance=1e-10))
+    flow = [output(problem, start, p) for p in tight.trajectory(problem, start, times, 0.0, 0)]
     gaps = []
     for rate in (0.02, 0.01, 0.005):
-        path = optimizers.GradientDescent(ERF).trajectory(problem, start, times, rate, 0)
+        path = GradientDescent(ERF).trajectory(problem, start, times, rate, 0)
         gaps.append([np.linalg.norm(output(problem, start, p) - f) for p, f in zip(path, flow, strict=True)])
     ratios = np.array(gaps[:-1]) / np.array(gaps[1:])
     np.testing.assert_allclose(ratios, 2.0, rtol=0.05)
@@ -127,7 +126,7 @@ def test_sgd_on_all_inputs_is_gradient_descent() -> None:
 @pytest.mark.parametrize(("n_train", "n_features"), [(6, 9), (12, 4)], ids=["dual", "row-space"])
 def test_batches_of_a_pass_add_up_to_the_full_gradient(n_train: int, n_features: int) -> None:
     _, problem, start = prepared(n_train, n_features)
-    sgd = optimizers.StochasticGradientDescent(ERF, batch_size=3)
+    sgd = StochasticGradientDescent(ERF, settings=SgdSettings(batch_size=3))
     here, state = origin(problem, start), sgd.init(problem, start, 5)
     order = np.asarray(state.order)
     assert sorted(order) == list(range(n_train))
@@ -173,7 +172,7 @@ def langevin_means(step: float, n_steps: int, seed: int, chains: int = 64) -> di
     import jax
 
     _, problem, start = prepared(4, 3, 5, kind="rotated")
-    langevin = optimizers.Langevin(LINEAR, temperature=0.5)
+    langevin = Langevin(LINEAR, settings=LangevinSettings(langevin_temperature=0.5))
 
     def body(carry, k):
         state, total = carry
@@ -234,7 +233,7 @@ def langevin_observed(kind: str, times: np.ndarray, chains: int, step: float) ->
     import jax
 
     _, problem, start = prepared(3, 6, 4, kind=kind)
-    langevin = optimizers.Langevin(ERF, temperature=0.4, lambda0=1.5, lambda1=0.8)
+    langevin = Langevin(ERF, settings=LangevinSettings(langevin_temperature=0.4), lambda0=1.5, lambda1=0.8)
 
     @jax.jit
     @jax.vmap
@@ -290,7 +289,7 @@ def test_langevin_in_rotated_coordinates_has_the_law_of_the_full_space() -> None
 def test_langevin_outside_the_span_forgets_and_heats_as_step_by_step() -> None:
     """Mean rho^n w0 and variance by recursion; |z| < 4.5 over 20000 numbers (false alarms 1 in 70000)."""
     _, problem, start = prepared(2, 102, 200, kind="rotated")
-    langevin = optimizers.Langevin(ERF, temperature=0.7, lambda0=2.0)
+    langevin = Langevin(ERF, settings=LangevinSettings(langevin_temperature=0.7), lambda0=2.0)
     step, steps = 0.3, 7
     state = langevin.init(problem, start, 5)._replace(behind=jnp.int64(steps))
     assert state.outside.shape == (100, 200)
@@ -313,7 +312,7 @@ def test_langevin_outside_the_span_forgets_and_heats_as_step_by_step() -> None:
 def test_langevin_between_two_steps_is_seen_where_it_was() -> None:
     """An average of two steps would be colder than either."""
     _, problem, start = prepared(6, 5, 4, kind="rotated")
-    langevin = optimizers.Langevin(ERF, temperature=0.3)
+    langevin = Langevin(ERF, settings=LangevinSettings(langevin_temperature=0.3))
     at, between = langevin.trajectory(problem, start, np.array([0.3, 0.35]), 0.1, 7)
     np.testing.assert_array_equal(np.asarray(at.readout), np.asarray(between.readout))
     np.testing.assert_array_equal(np.asarray(at.hidden), np.asarray(between.hidden))
@@ -334,7 +333,7 @@ def test_a_fixed_step_above_the_limit_is_refused() -> None:
 
 
 @dataclass(frozen=True)
-class _Reckless(optimizers.GradientDescent):
+class _Reckless(GradientDescent):
     """Gradient descent that takes four times the stable step for granted."""
 
     name: ClassVar[str] = "reckless"
@@ -354,7 +353,7 @@ class _Blind(_Reckless):
 def test_an_automatic_step_is_halved_until_it_is_stable() -> None:
     _, problem, start = prepared()
     optimizer = _Reckless(ERF)
-    record = _run_replica(optimizer, problem, start, np.array([0.5, 5.0, 50.0]), 0, observe)
+    record = run_replica(optimizer, problem, start, np.array([0.5, 5.0, 50.0]), 0, observe)
     assert (record["converged"] == 1).all()
     rate = record["learning_rate"][0]
     halvings = np.log2(optimizer.automatic_step(problem, start) / rate)
@@ -365,8 +364,8 @@ def test_an_automatic_step_is_halved_until_it_is_stable() -> None:
 
 def test_a_replica_that_diverges_is_marked() -> None:
     _, problem, start = prepared()
-    step = 40 * optimizers.GradientDescent(ERF).step_limit(problem, start)
-    record = _run_replica(_Blind(ERF, step), problem, start, np.array([1.0, 1e3, 1e4]), 0, observe)
+    step = 40 * GradientDescent(ERF).step_limit(problem, start)
+    record = run_replica(_Blind(ERF, step), problem, start, np.array([1.0, 1e3, 1e4]), 0, observe)
     assert (record["converged"] == 0).all()
     assert np.isnan(record["mse"]).all()
     assert np.isnan(record["centroid_distance_sq"]).all()
@@ -375,7 +374,7 @@ def test_a_replica_that_diverges_is_marked() -> None:
 @pytest.mark.parametrize("name", ["sgd", "langevin"])
 def test_automatic_steps_are_below_the_limit(name: str) -> None:
     _, problem, start = prepared(kind="rotated" if name == "langevin" else "inputs")
-    optimizer = optimizers.build_optimizer(name, ERF, DynamicsSettings(batch_size=3))
+    optimizer = OPTIMIZERS.get(name).build(ERF, DynamicsSettings(batch_size=3), POINT)
     largest = np.linalg.eigvalsh(np.asarray(tangent_kernel(problem.gram, start.h_train, start.readout, ERF)))[
         -1
     ]

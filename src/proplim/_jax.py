@@ -1,14 +1,19 @@
-"""How this package runs JAX: double precision, one thread for a program, compiled code kept.
+"""How this package runs JAX: imported when first used, in double precision, one thread for a program, code kept.
 
-Only the sampler and the dynamics call this; nothing here imports JAX before it is called.
+Modules of the package write ``from proplim._jax import jax, jit, jnp``: names and settings that live beside compiled
+functions are then there without JAX, which costs a second to import.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 # A product split over threads may add up in another order on another number of cores, so a program runs on
 # one thread; cores are used by running points, chains or replicas side by side.
@@ -68,3 +73,46 @@ def configure_jax() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+class _LazyModule:
+    """A module of JAX; JAX is imported and set up when something of it is first used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):  # what inspection asks of any object is no use of JAX
+            raise AttributeError(attribute)
+        configure_jax()
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax, jnp = _LazyModule("jax"), _LazyModule("jax.numpy")
+
+
+def jit(*, static: tuple[str, ...] = ()) -> Callable[[Function], Function]:
+    """``jax.jit`` as a decorator that imports and sets up JAX at the first call of the function.
+
+    Parameters
+    ----------
+    static : tuple of str
+        Names of the arguments that are no arrays: hashable objects, for each of which there is one program.
+    """
+
+    def decorate(function: Function) -> Function:
+        compiled: list[Callable[..., Any]] = []
+
+        @wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            if not compiled:
+                compiled.append(jax.jit(function, static_argnames=static))
+            return compiled[0](*arguments, **named)
+
+        return cast(Function, call)
+
+    return decorate

@@ -25,6 +25,10 @@ class InvalidInput(ProplimError, ValueError):
         super().__init__(f"{key}: {_short(value)} is not allowed; {allowed}")
 
 
+class NumericalFailure(ProplimError, ArithmeticError):
+    """A computation that was set up as it should be does not arrive at a number; the message says why."""
+
+
 def _short(value: object, limit: int = 120) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

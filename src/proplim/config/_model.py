@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from functools import cache, cached_property
-from inspect import cleandoc
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
@@ -113,60 +111,6 @@ def _section_of(name: str, settings_type: type[Settings], doc: str) -> type[Stag
     return section
 
 
-class _DataclassSection(StageSection):
-    @cached_property
-    def settings(self) -> Any:
-        """The stage's settings object."""
-        names = [f.name for f in dataclasses.fields(self._settings_type)]
-        return self._settings_type(**{name: getattr(self, name) for name in names})
-
-    @model_validator(mode="after")
-    def _settings_agree(self) -> _DataclassSection:
-        _ = self.settings
-        return self
-
-
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number, not true or false")
-    return value
-
-
-def _stage_section(name: str, settings_type: type, doc: str) -> type[StageSection]:
-    """Make a section whose keys are the fields of a settings dataclass."""
-
-    hints = typing.get_type_hints(settings_type, include_extras=True)
-    fields: dict[str, Any] = {}
-    for field in dataclasses.fields(settings_type):
-        hint = hints[field.name]
-        annotated: Any = hint if hint is bool else Annotated[hint, BeforeValidator(_no_bool)]
-        factory: Any = field.default_factory
-        default = factory() if field.default is dataclasses.MISSING else field.default
-        fields[field.name] = (
-            annotated,
-            Field(default=default, description=_described(settings_type, field.name)),
-        )
-    section = create_model(name, __base__=_DataclassSection, __doc__=doc, **fields)
-    section._settings_type = settings_type
-    return section
-
-
-def _described(settings_type: type, name: str) -> str:
-    """Description of a field from the numpydoc docstring of its class."""
-    lines = cleandoc(settings_type.__doc__ or "").splitlines()  # Python 3.13 does so by itself
-    text: list[str] = []
-    inside = False
-    for line in lines:
-        stripped = line.strip()
-        if " : " in stripped and not line.startswith("    "):
-            inside = name in [part.strip() for part in stripped.split(" : ")[0].split(",")]
-        elif inside and line.startswith("    ") and stripped:
-            text.append(stripped)
-        elif inside and stripped and not line.startswith("    "):
-            inside = False
-    return " ".join(text)
-
-
 def _sampling_section() -> type[StageSection]:
     from proplim.sampling import SamplingSettings
 
@@ -174,15 +118,9 @@ def _sampling_section() -> type[StageSection]:
 
 
 def _dynamics_section() -> type[StageSection]:
-    from proplim import dynamics
+    from proplim.dynamics import dynamics_settings_type
 
-    doc = "Training dynamics from the prior."
-    if hasattr(dynamics, "dynamics_settings_type"):
-        return _section_of("DynamicsSection", dynamics.dynamics_settings_type(), doc)
-    return _cached_stage_section("DynamicsSection", dynamics.DynamicsSettings, doc)
-
-
-_cached_stage_section = cache(_stage_section)
+    return _section_of("DynamicsSection", dynamics_settings_type(), "Training dynamics from the prior.")
 
 
 class _StudyBase(_Section):

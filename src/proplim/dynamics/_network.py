@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
+from proplim._jax import jnp
 from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.geometry import class_weights
+from proplim.kernels import row_space
+from proplim.schema import Point
 
 Array = Any  # a NumPy array going into a compiled program, a JAX array inside
 FrameKind = Literal["inputs", "full", "rotated"]
@@ -35,7 +37,7 @@ class Split(NamedTuple):
     forward: Array
     """(P_s, r): preactivations are h0 + forward @ S."""
     class_weights: Array
-    """(2, P_s) averaging vectors of the classes."""
+    """(C, P_s) averaging vectors of the classes."""
 
 
 class Problem(NamedTuple):
@@ -107,48 +109,54 @@ def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, kind: F
     A step costs 4 P r N operations in the row space and 2 P^2 N in the dual frame.
     """
     x, n_features = dataset.x_train, dataset.n_features
-    dual, inside = False, None
     if kind == "full":
-        basis = np.eye(n_features)
-    else:
-        singular, rows = np.linalg.svd(x, full_matrices=kind == "rotated")[1:]
-        rank = max(1, int((singular > singular[0] * max(x.shape) * np.finfo(float).eps).sum()))
-        dual = kind == "inputs" and dataset.n_train < 2 * rank
-        basis = rows.T if kind == "rotated" else rows[:rank].T
-        if dual:
-            basis = x.T / np.sqrt(n_features)
-    train = x @ basis / np.sqrt(n_features)
+        return _frame_of(dataset, signal, lambda0, np.eye(n_features))
+    basis = row_space(x).basis
+    rank = basis.shape[1]
     if kind == "rotated":
-        train[:, rank:] = 0.0  # rounding errors of zero
-        inside = np.ascontiguousarray(train[:, :rank])
+        return _rotated_frame(dataset, signal, lambda0, basis)
+    if dataset.n_train < 2 * rank:
+        frame = _frame_of(dataset, signal, lambda0, x.T / np.sqrt(n_features))
+        return frame._replace(problem=frame.problem._replace(backward=None))
+    return _frame_of(dataset, signal, lambda0, basis)
+
+
+def _rotated_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, basis: np.ndarray) -> Frame:
+    """The frame of all weights, those that the training inputs see first."""
+    rank = basis.shape[1]
+    rest = np.linalg.qr(basis, mode="complete")[0][:, rank:]
+    problem, whole = _frame_of(dataset, signal, lambda0, np.concatenate([basis, rest], axis=1))
+    train = np.array(problem.train.forward)
+    train[:, rank:] = 0.0  # rounding errors of zero
+    inside = np.ascontiguousarray(train[:, :rank])
+    seen = problem.train._replace(forward=train)
+    return Frame(
+        problem._replace(train=seen, backward=np.ascontiguousarray(inside.T), inside=inside), whole
+    )
+
+
+def _frame_of(dataset: Dataset, signal: np.ndarray, lambda0: float, basis: np.ndarray) -> Frame:
+    """The frame of displacements that are combinations of the columns of an (N0, r) basis."""
+    x, n_features = dataset.x_train, dataset.n_features
+    train = x @ basis / np.sqrt(n_features)
     problem = Problem(
         train=Split(dataset.y_train, train, class_weights(dataset.y_train)),
         test=Split(
             dataset.y_test, dataset.x_test @ basis / np.sqrt(n_features), class_weights(dataset.y_test)
         ),
-        backward=None if dual else np.ascontiguousarray((train if inside is None else inside).T),
+        backward=np.ascontiguousarray(train.T),
         gram=x @ x.T / n_features,
         signal=basis.T @ signal,
         prior_norm_sq=n_features / lambda0,
-        inside=inside,
     )
     return Frame(problem, basis)
 
 
-def draw_start(
-    frame: Frame,
-    dataset: Dataset,
-    signal: np.ndarray,
-    *,
-    width: int,
-    lambda0: float,
-    lambda1: float,
-    seed: int,
-) -> Start:
-    """Draw w and v from the prior (docs/theory.md, section 1), in the full input space, and project."""
+def draw_start(frame: Frame, dataset: Dataset, signal: np.ndarray, point: Point, *, seed: int) -> Start:
+    """Draw w and v from the prior of a grid point (docs/theory.md, section 1), in the full input space, and project."""
     rng = np.random.default_rng(seed)
-    hidden = rng.standard_normal((width, dataset.n_features)) / np.sqrt(lambda0)
-    readout = rng.standard_normal(width) / np.sqrt(lambda1)
+    hidden = rng.standard_normal((point.width, dataset.n_features)) / np.sqrt(point.lambda0)
+    readout = rng.standard_normal(point.width) / np.sqrt(point.lambda1)
     scale = np.sqrt(dataset.n_features)
     return Start(
         h_train=dataset.x_train @ hidden.T / scale,

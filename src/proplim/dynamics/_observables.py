@@ -2,20 +2,88 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
+from proplim._jax import jit, jnp
 from proplim.activations import Activation
 from proplim.dynamics._network import Parameters, Problem, Split, Start
-from proplim.dynamics._tangent_kernel import alignment, largest_eigenvalue, tangent_kernel
-from proplim.geometry import centroid_distance_sq_of_features, gyration_radius_sq_of_features
+from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel
+from proplim.geometry import contrast
+from proplim.observables import Observable, variables_of
 
-Array = jax.Array
+Array = Any
 
 
-@partial(jax.jit, static_argnames="activation")
+class InputsInTraining(NamedTuple):
+    """One kind of inputs as the network sees them (:class:`proplim.observables.NetworkInputs`)."""
+
+    y: Array
+    """(m,)."""
+    class_weights: Array
+    """(C, m)."""
+    preactivations: Array
+    """h, (m, N)."""
+    features: Array
+    """sigma(h), (m, N)."""
+    output: Array
+    """f(x), (m,)."""
+
+
+class NetworkInTraining:
+    """One network at one time of its training (:class:`proplim.observables.Network`), in the frame of a problem."""
+
+    def __init__(
+        self, problem: Problem, start: Start, parameters: Parameters, activation: Activation
+    ) -> None:
+        self._problem, self._start = problem, start
+        self._hidden, self.readout = parameters
+        self._activation = activation
+
+    @cached_property
+    def train(self) -> InputsInTraining:
+        """On the training inputs."""
+        return self._inputs(self._problem.train, self._start.h_train)
+
+    @cached_property
+    def test(self) -> InputsInTraining:
+        """On the test inputs, of which there may be none."""
+        return self._inputs(self._problem.test, self._start.h_test)
+
+    @cached_property
+    def signal_weights(self) -> Array:
+        """w.u of every unit, (N,)."""
+        return self._start.signal + self._problem.signal @ self._hidden
+
+    @cached_property
+    def hidden_trace_shift(self) -> Array:
+        """Mean over units of |w|^2 = |w0|^2 + 2 w0 . dw + |dw|^2, minus its prior value."""
+        hidden = self._hidden
+        if self._problem.backward is None:
+            moved = (hidden * (self._problem.train.forward @ hidden)).sum(0)
+        else:
+            moved = (hidden**2).sum(0)
+        norm_sq = self._start.norm_sq + 2.0 * (self._start.overlap * hidden).sum(0) + moved
+        return norm_sq.mean() - self._problem.prior_norm_sq
+
+    @cached_property
+    def tangent_kernel(self) -> Array:
+        """Theta on the training inputs, (P, P)."""
+        h = self.train.preactivations
+        return tangent_kernel(self._problem.gram, h, self.readout, self._activation)
+
+    @cached_property
+    def tangent_kernel_max(self) -> Array:
+        """Largest eigenvalue of Theta."""
+        return largest_eigenvalue(self.tangent_kernel)
+
+    def _inputs(self, split: Split, h_start: Array) -> InputsInTraining:
+        h = h_start + split.forward @ self._hidden
+        features = self._activation.jax_features(h)
+        output = features @ self.readout / jnp.sqrt(self.readout.shape[0])
+        return InputsInTraining(split.y, split.class_weights, h, features, output)
+
+
 def observe(
     problem: Problem, start: Start, parameters: Parameters, activation: Activation
 ) -> dict[str, Array]:
@@ -24,29 +92,39 @@ def observe(
     Returns
     -------
     dict
-        Variables of the dynamics cube with their split and label axes, plus ``output_train`` (P,) and
-        ``output_test`` (P_test,), the network's function, from which the ensemble's variables are made.
+        Every registered observable that is a function of a network, with its split and label axes, plus
+        ``output_train`` (P,) and ``output_test`` (P_test,), the network's function, from which the ensemble's
+        variables are made. NaN on test inputs where there are none.
     """
-    hidden, readout = parameters
-    projection = start.signal + problem.signal @ hidden
-    train, h_train = _observe_split(problem.train, start.h_train, parameters, activation)
-    test, _ = _observe_split(problem.test, start.h_test, parameters, activation)
-    kernel = tangent_kernel(problem.gram, h_train, readout, activation)
-    split = {name: jnp.stack([train[name], test[name]]) for name in train if name != "output"}
-    return {
-        "readout_variance": (readout**2).mean(),
-        "hidden_trace_shift": _norm_sq(problem, start, hidden) - problem.prior_norm_sq,
-        "signal_variance": (projection**2).mean(),
-        "readout_signal_covariance": (readout * projection).mean(),
-        "tangent_kernel_alignment": alignment(kernel, problem.train.y),
-        "tangent_kernel_max": largest_eigenvalue(kernel),
-        "output_train": train["output"],
-        "output_test": test["output"],
-        **split,
-    }
+    wanted = tuple(v for v in variables_of("dynamics") if v.of_network() is not None)
+    return _observe(problem, start, parameters, activation, wanted)
 
 
-@partial(jax.jit, static_argnames="activation")
+@jit(static=("activation", "wanted"))
+def _observe(
+    problem: Problem,
+    start: Start,
+    parameters: Parameters,
+    activation: Activation,
+    wanted: tuple[Observable, ...],
+) -> dict[str, Array]:
+    network = NetworkInTraining(problem, start, parameters, activation)
+    seen = {v.name: _value(v, network) for v in wanted}
+    return seen | {"output_train": network.train.output, "output_test": network.test.output}
+
+
+def _value(variable: Observable, network: NetworkInTraining) -> Array:
+    function = variable.of_network()
+    assert function is not None
+    if "split" not in variable.dims:
+        return function(network)
+    train = function(network, network.train)
+    has_test = network.test.y.shape[0] > 0
+    test = function(network, network.test) if has_test else jnp.full_like(train, jnp.nan)
+    return jnp.stack([train, test])
+
+
+@jit(static=("activation",))
 def observe_inputs(
     problem: Problem, start: Start, parameters: Parameters, activation: Activation
 ) -> dict[str, Array]:
@@ -61,39 +139,11 @@ def observe_inputs(
 
             (2 / N^(3/2)) e(x) sum_i v_i sigma'(h_i(x)) Delta_i sum_x' C(x, x') s(x') sigma'(h_i(x')).
     """
-    hidden, readout = parameters
-    h = start.h_train + problem.train.forward @ hidden
-    features, slopes = activation.jax_features(h), activation.jax_derivative(h)
-    width = readout.shape[0]
-    residual = problem.train.y - features @ readout / jnp.sqrt(width)
-    difference = problem.train.class_weights[1] - problem.train.class_weights[0]
+    network = NetworkInTraining(problem, start, parameters, activation)
+    train, readout = network.train, network.readout
+    slopes = activation.jax_derivative(train.preactivations)
+    difference = contrast(train.class_weights)
     carried = problem.gram @ (difference[:, None] * slopes)
-    force = (slopes * carried) @ (readout * (difference @ features))
-    return {"input_features": features, "input_drive": 2.0 * width**-1.5 * residual * force}
-
-
-def _observe_split(
-    split: Split, h_start: Array, parameters: Parameters, activation: Activation
-) -> tuple[dict[str, Array], Array]:
-    width = parameters.readout.shape[0]
-    h = h_start + split.forward @ parameters.hidden
-    features = activation.jax_features(h)
-    output = features @ parameters.readout / jnp.sqrt(width)
-    error = (split.y - output) ** 2
-    return {
-        "output": output,
-        "mse": error.mean(),
-        "mse_label": split.class_weights @ error,
-        "centroid_distance_sq": centroid_distance_sq_of_features(features, split.class_weights),
-        "gyration_radius_sq": gyration_radius_sq_of_features(features, split.class_weights),
-        "kernel_alignment": alignment(features @ features.T / width, split.y),
-    }, h
-
-
-def _norm_sq(problem: Problem, start: Start, hidden: Array) -> Array:
-    """Mean over units of |w|^2 = |w0|^2 + 2 w0 . dw + |dw|^2."""
-    if problem.backward is None:
-        moved = (hidden * (problem.train.forward @ hidden)).sum(0)
-    else:
-        moved = (hidden**2).sum(0)
-    return (start.norm_sq + 2.0 * (start.overlap * hidden).sum(0) + moved).mean()
+    force = (slopes * carried) @ (readout * (difference @ train.features))
+    drive = 2.0 * readout.shape[0] ** -1.5 * (train.y - train.output) * force
+    return {"input_features": train.features, "input_drive": drive}

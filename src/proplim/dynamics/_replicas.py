@@ -1,25 +1,32 @@
-"""Run the replicas of one grid point: prior draw, step, trajectory, and what is looked at along it."""
+"""Run the replicas of one grid point: prior draw, step, trajectory, and what is observed along it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import time as clock
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.dynamics import _network
-from proplim.dynamics._network import Parameters, Problem, Start
+from proplim.dynamics._network import Frame, Parameters, Problem, Start
 from proplim.dynamics._settings import DynamicsSettings
-from proplim.dynamics.optimizers import Optimizer, build_optimizer
-from proplim.errors import InvalidInput
+from proplim.dynamics.optimizers import OPTIMIZERS, Optimizer
+from proplim.errors import InvalidInput, NumericalFailure
+from proplim.schema import Point
 from proplim.seeds import derive_seed
 
 Record = dict[str, np.ndarray]
-"""Observables of one replica, by name, with a leading time axis."""
+"""What is kept of one replica, by name; observables have a leading time axis."""
 Look = Callable[[Problem, Start, Parameters, Activation], dict[str, Any]]
 """What is recorded at one time; ``mse`` (first entry: train) and ``tangent_kernel_max`` have to be in it."""
+Reduce = Callable[[type[Optimizer], Record], Record]
+"""Makes of a replica's record what is kept of it."""
+Kept = MutableMapping[str, Record]
+"""Records of finished replicas by a name that is the replica's own within a training."""
 
 _HALVINGS = 8
 """How often an automatic step is halved before a replica counts as diverged."""
@@ -29,69 +36,139 @@ _DIVERGED = 1e3
 """A training error this many times the one at the start, or the labels' mean square, is a divergence."""
 
 
-def run_replicas(
-    dataset: Dataset,
-    activation: Activation,
-    *,
-    width: int,
-    lambda0: float,
-    lambda1: float,
-    settings: DynamicsSettings,
-    signal: np.ndarray,
-    look: Look,
-    reduce: Callable[[str, Record], Record] | None = None,
-) -> Iterator[list[Record]]:
-    """Yield, optimizer by optimizer, the records of its replicas.
+class Progress(NamedTuple):
+    """How far a training is, at every recorded time."""
+
+    optimizer: str
+    replica: int
+    time: float
+    """Recorded time that this replica has reached."""
+    done: float
+    """Share of the whole training that is done, all optimizers and replicas."""
+    seconds_left: float
+    """Estimate for the rest."""
+
+
+class _Clock:
+    """Turns what a replica has done into the progress of the whole training."""
+
+    def __init__(self, trajectories: int, report: Callable[[Progress], None] | None) -> None:
+        self._trajectories, self._report = trajectories, report
+        self._finished, self._taken_over = 0, 0
+        self._started = clock.perf_counter()
+
+    def finish(self, *, taken_over: bool) -> None:
+        """Note that a replica is done; `taken_over` from an earlier training, at no cost."""
+        self._finished += 1
+        self._taken_over += taken_over
+
+    def say(self, optimizer: str, replica: int, time: float, share: float) -> None:
+        """Report that `share` of the work on a replica is done."""
+        if self._report is None:
+            return
+        own = self._finished - self._taken_over + share
+        left = self._trajectories - self._finished - share
+        seconds = (clock.perf_counter() - self._started) / own * left
+        done = (self._finished + share) / self._trajectories
+        self._report(Progress(optimizer, replica, time, done, seconds))
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all replicas of a grid point share.
 
     Parameters
     ----------
+    dataset : Dataset
+    activation : Activation
+    point : Point
+        Width and precisions of the prior.
+    settings : DynamicsSettings
     signal : (N0,) array
         Direction u.
     look : callable
         What is recorded.
-    reduce : callable, optional
-        Makes of a replica's record, given the optimizer's name, what is kept of it.
+    reduce : callable
+        What is kept of it.
+    """
+
+    dataset: Dataset
+    activation: Activation
+    point: Point
+    settings: DynamicsSettings
+    signal: np.ndarray
+    look: Look
+    reduce: Reduce
+
+
+def run_replicas(
+    training: Training, *, progress: Callable[[Progress], None] | None = None, kept: Kept | None = None
+) -> list[list[Record]]:
+    """Records of all replicas, optimizer by optimizer.
 
     Notes
     -----
     All optimizers start from the same draws of the prior, so that they can be compared replica by replica.
-    A record holds besides ``learning_rate`` and ``converged``, both over time; that of a replica that
-    diverged is NaN with converged = 0.
+    A record holds besides ``learning_rate``, ``step_fraction`` and ``converged``, all over time, and ``reason``, a
+    text; that of a replica that diverged is NaN with converged = 0 and the reason.
     """
-    point = {
-        "dataset": dataset.identity,
-        "activation": activation.name,
-        "width": width,
-        "lambda0": lambda0,
-        "lambda1": lambda1,
-    }
-    for name in settings.optimizers:
-        optimizer = build_optimizer(name, activation, settings, lambda0=lambda0, lambda1=lambda1)
-        frame = _network.build_frame(dataset, signal, lambda0, kind=optimizer.frame)
+    settings = training.settings
+    chosen = [OPTIMIZERS.get(name, "optimizers") for name in settings.optimizers]
+    watch = _Clock(len(chosen) * settings.replicas, progress)
+    store: Kept = {} if kept is None else kept
+    runs = []
+    for kind in chosen:
+        optimizer = kind.build(training.activation, settings, training.point)
+        frame = _network.build_frame(
+            training.dataset, training.signal, training.point.lambda0, kind=optimizer.frame
+        )
         records = []
         for replica in range(settings.replicas):
-            start = _network.draw_start(
-                frame,
-                dataset,
-                signal,
-                width=width,
-                lambda0=lambda0,
-                lambda1=lambda1,
-                seed=derive_seed("dynamics", {**point, "replica": replica}),
-            )
-            noise = derive_seed("dynamics-noise", {**point, "replica": replica, "optimizer": name})
-            record = _run_replica(optimizer, frame.problem, start, settings.times, noise, look)
-            records.append(reduce(name, record) if reduce else record)
-        yield records
+            name = f"{kind.name}-{replica}"
+            taken_over = name in store
+            if not taken_over:
+                store[name] = training.reduce(kind, _run(training, optimizer, frame, replica, watch))
+            records.append(store[name])
+            watch.finish(taken_over=taken_over)
+        runs.append(records)
+    return runs
 
 
-def _run_replica(
-    optimizer: Optimizer, problem: Problem, start: Start, times: np.ndarray, seed: int, look: Look
+def _run(training: Training, optimizer: Optimizer, frame: Frame, replica: int, watch: _Clock) -> Record:
+    """Draw a replica from the prior and run it."""
+    who = {**training.point.identity(training.dataset.identity), "replica": replica}
+    start = _network.draw_start(
+        frame, training.dataset, training.signal, training.point, seed=derive_seed("dynamics", who)
+    )
+    noise = derive_seed("dynamics-noise", {**who, "optimizer": optimizer.name})
+    times = training.settings.times
+    shares = optimizer.effort(times)
+
+    def say(index: int) -> None:
+        watch.say(optimizer.name, replica, float(times[index]), float(shares[index]))
+
+    return run_replica(optimizer, frame.problem, start, times, noise, training.look, say)
+
+
+def run_replica(
+    optimizer: Optimizer,
+    problem: Problem,
+    start: Start,
+    times: np.ndarray,
+    seed: int,
+    look: Look,
+    say: Callable[[int], None] = lambda index: None,
 ) -> Record:
-    """Run one replica, with a halved step as long as an automatic one turns out too long."""
+    """Run one replica, with a halved step as long as an automatic one turns out too long.
+
+    Raises
+    ------
+    InvalidInput
+        If a step that the user chose is above the stability limit.
+    """
+    limit = optimizer.step_limit(problem, start)
     automatic = optimizer.fixed_step is None
     step = optimizer.automatic_step(problem, start) if optimizer.fixed_step is None else optimizer.fixed_step
-    limit = optimizer.step_limit(problem, start)
     if not automatic and step >= limit:
         raise InvalidInput(
             "learning_rate",
@@ -99,18 +176,20 @@ def _run_replica(
             f"{optimizer.name} is stable below {limit:.3g} = 2 / (largest eigenvalue of the tangent kernel) "
             f'with {problem.train.y.shape[0]} training inputs and width {start.readout.shape[0]}; or "auto"',
         )
-    longest = _SAFE_FRACTION * 2.0 if automatic and np.isfinite(limit) else np.inf
+    # A network that nothing limits does not move, and one step is as good as many.
+    step = min(step, float(times[-1])) if automatic else step
+    largest = 2.0 * _SAFE_FRACTION if automatic and np.isfinite(limit) else np.inf
     for _ in range(_HALVINGS if automatic else 1):
-        record, stable = _record(optimizer, problem, start, times, step, seed, longest, look)
-        if stable:
+        record, reason = _record(optimizer, problem, start, times, step, seed, largest, look, say)
+        if not reason:
             break
         step /= 2
-    if not stable:
+    if reason:
         record = {name: np.full_like(value, np.nan) for name, value in record.items()}
-    return record | {
-        "learning_rate": np.full(len(times), step),
-        "converged": np.full(len(times), float(stable)),
-    }
+    # A method without steps of its own, or without a limit, takes no fraction of it.
+    fraction = step / limit if step > 0 and np.isfinite(limit) else np.nan
+    constants = {"learning_rate": step, "step_fraction": fraction, "converged": float(not reason)}
+    return record | {k: np.full(len(times), v) for k, v in constants.items()} | {"reason": np.array(reason)}
 
 
 def _record(
@@ -120,29 +199,43 @@ def _record(
     times: np.ndarray,
     step: float,
     seed: int,
-    longest: float,
+    largest: float,
     look: Look,
-) -> tuple[Record, bool]:
-    """Observables along one trajectory; whether it stayed finite with step * lambda_max below `longest`."""
+    say: Callable[[int], None],
+) -> tuple[Record, str]:
+    """Observables along one trajectory, and why it is none: the step times lambda_max has to stay below `largest`."""
 
     def seen(parameters: Parameters) -> Record:
-        return {
-            name: np.asarray(value)
-            for name, value in look(problem, start, parameters, optimizer.activation).items()
-        }
+        found = look(problem, start, parameters, optimizer.activation)
+        return {name: np.asarray(value) for name, value in found.items()}
 
     first = seen(_network.origin(problem, start))
     largest_error = _DIVERGED * max(float(np.mean(problem.train.y**2)), float(first["mse"][0]))
     rows: list[Record] = []
-    for parameters in optimizer.trajectory(problem, start, times, step, seed):
-        rows.append(seen(parameters))
-        # Written so that a NaN counts as unstable.
-        if not (rows[-1]["mse"][0] <= largest_error and step * rows[-1]["tangent_kernel_max"] < longest):
-            missing = {name: np.full_like(value, np.nan) for name, value in first.items()}
-            rows += [missing] * (len(times) - len(rows))
-            return _stack(rows), False
-    return _stack(rows), True
+    reason = ""
+    try:
+        for index, parameters in enumerate(optimizer.trajectory(problem, start, times, step, seed)):
+            rows.append(seen(parameters))
+            reason = _why_unstable(rows[-1], largest_error, step, largest)
+            if reason:
+                break
+            say(index)
+    except NumericalFailure as failure:
+        reason = str(failure)
+    missing = {name: np.full_like(value, np.nan) for name, value in first.items()}
+    rows += [missing] * (len(times) - len(rows))
+    return {name: np.stack([row[name] for row in rows]) for name in first}, reason
 
 
-def _stack(rows: list[Record]) -> Record:
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+def _why_unstable(row: Record, largest_error: float, step: float, largest: float) -> str:
+    """What is wrong with a replica at one time; nothing if it is well."""
+    error, stiffness = float(row["mse"][0]), float(row["tangent_kernel_max"])
+    if not np.isfinite([error, stiffness]).all():
+        return "the network is not finite"
+    if error > largest_error:
+        return f"the training error grew to {error:.1e}"
+    if not step * stiffness < largest:
+        return (
+            f"the step {step:.1e} is beyond the stability limit {2.0 / stiffness:.1e} that training came to"
+        )
+    return ""

@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+import copyreg
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
+from proplim.dynamics.optimizers import OPTIMIZERS, Optimizer
 from proplim.errors import InvalidInput
+from proplim.schema import PlainFloat, PlainInt, Settings
 
-OPTIMIZERS = ("gradient_descent", "gradient_flow", "sgd", "adam", "langevin")
-
-_POSITIVE = (
-    "t_min",
-    "t_max",
-    "adam_learning_rate",
-    "adam_epsilon",
-    "langevin_temperature",
-    "signal_temperature",
-)
+LearningRate = Annotated[float, Field(gt=0.0)] | Literal["auto"]
 
 
-@dataclass(frozen=True)
-class DynamicsSettings:
-    """Settings of :func:`proplim.dynamics.train`.
+def _rate(value: Any) -> Any:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if value != "auto" and not (number and 0 < value < np.inf):
+        raise ValueError('a positive number or "auto"')
+    return value if value == "auto" else float(value)
 
-    Parameters
-    ----------
-    optimizers : tuple of str
-        Any of `OPTIMIZERS`; the ``optimizer`` axis.
-    replicas : int
-        Networks trained from independent draws of the prior.
-    t_min, t_max : float
-        First and last recorded time, in units of learning rate times step.
-    n_times : int
-        Recorded times, spaced evenly in log t.
-    learning_rate : float or "auto"
-        Step of gradient descent, sgd and langevin. "auto" takes a fixed fraction of the stability limit of
-        each replica and halves it where the tangent kernel grows beyond that limit during the run.
-    batch_size : int
-        Training inputs in a step of sgd; at most all of them are taken.
-    adam_learning_rate : float
-        Step of adam.
-    adam_beta1, adam_beta2, adam_epsilon : float
-        Decay of adam's first and second moment, and what keeps its denominator from zero.
-    langevin_temperature : float
-        T of langevin, whose stationary state is the posterior at T.
-    flow_tolerance : float
-        Relative error allowed in a step of gradient_flow; the absolute one is a hundredth of it.
-    stragglers : bool
-        Whether a study keeps a file and a figure for every run in which rise and fall of D are attributed
-        to single training inputs, see :func:`proplim.dynamics.stragglers`.
-    signal_temperature : float
-        Temperature at which the signal direction u is taken, as dynamics has none of its own.
+
+class _OfAllOptimizers(type(Settings)):  # type: ignore[misc]
+    """Makes `DynamicsSettings` take the keys of all optimizers that are registered when it is called."""
+
+    def __call__(cls, **values: Any) -> Any:
+        model = dynamics_settings_type() if cls is DynamicsSettings else cls
+        return super(_OfAllOptimizers, model).__call__(**values)
+
+
+class DynamicsSettings(Settings, metaclass=_OfAllOptimizers):
+    """Settings of :func:`proplim.dynamics.train`: those below, and the keys of every registered optimizer.
 
     Raises
     ------
@@ -61,41 +40,49 @@ class DynamicsSettings:
         If a value is outside its range.
     """
 
-    optimizers: tuple[str, ...] = ("gradient_descent",)
-    replicas: int = 4
-    t_min: float = 1e-3
-    t_max: float = 100.0
-    n_times: int = 41
-    learning_rate: float | Literal["auto"] = "auto"
-    batch_size: int = 32
-    adam_learning_rate: float = 1e-3
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    adam_epsilon: float = 1e-8
-    langevin_temperature: float = 0.01
-    flow_tolerance: float = 1e-6
-    stragglers: bool = False
-    signal_temperature: float = 1e-3
+    optimizers: tuple[str, ...] = Field(
+        default=("gradient_descent",),
+        min_length=1,
+        description="ways from the prior to trained weights, the `optimizer` axis",
+    )
+    replicas: PlainInt = Field(
+        default=4, ge=1, description="networks trained from independent draws of the prior"
+    )
+    t_min: PlainFloat = Field(
+        default=1e-3, gt=0.0, description="first recorded time, in units of learning rate times step"
+    )
+    t_max: PlainFloat = Field(default=100.0, gt=0.0, description="last recorded time, larger than t_min")
+    n_times: PlainInt = Field(default=41, ge=2, description="recorded times, spaced evenly in log t")
+    learning_rate: Annotated[LearningRate, BeforeValidator(_rate)] = Field(
+        default="auto",
+        description="step of gradient_descent, sgd and langevin; auto takes a fixed fraction of the stability limit "
+        "of each replica and halves it where the tangent kernel grows beyond that limit during the run",
+    )
+    stragglers: bool = Field(
+        default=False,
+        description="whether a study keeps a file and a figure for every run in which rise and fall of D are "
+        "attributed to single training inputs, see :func:`proplim.dynamics.stragglers`",
+    )
+    signal_temperature: PlainFloat = Field(
+        default=1e-3,
+        gt=0.0,
+        description="temperature at which the signal direction u is taken, as dynamics has none of its own",
+    )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "optimizers", tuple(self.optimizers))
-        if not self.optimizers or len(set(self.optimizers)) != len(self.optimizers):
-            raise InvalidInput("optimizers", self.optimizers, "one or more different names")
-        for name in self.optimizers:
-            if name not in OPTIMIZERS:
-                raise InvalidInput("optimizers", name, f"choose from {', '.join(OPTIMIZERS)}")
-        _check_integer("replicas", self.replicas, 1)
-        _check_integer("n_times", self.n_times, 2)
-        _check_integer("batch_size", self.batch_size, 1)
-        for key in _POSITIVE:
-            _check_positive(key, getattr(self, key))
-        for key in ("adam_beta1", "adam_beta2"):
-            _check_positive(key, getattr(self, key), " below 1", below=1.0)
-        _check_positive("flow_tolerance", self.flow_tolerance, " of at most 0.01", below=0.0100001)
+    @field_validator("optimizers")
+    @classmethod
+    def _known_optimizers(cls, chosen: tuple[str, ...]) -> tuple[str, ...]:
+        for name in chosen:
+            OPTIMIZERS.get(name, "optimizers")
+        if len(set(chosen)) != len(chosen):
+            raise InvalidInput("optimizers", chosen, "one or more different names")
+        return chosen
+
+    @model_validator(mode="after")
+    def _times_in_order(self) -> Self:
         if self.t_max <= self.t_min:
             raise InvalidInput("t_max", self.t_max, f"larger than t_min = {self.t_min:g}")
-        if self.learning_rate != "auto":
-            _check_positive("learning_rate", self.learning_rate, ' or "auto"')
+        return self
 
     @property
     def times(self) -> np.ndarray:
@@ -103,12 +90,46 @@ class DynamicsSettings:
         return np.geomspace(self.t_min, self.t_max, self.n_times)
 
 
-def _check_positive(key: str, value: object, also: str = "", below: float = math.inf) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 < value < below:  # type: ignore[operator]
-        raise InvalidInput(key, value, f"a positive number{also}")
+def _restored(values: dict[str, Any]) -> DynamicsSettings:
+    return DynamicsSettings(**values)
 
 
-def _check_integer(key: str, value: object, smallest: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < smallest:
-        raise InvalidInput(key, value, f"an integer of at least {smallest}")
+def dynamics_settings_type() -> type[DynamicsSettings]:
+    """The model of all keys of the dynamics: the common ones and those of every registered optimizer.
+
+    Raises
+    ------
+    InvalidInput
+        If two optimizers ask for a key of the same name.
+    """
+    return _settings_type(tuple(OPTIMIZERS.members()))
+
+
+@cache
+def _settings_type(optimizers: tuple[type[Optimizer], ...]) -> type[DynamicsSettings]:
+    owners = dict.fromkeys(DynamicsSettings.model_fields, "the dynamics")
+    for optimizer in optimizers:
+        for key in optimizer.settings_type.model_fields:
+            if key in owners:
+                raise InvalidInput(
+                    key, optimizer.name, f"a name of its own: {owners[key]} has a key of this name"
+                )
+            owners[key] = optimizer.name
+    names = [optimizer.name for optimizer in optimizers]
+    chosen = Annotated[str, Field(json_schema_extra={"enum": names})]
+    known = DynamicsSettings.model_fields["optimizers"]
+    described = Field(
+        default=known.default, min_length=1, description=f"{known.description}: any of {', '.join(names)}"
+    )
+    # Fields are listed from the last base to the first: the common ones come first.
+    parts: dict[Any, None] = dict.fromkeys(optimizer.settings_type for optimizer in reversed(optimizers))
+    model: type[DynamicsSettings] = create_model(
+        "DynamicsSettings",
+        __base__=(*parts, DynamicsSettings),
+        __module__=__name__,
+        __doc__=DynamicsSettings.__doc__,
+        optimizers=(tuple[chosen, ...], described),
+    )
+    # The model has no name in this module by which another process could find it.
+    copyreg.pickle(model, lambda settings: (_restored, (settings.model_dump(),)))
+    return model

@@ -6,7 +6,8 @@ attributed to the few that are still misfit then (arXiv:2303.05161).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,13 +15,13 @@ import xarray as xr
 from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.dynamics._inversion import find_turn
+from proplim.dynamics._network import Parameters, Problem, Start
+from proplim.dynamics._observables import observe, observe_inputs
+from proplim.dynamics._replicas import Kept, Progress, Record
 from proplim.dynamics._settings import DynamicsSettings
-from proplim.dynamics._train import axes_of, cube_of, look_at_network, run_point, stacked
-from proplim.geometry import class_weights
-
-if TYPE_CHECKING:
-    from proplim.dynamics._network import Parameters, Problem, Start
-    from proplim.dynamics._replicas import Record
+from proplim.dynamics._train import axes_of, cube_of, network_point, run_point, stacked
+from proplim.dynamics.optimizers import Optimizer
+from proplim.geometry import class_weights, contrast
 
 _DIMS = {
     "margin": ("time", "train_index"),
@@ -73,8 +74,8 @@ def stragglers(
             (fall) of D without error. Negative values lower D.
         drive_rise, drive_fall : integral over the same times of the part of dD/dt that comes from the
             gradient of this input's own loss, under gradient flow (trapezoidal rule over the recorded times;
-            adds up to the rise and fall within that rule's error, and for gradient_descent and gradient_flow
-            only; NaN for other optimizers).
+            adds up to the rise and fall within that rule's error; NaN for optimizers that do not follow the flow,
+            such as adam).
         inversion_margin, inversion_time : at the recorded time of the first maximum of D.
 
         NaN where D does not turn (rise and fall have no border then), and for diverged replicas.
@@ -101,6 +102,8 @@ def train_with_stragglers(
     lambda0: float = 1.0,
     lambda1: float = 1.0,
     settings: DynamicsSettings | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    kept: Kept | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """What :func:`proplim.dynamics.train` and :func:`stragglers` return, from one training.
 
@@ -108,21 +111,15 @@ def train_with_stragglers(
     """
     settings = settings or DynamicsSettings()
 
-    def reduce(name: str, record: Record) -> Record:
-        parts = _attribute(record, dataset.y_train, settings.times, driven=name in _DRIVEN)
+    def reduce(optimizer: type[Optimizer], record: Record) -> Record:
+        parts = _attribute(record, dataset.y_train, settings.times, driven=optimizer.follows_flow)
         return {k: v for k, v in record.items() if not k.startswith("input_")} | {
             f"input_{k}": v for k, v in parts.items()
         }
 
+    point = network_point(activation, width, lambda0, lambda1)
     runs = run_point(
-        dataset,
-        activation,
-        width=width,
-        lambda0=lambda0,
-        lambda1=lambda1,
-        settings=settings,
-        look=_look,
-        reduce=reduce,
+        dataset, activation, point, settings, look=_look, reduce=reduce, progress=progress, kept=kept
     )
     table = xr.Dataset(
         {
@@ -142,22 +139,15 @@ def train_with_stragglers(
     return cube_of(dataset, runs, settings), table
 
 
-_DRIVEN = ("gradient_descent", "gradient_flow")
-"""Optimizers whose motion is that of the gradient flow, so that `drive` explains it."""
-
-
 def _look(problem: Problem, start: Start, parameters: Parameters, activation: Activation) -> dict[str, Any]:
     """The observables of the cube, made by the same program, and what is needed of single inputs."""
-    from proplim.dynamics._observables import observe_inputs
-
-    seen = look_at_network(problem, start, parameters, activation)
+    seen = observe(problem, start, parameters, activation)
     return seen | observe_inputs(problem, start, parameters, activation)
 
 
 def _attribute(record: Record, y: np.ndarray, times: np.ndarray, *, driven: bool) -> Record:
     """Contributions of every training input, from what was seen of one replica along its trajectory."""
-    weights = class_weights(y)
-    difference = weights[1] - weights[0]
+    difference = contrast(class_weights(y))
     features, distance = record["input_features"], record["centroid_distance_sq"][:, 0]
     margin = np.sign(y) * record["output_train"]
     turn = find_turn(distance)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from typing import Any
 
+from proplim._jax import jax, jnp
 from proplim.activations import Activation
 
-Array = jax.Array
+Array = Any
 
 
 def tangent_kernel(gram: Array, h: Array, readout: Array, activation: Activation) -> Array:
@@ -43,10 +43,7 @@ def largest_eigenvalue(kernel: Array, iterations: int = 60) -> Array:
     return unit @ (kernel @ unit)
 
 
-def alignment(kernel: Array, y: Array) -> Array:
-    """Kernel alignment y^T K y / (|y|^2 |K|_F), between 0 and 1 (Cristianini et al. 2001)."""
-    return (y @ kernel @ y) / ((y @ y) * jnp.sqrt((kernel**2).sum()))
-
-
 def _normalise(z: Array) -> Array:
-    return z / jnp.sqrt((z * z).sum())
+    """z / |z|, and zero where z is."""
+    norm = jnp.sqrt((z * z).sum())
+    return z / jnp.where(norm > 0.0, norm, 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,15 +14,11 @@ from proplim.activations import Activation, get_activation
 from proplim.datasets import Dataset
 from proplim.dynamics._ensemble import ensemble_statistics
 from proplim.dynamics._inversion import inversions
+from proplim.dynamics._observables import observe
+from proplim.dynamics._replicas import Kept, Look, Progress, Record, Reduce, Training, run_replicas
 from proplim.dynamics._settings import DynamicsSettings
-from proplim.errors import InvalidInput
-from proplim.geometry import LABELS
 from proplim.observables import OBSERVABLES, variable
-from proplim.schema import SPLITS
-
-if TYPE_CHECKING:
-    from proplim.dynamics._network import Parameters, Problem, Start
-    from proplim.dynamics._replicas import Look, Record
+from proplim.schema import AXES, SPLITS, Point
 
 
 def train(
@@ -33,6 +29,8 @@ def train(
     lambda0: float = 1.0,
     lambda1: float = 1.0,
     settings: DynamicsSettings | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    kept: Kept | None = None,
 ) -> xr.Dataset:
     """Train networks from draws of the prior on L = (1/2) sum_mu (y_mu - f(x_mu))^2.
 
@@ -45,6 +43,12 @@ def train(
     lambda0, lambda1 : float
         Precisions of the prior of hidden and readout weights, from which training starts.
     settings : DynamicsSettings, optional
+    progress : callable, optional
+        Called with a :class:`Progress` at every recorded time of every replica.
+    kept : mutable mapping, optional
+        Name -> record of a finished replica. Replicas found in it are taken over, others are put into it as they
+        finish, so that an interrupted training goes on where it was. It belongs to one grid point and one
+        settings object.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def train(
         The bias of a replica is estimated with the mean predictor of the other replicas,
         bias_sq = mean (y - f_r)(y - f_others), and predictive_variance = mse - bias_sq: unbiased, NaN for a
         single replica. accuracy is that of the sign of the mean predictor of all replicas, equal for all of
-        them. A diverged replica is NaN with converged = 0 and enters no mean.
+        them. A diverged replica is NaN with converged = 0 and enters no mean; the attribute ``reason`` says why.
 
     Raises
     ------
@@ -67,38 +71,39 @@ def train(
     own number only: replicas run one after another, each on one thread.
     """
     settings = settings or DynamicsSettings()
-
-    runs = run_point(
-        dataset,
-        activation,
-        width=width,
-        lambda0=lambda0,
-        lambda1=lambda1,
-        settings=settings,
-        look=look_at_network,
-    )
+    point = network_point(activation, width, lambda0, lambda1)
+    runs = run_point(dataset, activation, point, settings, look=observe, progress=progress, kept=kept)
     return cube_of(dataset, runs, settings)
 
 
-def look_at_network(
-    problem: Problem, start: Start, parameters: Parameters, activation: Activation
-) -> dict[str, Any]:
-    """The observables of the cube; their module brings JAX in and is imported late."""
-    from proplim.dynamics._observables import observe
+def network_point(activation: str | Activation, width: int, lambda0: float, lambda1: float) -> Point:
+    """The grid point of a network, as far as training depends on it.
 
-    return observe(problem, start, parameters, activation)
+    Raises
+    ------
+    InvalidInput
+        If the width is not a positive integer or a precision is not positive.
+    """
+    values = {"width": width, "lambda0": lambda0, "lambda1": lambda1}
+    for name, value in values.items():
+        AXES[name].check(value)
+    return Point.of({"activation": get_activation(activation).name, **values})
+
+
+def _whole(optimizer: Any, record: Record) -> Record:
+    return record
 
 
 def run_point(
     dataset: Dataset,
     activation: str | Activation,
-    *,
-    width: int,
-    lambda0: float,
-    lambda1: float,
+    point: Point,
     settings: DynamicsSettings,
+    *,
     look: Look,
-    reduce: Callable[[str, Record], Record] | None = None,
+    reduce: Reduce = _whole,
+    progress: Callable[[Progress], None] | None = None,
+    kept: Kept | None = None,
 ) -> list[list[Record]]:
     """Records of all optimizers and replicas of a grid point, see :func:`run_replicas`, on one thread.
 
@@ -107,10 +112,7 @@ def run_point(
     InvalidInput
         As :func:`train`.
     """
-    activation = get_activation(activation)
-    _check_network(width, lambda0, lambda1)
     configure_jax()
-    from proplim.dynamics._replicas import run_replicas
     from proplim.theory import signal_direction
 
     # One thread: a sum that is split over threads may round differently on another number of cores.
@@ -118,23 +120,13 @@ def run_point(
         signal = signal_direction(
             dataset,
             activation,
-            width=width,
+            width=point.width,
             temperature=settings.signal_temperature,
-            lambda0=lambda0,
-            lambda1=lambda1,
+            lambda0=point.lambda0,
+            lambda1=point.lambda1,
         )
-        runs = run_replicas(
-            dataset,
-            activation,
-            width=width,
-            lambda0=lambda0,
-            lambda1=lambda1,
-            settings=settings,
-            signal=signal,
-            look=look,
-            reduce=reduce,
-        )
-        return list(runs)
+        training = Training(dataset, get_activation(activation), point, settings, signal, look, reduce)
+        return run_replicas(training, progress=progress, kept=kept)
 
 
 def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettings) -> xr.Dataset:
@@ -149,18 +141,17 @@ def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettin
     ensemble = [ensemble_statistics(f, y) for f, y in zip(outputs, labels, strict=True)]
     for name in ensemble[0]:
         values[name] = np.stack([part[name] for part in ensemble], axis=-1)
-    if not dataset.n_test:
-        for name, value in values.items():
-            if "split" in variable(name).dims:
-                value[:, :, :, 1] = np.nan
     values |= inversions(settings.times, values["centroid_distance_sq"], values["mse"][..., 0])
+    reasons = [
+        f"{name}, replica {r}: {record['reason']}"
+        for name, records in zip(settings.optimizers, runs, strict=True)
+        for r, record in enumerate(records)
+        if str(record["reason"])
+    ]
     return xr.Dataset(
         {name: (("optimizer", "replica", *_own_dims(name)), value) for name, value in values.items()},
-        coords={
-            **axes_of(settings),
-            "split": list(SPLITS),
-            "label": list(LABELS),
-        },
+        coords={**axes_of(settings), "split": list(SPLITS), "label": list(dataset.labels)},
+        attrs={"reason": "; ".join(reasons)} if reasons else {},
     )
 
 
@@ -181,18 +172,3 @@ def axes_of(settings: DynamicsSettings) -> dict[str, Any]:
 def _own_dims(name: str) -> tuple[str, ...]:
     known = variable(name)
     return known.dims if "time" in known.without else ("time", *known.dims)
-
-
-def _check_network(width: int, lambda0: float, lambda1: float) -> None:
-    """Judge the arguments that say which network is trained.
-
-    Raises
-    ------
-    InvalidInput
-        If the width is not a positive integer or a precision is not positive.
-    """
-    if not isinstance(width, int | np.integer) or isinstance(width, bool) or width < 1:
-        raise InvalidInput("width", width, "an integer of at least 1")
-    for key, value in (("lambda0", lambda0), ("lambda1", lambda1)):
-        if not np.isfinite(value) or value <= 0:
-            raise InvalidInput(key, value, "a positive number")

@@ -6,6 +6,7 @@ that NumPy and JAX both understand.
 
 from proplim.geometry._manifolds import (
     LABELS,
+    alignment,
     centroid_distance_sq,
     centroid_distance_sq_of_features,
     class_weights,
@@ -16,6 +17,7 @@ from proplim.geometry._manifolds import (
 
 __all__ = [
     "LABELS",
+    "alignment",
     "centroid_distance_sq",
     "centroid_distance_sq_of_features",
     "class_weights",

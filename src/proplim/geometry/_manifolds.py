@@ -72,3 +72,14 @@ def gyration_radius_sq_of_features(features: Array, weights: Array) -> Array:
     centroids = weights @ features
     diagonal = (features**2).mean(-1)
     return diagonal @ weights.T - (centroids**2).mean(-1)
+
+
+def alignment(kernel: Array, y: Array) -> Array:
+    """Alignment of a kernel with the labels, y^T K y / (|y|^2 |K|_F), between 0 and 1 (Cristianini et al. 2001).
+
+    Parameters
+    ----------
+    kernel : (P, P) array
+    y : (P,) array
+    """
+    return (y @ kernel @ y) / ((y @ y) * (kernel**2).sum() ** 0.5)

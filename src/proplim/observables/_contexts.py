@@ -83,6 +83,10 @@ class NetworkInputs(Protocol):
         """Averaging vectors of the classes, (C, m)."""
 
     @property
+    def preactivations(self) -> Array:
+        """h = w.x/sqrt(N0), (m, N); of networks in training alone."""
+
+    @property
     def features(self) -> Array:
         """sigma(h), (m, N)."""
 
@@ -113,6 +117,14 @@ class Network(Protocol):
     @property
     def hidden_trace_shift(self) -> Array:
         """Mean over units of |w|^2 minus its prior value, or what has the same posterior mean."""
+
+    @property
+    def tangent_kernel(self) -> Array:
+        """Empirical tangent kernel Theta on the training inputs, (P, P); of networks in training alone."""
+
+    @property
+    def tangent_kernel_max(self) -> Array:
+        """Largest eigenvalue of Theta; of networks in training alone."""
 
 
 class DrawInputs(NetworkInputs, Protocol):

@@ -1,8 +1,24 @@
 """What is recorded of a network in training alone: alignments, the tangent kernel, the step."""
 
+from proplim.geometry import alignment
 from proplim.observables._base import Observable, add
+from proplim.observables._contexts import Array, Network, NetworkInputs
 
 _DYNAMICS = ("dynamics",)
+
+
+def _kernel_alignment(network: Network, inputs: NetworkInputs) -> Array:
+    features = inputs.features
+    return alignment(features @ features.T / features.shape[-1], inputs.y)
+
+
+def _tangent_kernel_alignment(network: Network) -> Array:
+    return alignment(network.tangent_kernel, network.train.y)
+
+
+def _tangent_kernel_max(network: Network) -> Array:
+    return network.tangent_kernel_max
+
 
 add(
     Observable(
@@ -10,6 +26,7 @@ add(
         "alignment of the feature kernel with the labels",
         r"y^\top G y/(|y|^2\,\Vert G\Vert)",
         ("split",),
+        from_network=_kernel_alignment,
         stages=_DYNAMICS,
         order=210,
     )
@@ -19,6 +36,7 @@ add(
         "tangent_kernel_alignment",
         "alignment of the tangent kernel with the training labels",
         r"y^\top\Theta y/(|y|^2\,\Vert\Theta\Vert)",
+        from_network=_tangent_kernel_alignment,
         stages=_DYNAMICS,
         order=220,
     )
@@ -28,6 +46,7 @@ add(
         "tangent_kernel_max",
         "largest eigenvalue of the tangent kernel on the training inputs",
         r"\lambda_{\max}(\Theta)",
+        from_network=_tangent_kernel_max,
         stages=_DYNAMICS,
         order=230,
     )
@@ -35,5 +54,14 @@ add(
 add(
     Observable(
         "learning_rate", "step of the optimizer in units of time", r"\eta", stages=_DYNAMICS, order=270
+    )
+)
+add(
+    Observable(
+        "step_fraction",
+        "step of the optimizer as a fraction of its stability limit at the start (NaN: no step or no limit)",
+        r"\eta/\eta_{\max}",
+        stages=_DYNAMICS,
+        order=271,
     )
 )

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
+from proplim._jax import jax, jit, jnp
 from proplim.activations import Activation
 from proplim.dynamics._network import Parameters, Problem, Start, descent_direction, origin
 from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel
-from proplim.dynamics.optimizers._base import StepOptimizer
+from proplim.dynamics.optimizers._base import StepOptimizer, register_optimizer, stable_step
+from proplim.schema import PlainInt, Settings
+
+AUTOMATIC_FRACTION = 0.25
+"""The automatic step as a fraction of the stability limit."""
+_LIMIT_BATCHES = 64
+"""Random batches on which the stability limit is estimated."""
+
+
+class SgdSettings(Settings):
+    """Keys of sgd."""
+
+    batch_size: PlainInt = Field(
+        default=32, ge=1, description="training inputs in a step of sgd; at most all of them are taken"
+    )
 
 
 class SgdState(NamedTuple):
@@ -27,22 +40,22 @@ class SgdState(NamedTuple):
     key: jax.Array
 
 
+@register_optimizer
 @dataclass(frozen=True)
 class StochasticGradientDescent(StepOptimizer):
     """theta <- theta - eta (P / B) dL_batch/dtheta, batches drawn without replacement in every pass.
 
     The factor P / B makes a step an unbiased estimate of a full-batch step, so that time means the same.
-    Inputs left over when B does not divide P are others in every pass.
-
-    Parameters
-    ----------
-    batch_size : int
-        B, cut to P.
+    Inputs left over when B does not divide P are others in every pass. B is cut to P.
     """
 
-    batch_size: int = 32
+    settings: SgdSettings = field(default_factory=SgdSettings)
 
     name = "sgd"
+    title = "stochastic gradient descent"
+    color = "#56B4E9"
+    order = 30
+    settings_type: ClassVar[type[Settings]] = SgdSettings
 
     def init(self, problem: Problem, start: Start, seed: int) -> SgdState:
         key, first = jax.random.split(jax.random.key(seed))
@@ -51,7 +64,7 @@ class StochasticGradientDescent(StepOptimizer):
 
     def step(self, problem: Problem, start: Start, state: SgdState, learning_rate: jax.Array) -> SgdState:
         n_train = problem.gram.shape[0]
-        size = min(self.batch_size, n_train)
+        size = min(self.settings.batch_size, n_train)
         members = jax.lax.dynamic_slice(state.order, (state.batch * size,), (size,))
         direction = descent_direction(problem, start, state.parameters, self.activation, members)
         parameters = jax.tree.map(lambda a, d: a + learning_rate * d, state.parameters, direction)
@@ -62,18 +75,18 @@ class StochasticGradientDescent(StepOptimizer):
         return state.parameters
 
     def step_limit(self, problem: Problem, start: Start) -> float:
-        """2 B / (P lambda_max), the largest lambda_max of the tangent kernel on 64 random batches."""
+        """2 B / (P lambda_max), the largest lambda_max of the tangent kernel on random batches."""
         n_train = problem.gram.shape[0]
-        size = min(self.batch_size, n_train)
+        size = min(self.settings.batch_size, n_train)
         rng = np.random.default_rng(0)
-        batches = np.stack([rng.choice(n_train, size, replace=False) for _ in range(64)])
+        batches = np.stack([rng.choice(n_train, size, replace=False) for _ in range(_LIMIT_BATCHES)])
         largest = _largest_of_batches(
             problem.gram, start.h_train, start.readout, self.activation, np.sort(batches, axis=1)
         )
-        return float(2.0 * size / (n_train * largest))
+        return size / n_train * stable_step(float(largest))
 
     def automatic_step(self, problem: Problem, start: Start) -> float:
-        return 0.25 * self.step_limit(problem, start)
+        return AUTOMATIC_FRACTION * self.step_limit(problem, start)
 
 
 def _next_pass(state: SgdState) -> SgdState:
@@ -83,9 +96,9 @@ def _next_pass(state: SgdState) -> SgdState:
     )
 
 
-@partial(jax.jit, static_argnames="activation")
+@jit(static=("activation",))
 def _largest_of_batches(
-    gram: jax.Array, h: jax.Array, readout: jax.Array, activation: Activation, batches: jax.Array
+    gram: jax.Array, h: jax.Array, readout: jax.Array, activation: Activation, batches: Any
 ) -> jax.Array:
     kernel = tangent_kernel(gram, h, readout, activation)
     return jax.lax.map(lambda b: largest_eigenvalue(kernel[b][:, b]), batches).max()

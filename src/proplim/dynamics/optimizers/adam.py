@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
-import jax
-import numpy as np
-import optax
+from pydantic import Field
 
+from proplim._jax import jax
+from proplim.activations import Activation
 from proplim.dynamics._network import FrameKind, Parameters, Problem, Start, descent_direction, origin
-from proplim.dynamics.optimizers._base import StepOptimizer
+from proplim.dynamics.optimizers._base import StepOptimizer, register_optimizer
+from proplim.schema import PlainFloat, Point, Settings
+
+if TYPE_CHECKING:
+    import optax
+
+    from proplim.dynamics._settings import DynamicsSettings
+
+
+class AdamSettings(Settings):
+    """Keys of adam."""
+
+    adam_learning_rate: PlainFloat = Field(default=1e-3, gt=0.0, description="step of adam")
+    adam_beta1: PlainFloat = Field(default=0.9, gt=0.0, lt=1.0, description="decay of adam's first moment")
+    adam_beta2: PlainFloat = Field(default=0.999, gt=0.0, lt=1.0, description="decay of adam's second moment")
+    adam_epsilon: PlainFloat = Field(
+        default=1e-8, gt=0.0, description="what keeps the denominator of adam's step from zero"
+    )
 
 
 class AdamState(NamedTuple):
@@ -20,6 +37,7 @@ class AdamState(NamedTuple):
     moments: optax.OptState
 
 
+@register_optimizer
 @dataclass(frozen=True)
 class Adam(StepOptimizer):
     """Full-batch Adam (Kingma and Ba 2014) as in optax.
@@ -27,18 +45,22 @@ class Adam(StepOptimizer):
     Moves every weight by about the learning rate in a step, whatever the size of the gradient; so a unit of
     its time is not a unit of time of gradient descent, and the tangent kernel does not limit the step. It is
     not invariant under rotations of the inputs and runs in the full input space.
-
-    Parameters
-    ----------
-    beta1, beta2, epsilon : float
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    settings: AdamSettings = field(default_factory=AdamSettings)
 
     name = "adam"
+    title = "Adam"
+    color = "#8C6D31"
+    order = 40
+    settings_type: ClassVar[type[Settings]] = AdamSettings
     frame: ClassVar[FrameKind] = "full"
+
+    @classmethod
+    def build(cls, activation: Activation, settings: DynamicsSettings, point: Point) -> Self:
+        """With a learning rate of its own, as its unit of time is its own."""
+        own = cls.own_settings(settings)
+        return cls(activation, own.adam_learning_rate, own)
 
     def init(self, problem: Problem, start: Start, seed: int) -> AdamState:
         parameters = origin(problem, start)
@@ -53,10 +75,10 @@ class Adam(StepOptimizer):
         return state.parameters
 
     def automatic_step(self, problem: Problem, start: Start) -> float:
-        return 1e-3
-
-    def step_limit(self, problem: Problem, start: Start) -> float:
-        return np.inf
+        return self.settings.adam_learning_rate
 
     def _transformation(self) -> optax.GradientTransformation:
-        return optax.scale_by_adam(self.beta1, self.beta2, self.epsilon)
+        import optax
+
+        own = self.settings
+        return optax.scale_by_adam(own.adam_beta1, own.adam_beta2, own.adam_epsilon)

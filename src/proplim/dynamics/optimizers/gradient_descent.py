@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
+from proplim._jax import jax
+from proplim.dynamics._network import Parameters, Problem, Start, descent_direction, origin
+from proplim.dynamics.optimizers._base import StepOptimizer, register_optimizer, tangent_limit
 
-from proplim.dynamics._network import Parameters, Problem, Start, descent_direction
-from proplim.dynamics.optimizers._base import StepOptimizer, origin, tangent_limit
+AUTOMATIC_FRACTION = 0.5
+"""The automatic step as a fraction of the stability limit."""
 
 
+@register_optimizer
 @dataclass(frozen=True)
 class GradientDescent(StepOptimizer):
     """theta <- theta - eta dL/dtheta with L = (1/2) sum_mu (y_mu - f(x_mu))^2, no weight decay.
@@ -19,6 +22,10 @@ class GradientDescent(StepOptimizer):
     """
 
     name = "gradient_descent"
+    title = "gradient descent"
+    color = "#E69F00"
+    order = 20
+    follows_flow = True
 
     def init(self, problem: Problem, start: Start, seed: int) -> Parameters:
         return origin(problem, start)
@@ -34,4 +41,4 @@ class GradientDescent(StepOptimizer):
         return tangent_limit(problem, start, self.activation)
 
     def automatic_step(self, problem: Problem, start: Start) -> float:
-        return 0.5 * self.step_limit(problem, start)
+        return AUTOMATIC_FRACTION * self.step_limit(problem, start)
