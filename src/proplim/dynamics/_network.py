@@ -130,9 +130,7 @@ def _rotated_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, basis: 
     train[:, rank:] = 0.0  # rounding errors of zero
     inside = np.ascontiguousarray(train[:, :rank])
     seen = problem.train._replace(forward=train)
-    return Frame(
-        problem._replace(train=seen, backward=np.ascontiguousarray(inside.T), inside=inside), whole
-    )
+    return Frame(problem._replace(train=seen, backward=np.ascontiguousarray(inside.T), inside=inside), whole)
 
 
 def _frame_of(dataset: Dataset, signal: np.ndarray, lambda0: float, basis: np.ndarray) -> Frame:
