@@ -54,7 +54,10 @@ def _curves(coords: dict[str, list]) -> dict[str, xr.DataArray]:
     rise = 1 / (1 + np.exp(2.2 * log_t))
     fall = 1 - 0.45 / (1 + np.exp(2.0 * (log_t + 2)))
     shift = 0.35 * alpha / (1 + 0.3 * alpha) / axis["lambda1"] * rise * fall
+    transition = 0.04 * alpha
     return {
+        "heavy": 1 / (1 + (axis["temperature"] / transition) ** 6),
+        "transition": transition,
         "base": base * split,
         "shift": shift,
         "rise": rise,
@@ -83,6 +86,10 @@ def _values(coords: dict[str, list], strength: float) -> dict[str, xr.DataArray]
         "predictive_variance": variance,
         "mse": bias + variance,
         "accuracy": 0.99 - 0.1 * bias,
+        "heavy_unit_share": 0.85 * c["heavy"],
+        "readout_participation": 0.34 * (1 - 0.9 * c["heavy"]),
+        "condensed_probability": c["heavy"],
+        "condensation_temperature": c["transition"],
         "converged": xr.ones_like(c["ones"]),
     }
     values = {name: value * c["ones"] for name, value in values.items()}

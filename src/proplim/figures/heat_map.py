@@ -10,17 +10,17 @@ import xarray as xr
 
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._looks import approximation_look
+from proplim.figures._map import cell_edges, load_axes, set_map_axes
 from proplim.figures._panels import (
     MAX_COLUMNS,
     finish,
     label_bottom,
-    log_axis,
     number,
     pages,
     panel_figure,
     parameters_text,
 )
-from proplim.figures._slices import Point, at, filled, points
+from proplim.figures._slices import Point, at
 from proplim.figures._style import Style
 from proplim.query import PRIOR, peak_temperature, plain_values, ratio_to_prior
 from proplim.schema import AXES
@@ -43,19 +43,13 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     names = [a for a in plain_values(theory["approximation"]) if a != PRIOR]
     if not names or len(names) == theory.sizes["approximation"]:
         return  # without infinite width there is no prior to compare with
-    only = {"theory": theory}
-    for point in points(only):
+    for point, along, values, fixed, fixed_values in load_axes({"theory": theory}, [NAME]):
         here = at(theory, point)
-        sizes = {d: filled(only, point, d, [NAME]) for d in ("n_train", "width")}
-        along = "n_train" if len(sizes["n_train"]) >= len(sizes["width"]) else "width"
-        if len(sizes[along]) < 2:
-            continue
-        fixed = "width" if along == "n_train" else "n_train"
-        columns = pages(sizes[fixed], MAX_COLUMNS)
-        for page, values in enumerate(columns, start=1):
+        assert here is not None
+        columns = pages(fixed_values, MAX_COLUMNS)
+        for page, some in enumerate(columns, start=1):
             key = {**point, "page": page} if len(columns) > 1 else point
-            assert here is not None
-            yield key, _page(here, names, along, sizes[along], fixed, values, point, style)
+            yield key, _page(here, names, along, values, fixed, some, point, style)
 
 
 def _page(
@@ -100,27 +94,20 @@ def _paint(
     temperature, alpha = panel["temperature"].values, alpha[order]
     z = panel.transpose(along, "temperature").values[order]
     mesh = ax.pcolormesh(
-        _edges(temperature), _edges(alpha), z, vmin=lowest, vmax=max(highest, lowest + 1e-9), rasterized=True
+        cell_edges(temperature),
+        cell_edges(alpha),
+        z,
+        vmin=lowest,
+        vmax=max(highest, lowest + 1e-9),
+        rasterized=True,
     )
     if np.isfinite(z).all() and min(z.shape) >= 5 and z.max() > z.min():  # too few rows bend the lines
         ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
     peaks = peak_temperature(panel)["position"].transpose(along).values[order]
     shown = np.isfinite(peaks)
     ax.plot(peaks[shown], alpha[shown], color=PEAK_COLOR, marker="o", markersize=3, label=r"$T^*(\alpha)$")
-    log_axis(ax, [_edges(temperature)])
-    log_axis(ax, [_edges(alpha)], "y")
-    ax.set_xlim(*_edges(temperature)[[0, -1]])
-    ax.set_ylim(*_edges(alpha)[[0, -1]])
-    ax.set_yticks(alpha, [f"{a:.3g}" for a in alpha]) if len(alpha) <= 8 else None
-    ax.minorticks_off()
+    set_map_axes(ax, temperature, alpha)
     return mesh
-
-
-def _edges(values: np.ndarray) -> np.ndarray:
-    """Borders of cells around positive values, half-way in the logarithm."""
-    log = np.log(values)
-    middle = 0.5 * (log[1:] + log[:-1])
-    return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))
 
 
 add(

@@ -1,0 +1,22 @@
+"""Share of the labels that the unit with the largest readout weight carries by itself (docs/condensed.md)."""
+
+from proplim.observables._base import Observable, add
+from proplim.observables._contexts import Array, Network
+
+
+def _of_network(network: Network) -> Array:
+    readout, y = network.readout, network.train.y
+    heavy = abs(readout).argmax()
+    return readout[heavy] * (network.train.features[:, heavy] @ y) / (len(readout) ** 0.5 * (y @ y))
+
+
+add(
+    Observable(
+        "heavy_unit_share",
+        "share of the labels that the unit with the largest readout weight carries",
+        r"v_\star\,s_\star\!\cdot y/(\sqrt{N}\,|y|^2)",
+        from_network=_of_network,
+        stages=("theory", "sampling", "dynamics"),
+        order=130,
+    )
+)
