@@ -169,6 +169,10 @@ def test_jobs_follow_the_content_of_data_files_and_not_their_path(folder, source
             "from proplim.datasets import *\nregister_source(Pool(name='digits', load=None))",
             "proplim's own table has this source",
         ),
+        (
+            "from proplim.datasets import *\nregister_source(Pool(name='x', load=None, settings=dict))",
+            "a subclass of SourceSettings",
+        ),
     ],
 )
 def test_a_plugin_that_fails_is_one_line(folder, text, reason):

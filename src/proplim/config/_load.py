@@ -83,7 +83,10 @@ def parse_config(content: Mapping[str, Any], *, folders: Sequence[Path] = (Path(
         With one line for each problem.
     """
     problems = load_plugins(content, folders)
-    model = study_config_type()
+    try:
+        model = study_config_type()
+    except InvalidInput as error:  # two plugins, each of which would do alone
+        raise ConfigErrors([*problems, f"plugins: {error}"]) from None
     try:
         config = model.model_validate(dict(content))
     except ValidationError as error:

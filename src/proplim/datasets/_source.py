@@ -246,7 +246,24 @@ class Generator(Source):
 
 SOURCES: Registry[Source] = Registry("source", "proplim.datasets.sources")
 
-register_source = SOURCES.add
+
+def register_source(source: Source) -> Source:
+    """Make a source known to configurations, command line and :func:`load_dataset`.
+
+    Parameters
+    ----------
+    source : Source
+        A :class:`Pool` or :class:`Generator`.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is taken, or the settings are no subclass of :class:`SourceSettings` (docs/adding_dataset.md).
+    """
+    if not issubclass(source.settings, SourceSettings):
+        raise InvalidInput("settings", source.settings.__name__, "a subclass of SourceSettings")
+    _ = source.model  # a key that cannot be one is refused here, where its file is named
+    return SOURCES.add(source)
 
 
 def features_of(entry: Mapping[str, Any]) -> int | None:
