@@ -1,4 +1,4 @@
-"""Share of the units that take part in the readout: 1/N for a single one, 1/3 for Gaussian weights of a wide network."""
+"""Share of the units that take part in the readout: 1/N for one heavy unit, 1/3 for Gaussian weights."""
 
 from proplim.observables._base import Observable, add
 from proplim.observables._contexts import Array, Network

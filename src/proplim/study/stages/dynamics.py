@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,8 +43,20 @@ class Dynamics(Stage):
     start_seconds, compile_seconds, runtime_margin, base_memory_mb = 6.0, 5.0, 6.0, 950.0
 
     def settings(self, config: StudyConfig) -> dict[str, Any]:
-        """All settings of the training."""
-        return dumped(config.dynamics.settings)
+        """The common settings of the training, and those of the optimizers that are used."""
+        from proplim.dynamics import OPTIMIZERS
+
+        written = dumped(config.dynamics.settings)
+        unused = (m for m in OPTIMIZERS.members() if m.name not in config.dynamics.settings.optimizers)
+        foreign = {key for optimizer in unused for key in optimizer.settings_type.model_fields}
+        return {key: value for key, value in written.items() if key not in foreign}
+
+    def origins(self, config: StudyConfig) -> list[Path]:
+        """The user's files beside: those of optimizers."""
+        from proplim.dynamics import OPTIMIZERS
+
+        files = (OPTIMIZERS.origin(name) for name in config.dynamics.settings.optimizers)
+        return [*super().origins(config), *(file for file in files if file is not None)]
 
     def own_coords(self, config: StudyConfig) -> dict[str, list]:
         """Optimizers, replicas and recorded times."""
