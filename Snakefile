@@ -44,12 +44,14 @@ include: "workflow/rules/figures.smk"
 
 localrules:
     study,
+    list_files,
 
 
 rule study:
     default_target: True
     input:
         plan.cubes(),
+        list(plan.indexes()),
         branch(plan.config.figures.enabled, then=f"{plan.root}/figures"),
         branch(plan.config.figures.enabled, then=f"{plan.root}/explore.html"),
         f"{plan.root}/summary/convergence.html",

@@ -71,6 +71,11 @@ def checksums(folder: Path) -> dict[str, str]:
     return result
 
 
+def listed(folder: Path) -> list[str]:
+    """Names of the files of draws that the study's list declares."""
+    return [Path(name).name for name in (folder / "results/f/draws/index.txt").read_text().split()]
+
+
 def wait_for(folder: Path, pattern: str, process: subprocess.Popen, timeout: float = 120.0) -> None:
     end = time.monotonic() + timeout
     while not list(folder.glob(pattern)):
@@ -100,6 +105,7 @@ def test_sigkill_of_the_whole_process_tree(uninterrupted, tmp_path, moment):
     finish(folder)
     assert checksums(folder) == uninterrupted[1]
     assert kept == {p: p.stat().st_mtime_ns for p in kept}, "finished points were computed again"
+    assert listed(folder) == sorted(p.name for p in folder.glob("results/f/draws/g/*.nc"))
 
 
 def test_control_c_twice(uninterrupted, tmp_path):
@@ -144,11 +150,15 @@ def test_damaged_draws_and_data_are_found_and_made_again(uninterrupted, tmp_path
     result.unlink()
     draws = sorted(folder.glob("results/f/draws/g/*.nc"))
     draws[0].write_bytes(draws[0].read_bytes()[:1000])
+    whole = {p: p.stat().st_mtime_ns for p in draws[1:]}
     (data,) = folder.glob("results/f/datasets/g/*.nc")
     stamp = data.stat()
     data.write_bytes(data.read_bytes()[:-100])
     os.utime(data, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     finish(folder)
+    # The job ran again, and with it went what its rule declares; the draws of its other points did not.
+    assert whole == {p: p.stat().st_mtime_ns for p in whole}
+    assert listed(folder) == [p.name for p in draws]
     assert checksums(folder) == uninterrupted[1]
 
 

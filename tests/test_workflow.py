@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import subprocess
 import sys
@@ -12,12 +14,13 @@ import pytest
 import xarray as xr
 import yaml
 
+from proplim.figures import figure_of
 from proplim.observables import variables_of
 from proplim.schema import AXES
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
-    "study": "tiny",
+    "study": "named-on-the-command-line",
     "datasets": [
         {"name": "digits-3v8", "source": "digits", "classes": [3, 8], "n_test": 10},
         {"name": "own", "source": "file", "path": "own.npz", "n_test": 6},
@@ -29,9 +32,11 @@ STUDY = {
         "target_ess": 100,
         "max_rhat": 1.1,
     },
-    "dynamics": {"grid": {"width": [8]}, "replicas": 2, "t_max": 1.0, "n_times": 5},
+    "dynamics": {"grid": {"width": [8]}, "replicas": 2, "t_max": 1.0, "n_times": 5, "stragglers": True},
     "figures": {"formats": ["png"]},
 }
+NAME = ("--config", "study=tiny")
+"""The study's name comes from the command line, so that all that a run starts has to know of it."""
 
 
 def snakemake(folder: Path, *arguments: str, config: str = "study.yaml", check: bool = True):
@@ -57,7 +62,7 @@ def finished(tmp_path_factory) -> Path:
     """A folder in which the tiny study has been run."""
     folder = tmp_path_factory.mktemp("study")
     write_study(folder)
-    snakemake(folder)
+    snakemake(folder, *NAME)
     return folder
 
 
@@ -105,9 +110,38 @@ def test_prepared_data_draws_figures_and_report_are_there(finished):
     assert "<html" in (results / "report.html").read_text()[:2000].lower()
 
 
+def test_files_of_single_points_are_declared_and_listed(finished):
+    """Draws and attributions: the list that the rules declare names what is there, each job its own."""
+    results = finished / "results/tiny"
+    for folder, stage, count in (("draws", "sampling", 2), ("stragglers", "dynamics", 2)):
+        there = sorted(str(p.relative_to(results / folder)) for p in (results / folder).glob("*/*"))
+        assert len(there) == count
+        assert (results / folder / "index.txt").read_text().split() == there
+        of_jobs = [n for p in (results / stage).glob("*/*.files") for n in p.read_text().split()]
+        assert sorted(of_jobs) == there
+        summary = snakemake(finished, *NAME, "--summary").stdout
+        assert f"results/tiny/{folder}/index.txt" in summary
+        assert all(str(p.relative_to(finished)) in summary for p in (results / stage).glob("*/*.files"))
+
+
+def test_the_report_holds_every_figure_with_its_caption(finished):
+    """Those of stragglers too; and it is of this study, which only the command line names."""
+    results = finished / "results/tiny"
+    report = (results / "report.html").read_text()
+    stems = {p.stem for p in (results / "figures").glob("*.png")}
+    assert any(stem.startswith("stragglers__digits-3v8__erf__P-12__N-8") for stem in stems)
+    for stem in stems:
+        assert f"{stem}.png" in report
+        figure = figure_of(stem)
+        assert figure is not None
+        assert html.escape(figure.summary, quote=False) in report, stem
+        assert json.dumps(figure.section)[1:-1] in report
+    assert "named-on-the-command-line" not in (results / "summary/configuration.html").read_text()
+
+
 def test_a_second_run_does_nothing_and_says_so(finished):
     before = {p: p.stat().st_mtime_ns for p in (finished / "results").rglob("*.nc")}
-    done = snakemake(finished)
+    done = snakemake(finished, *NAME)
     assert "Nothing to be done" in done.stderr
     assert before == {p: p.stat().st_mtime_ns for p in (finished / "results").rglob("*.nc")}
 

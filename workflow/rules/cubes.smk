@@ -16,3 +16,17 @@ rule collect_cube:
         runtime=lambda w, attempt: attempt * 20,
     script:
         "../scripts/collect_cube.py"
+
+
+rule list_files:
+    input:
+        lambda w: plan.manifests(plan.indexes()[f"{plan.root}/{w.folder}/index.txt"]),
+    output:
+        f"{plan.root}/{{folder}}/index.txt",
+    wildcard_constraints:
+        folder="[^/]+",
+    message:
+        "Listing the files in {wildcards.folder}"
+    threads: 1
+    script:
+        "../scripts/list_files.py"

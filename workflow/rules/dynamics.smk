@@ -2,7 +2,7 @@ rule train_dynamics:
     input:
         lambda w: plan.inputs("dynamics", f"{w.dataset}/{w.job}"),
     output:
-        f"{plan.root}/dynamics/{{dataset}}/{{job}}.points",
+        plan.outputs("dynamics"),
     message:
         "Training networks: {wildcards.dataset}, {wildcards.job}"
     benchmark:

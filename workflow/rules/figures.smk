@@ -19,7 +19,8 @@ def labels_of(wildcards):
 
 rule draw_figures:
     input:
-        plan.cubes(),
+        cubes=plan.cubes(),
+        indexes=list(plan.indexes()),
     output:
         report(
             directory(f"{plan.root}/figures"),

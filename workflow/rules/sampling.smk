@@ -2,7 +2,7 @@ rule sample_sampling:
     input:
         lambda w: plan.inputs("sampling", f"{w.dataset}/{w.job}"),
     output:
-        f"{plan.root}/sampling/{{dataset}}/{{job}}.points",
+        plan.outputs("sampling"),
     message:
         "Sampling posteriors: {wildcards.dataset}, {wildcards.job}"
     benchmark:

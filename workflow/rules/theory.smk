@@ -2,7 +2,7 @@ rule solve_theory:
     input:
         lambda w: plan.inputs("theory", f"{w.dataset}/{w.job}"),
     output:
-        f"{plan.root}/theory/{{dataset}}/{{job}}.points",
+        plan.outputs("theory"),
     message:
         "Solving the theory: {wildcards.dataset}, {wildcards.job}"
     benchmark:

@@ -22,7 +22,7 @@ def draw(name, **options):
 
 if __name__ == "__main__":
     restore_plan(snakemake.config)  # loads the user's own files, whose looks and symbols figures show
-    cubes = {Path(path).stem: read_netcdf(path) for path in snakemake.input}
+    cubes = {Path(path).stem: read_netcdf(path) for path in snakemake.input.cubes}
     folder = Path(snakemake.output[0])
     options = {name: snakemake.params.figures[name] for name in ("formats", "dpi")}
     options |= {name: folder.with_name(name) for name in ("draws", "stragglers")}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-INDEX = "index.txt"
-"""List of the files in a folder that belong to the study as it is now; others are left over from earlier ones."""
+from proplim._layout import INDEX
 
 
 def files_of_study(folder: Path) -> list[Path]:
-    """netCDF files of a folder that belong to the study; all there are where no index says."""
+    """netCDF files of a folder that belong to the study as it is now; all there are where no index says which."""
     index = folder / INDEX
     if index.is_file():
         names = index.read_text(encoding="utf-8").splitlines()

@@ -16,6 +16,7 @@ from proplim.figures._slices import at
 from proplim.figures._straggler_page import SHOWN, straggler_page
 from proplim.figures._style import Style
 from proplim.query import plain_values
+from proplim.schema import Point
 
 
 def _draw(cubes: Cubes, style: Style, folder: Path) -> Drawings:
@@ -31,18 +32,23 @@ def _tables(
     dynamics: xr.Dataset, folder: Path
 ) -> Iterator[tuple[dict[str, Any], xr.Dataset, np.ndarray | None]]:
     """Grid point, attribution and training inputs of every run in the folder that belongs to the cube."""
+    prepared = {path: _identity(path) for path in sorted((folder.parent / "datasets").glob("*/*.nc"))}
     for path in files_of_study(folder):
         with xr.open_dataset(path) as opened:
-            point = json.loads(opened.attrs["point"])
+            point = Point.of(json.loads(opened.attrs["point"])).coordinates()
+            identity = opened.attrs.get("identity")
             if at(dynamics, point) is not None:
-                yield point, opened.load(), _inputs(folder.parent, str(opened.attrs.get("data", "")))
+                inputs = next((_inputs(file) for file, known in prepared.items() if known == identity), None)
+                yield point, opened.load(), inputs
 
 
-def _inputs(study: Path, data: str) -> np.ndarray | None:
-    """Training inputs of a run from its prepared data set; None where that is not there."""
-    if not data or not (study / data).is_file():
-        return None
-    with xr.open_dataset(study / data) as prepared:
+def _identity(path: Path) -> str:
+    with xr.open_dataset(path) as prepared:
+        return str(prepared.attrs.get("identity", ""))
+
+
+def _inputs(path: Path) -> np.ndarray:
+    with xr.open_dataset(path) as prepared:
         return np.asarray(prepared["x_train"].values)
 
 

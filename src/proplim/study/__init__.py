@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proplim.study._draws import draws_file
     from proplim.study._execute import load_draw, prepare_draw, run_job
     from proplim.study._kept import kept_points
+    from proplim.study._manifests import list_files
     from proplim.study._packing import Block
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._requests import Requests
@@ -36,6 +37,7 @@ _HOME = {
     "draws_file": "_draws",
     **dict.fromkeys(("load_draw", "prepare_draw", "run_job"), "_execute"),
     "kept_points": "_kept",
+    "list_files": "_manifests",
     "Block": "_packing",
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
     "Requests": "_requests",
@@ -59,6 +61,7 @@ __all__ = [
     "convergence_summary",
     "draws_file",
     "kept_points",
+    "list_files",
     "load_draw",
     "open_study",
     "plan_as_started",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proplim.study._failures import SUFFIX
 from proplim.study._ledger import Ledger, write_ledger
+from proplim.study._manifests import manifest_file
 from proplim.study._packing import Block
 from proplim.study._plan import Plan
 from proplim.study._workspace import ledger_file, result_file
@@ -25,7 +26,8 @@ def save_plan(plan: Plan) -> None:
     for stage, name in _fruitless(plan):
         result = result_file(workspace.root, stage, name)
         result.unlink(missing_ok=True)
-        result.with_suffix(SUFFIX).unlink(missing_ok=True)
+        for note in (result.with_suffix(SUFFIX), manifest_file(result)):
+            note.unlink(missing_ok=True)
         jobs.get(stage, {}).pop(name, None)
     ledger = Ledger(plan.granularity(), jobs, current, plan.batches, dict(workspace.digests))
     write_ledger(ledger, ledger_file(workspace.root))

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from proplim.study.stages import Stage
 
 
+DRAWS = "draws"
+"""Folder of the study that they are in."""
+
+
 def draws_file(root: Path, point: Point, identity: str, stage: Stage, settings: Mapping[str, Any]) -> Path:
     """File that keeps the draws of one sampled point.
 
@@ -35,7 +39,7 @@ def draws_file(root: Path, point: Point, identity: str, stage: Stage, settings: 
         Of the stage.
     """
     digest = point_hash(stage, point, identity, settings)
-    return root / "draws" / point.dataset / f"{point.label()}-{digest}.nc"
+    return root / DRAWS / point.dataset / f"{point.label()}-{digest}.nc"
 
 
 def finished_summary(path: Path) -> xr.Dataset | None:

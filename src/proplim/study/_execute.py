@@ -22,6 +22,7 @@ from proplim.schema import AXES
 from proplim.seeds import canonical_json
 from proplim.study._failures import note_failures
 from proplim.study._identity import seeds_text
+from proplim.study._manifests import write_manifest
 from proplim.study._packing import Block
 from proplim.study._plan import Draw, Job, Plan
 from proplim.study._progress import Progress, say
@@ -73,7 +74,7 @@ def load_draw(path: str | Path) -> Dataset:
 
 
 def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
-    """Compute all points of a job and write their table to `path`.
+    """Compute all points of a job and write their table to `path`, beside it the list of files that points leave.
 
     A point that fails is NaN with converged = 0 and its reason; the others are computed all the same, and the
     next run tries it again.
@@ -110,6 +111,8 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
         ),
     )
     note_failures(Path(path), failed)
+    if folder := stage.leaves(plan.config):
+        write_manifest(path, run.files, plan.workspace.root / folder)
     write_table(table, path)
 
 

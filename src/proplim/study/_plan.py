@@ -17,12 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from proplim._layout import INDEX
 from proplim.activations import ACTIVATIONS
 from proplim.config import StudyConfig
 from proplim.schema import AXES, Size, job_axes, kernel_axes
 from proplim.seeds import content_hash
 from proplim.study._costs import COSTS_VERSION, PREPARE_SECONDS, block_seconds, kernel_seconds
 from proplim.study._identity import data_hash, kernel_hash, settings_digest
+from proplim.study._manifests import manifest_file
 from proplim.study._packing import Block, Coverage, Prices, pack
 from proplim.study._sources import data_settings, features_expected
 from proplim.study._workspace import Workspace, result_file
@@ -158,6 +160,21 @@ class Plan:
     def results(self, stage: str) -> list[str]:
         """Paths of the results of all jobs of a stage."""
         return [self.result(job) for job in self.jobs[stage].values()]
+
+    def outputs(self, stage: str) -> list[str]:
+        """What a job of a stage leaves, with ``{dataset}`` and ``{job}`` for its name."""
+        result = result_file(self.workspace.root, stage, "{dataset}/{job}")
+        leaves = stage_of(stage).leaves(self.config) if stage in self.config.stages() else None
+        return [str(result), *([str(manifest_file(result))] if leaves else [])]
+
+    def manifests(self, stage: str) -> list[str]:
+        """Lists of the files that the jobs of a stage leave beside their results."""
+        return [str(manifest_file(result)) for result in self.results(stage)]
+
+    def indexes(self) -> dict[str, str]:
+        """List of all files of single points in a folder of the study -> stage that leaves them."""
+        folders = {stage: stage_of(stage).leaves(self.config) for stage in self.config.stages()}
+        return {f"{self.root}/{folder}/{INDEX}": stage for stage, folder in folders.items() if folder}
 
     def cubes(self) -> list[str]:
         """Paths of the cubes."""

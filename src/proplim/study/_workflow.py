@@ -99,6 +99,8 @@ def write_report(plan: Plan, workflow: Any) -> None:
     command += ["--directory", str(Path.cwd()), "--cores", "1", "--quiet", "all"]
     files = [str(file) for file in workflow.overwrite_configfiles]
     command += ["--configfile", *files] if files else []
+    given = [str(entry) for entry in workflow.config_settings.config_args or []]
+    command += ["--config", *given] if given else []
     command += ["--report", f"{plan.root}/report.html"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,12 +43,15 @@ class Run:
     threads : int
         Cores to use.
     progress : Progress
+    files : list of Path
+        Files of single points that are there, in the folder that the stage :meth:`~Stage.leaves`; computing adds to it.
     """
 
     config: StudyConfig
     root: Path
     threads: int
     progress: Progress
+    files: list[Path] = field(default_factory=list)
 
 
 class Stage(ABC):
@@ -92,6 +95,10 @@ class Stage(ABC):
         """Numbers that a table holds for a point, for estimates of memory."""
         sizes = [len(values) for values in self.own_coords(config).values()]
         return 70 * int(np.prod(sizes, dtype=np.int64))
+
+    def leaves(self, config: StudyConfig) -> str | None:
+        """Folder of the study with files of single points beside the tables of jobs; None where there are none."""
+        return None
 
     def seed_rule(self, config: StudyConfig) -> dict[str, Any]:
         """Settings of the seeds, for provenance."""

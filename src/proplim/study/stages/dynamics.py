@@ -34,6 +34,10 @@ RECORD = (1.7e-3, 1e-6, 2.5e-9)
 """Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
 
 
+STRAGGLERS = "stragglers"
+"""Folder of the study with the attributions of training to single inputs."""
+
+
 class Dynamics(Stage):
     """Training dynamics on the grid (docs/dynamics.md)."""
 
@@ -67,6 +71,10 @@ class Dynamics(Stage):
             "time": settings.times.tolist(),
         }
 
+    def leaves(self, config: StudyConfig) -> str | None:
+        """A table for every point, where rise and fall of D are attributed to single inputs."""
+        return STRAGGLERS if config.dynamics.settings.stragglers else None
+
     def point_seconds(self, size: Size, axes: Mapping[str, Sequence], config: StudyConfig) -> np.ndarray:
         """Steps, as many as stability allows in t_max, and the tangent kernel at every recorded time."""
         settings = config.dynamics.settings
@@ -92,18 +100,18 @@ class Dynamics(Stage):
         return train(dataset, **network_of(point), settings=run.config.dynamics.settings)
 
     def _train_attributed(self, run: Run, point: Point, dataset: Dataset) -> xr.Dataset:
-        """Train, and keep under stragglers/ the attribution of the run to single inputs, as table and figure."""
+        """Train, and keep under stragglers/ the attribution of the run to single inputs."""
         from proplim.dynamics import train_with_stragglers
-        from proplim.figures import draw_stragglers
 
         started = time.perf_counter()
         settings = run.config.dynamics.settings
         result, table = train_with_stragglers(dataset, **network_of(point), settings=settings)
         digest = point_hash(self, point, dataset.identity, self.settings(run.config))
-        path = run.root / "stragglers" / point.dataset / f"{point.label()}-{digest}.nc"
+        path = run.root / STRAGGLERS / point.dataset / f"{point.label()}-{digest}.nc"
         attributes: dict[str, str | float] = {
             "title": "rise and fall of D attributed to single training inputs, one grid point",
             "point": canonical_json(point.coordinates()),
+            "identity": dataset.identity,
             "settings": canonical_json(self.settings(run.config)),
             **provenance(
                 resolved_yaml(run.config),
@@ -112,7 +120,7 @@ class Dynamics(Stage):
             ),
         }
         write_netcdf(table.assign_attrs(attributes), path)
-        draw_stragglers(table, dataset.x_train, path.with_suffix(""), formats=("png",))
+        run.files.append(path)
         return result
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from proplim.config import resolved_yaml
 from proplim.cube import provenance
 from proplim.schema import STATISTICS, Point, Size
-from proplim.study._draws import draws_file, finished_summary, keep_draws
+from proplim.study._draws import DRAWS, draws_file, finished_summary, keep_draws
 from proplim.study.stages._base import Results, Run, Stage, along, dumped, network_of, or_reason
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class Sampling(Stage):
         """The sampler's own seed."""
         return {"sampling.seed": config.sampling.settings.seed}
 
+    def leaves(self, config: StudyConfig) -> str | None:
+        """A file of draws for every point."""
+        return DRAWS
+
     def values_per_point(self, config: StudyConfig) -> int:
         """Summaries alone: draws are in files of their own."""
         return 210
@@ -80,6 +84,8 @@ class Sampling(Stage):
             summary = finished_summary(file)
             if summary is None:
                 summary = or_reason(partial(self._sample, run, file, point, dataset), {})
+            if file.exists():
+                run.files.append(file)
             results.append((point.coordinates(), summary))
             run.progress.step(f"{point.label(tuple(block.axes))}, converged {int(summary['converged'])}")
         return results

@@ -1,0 +1,6 @@
+"""List the files of single points that the jobs of a stage have left: draws, attributions to training inputs."""
+
+from proplim.study import list_files
+
+if __name__ == "__main__":
+    list_files(snakemake.input, snakemake.output[0])
