@@ -128,7 +128,7 @@ def test_only_what_failed_is_tried_again_and_the_rest_stays_to_the_bit(folder, m
             assert sum(job.n_points for job in again) == 1
             xr.testing.assert_identical(same, cube)
             # A result, a note of what failed, and a list of files a job: those of attempts in vain do not pile up.
-                assert len(list(folder.glob(f"results/f/{stage}/g/*"))) <= 3 * (len(first) + 1)
+            assert len(list(folder.glob(f"results/f/{stage}/g/*"))) <= 3 * (len(first) + 1)
     mended, whole = run(stage)
     assert sum(job.n_points for job in mended) == 1
     assert (whole.reason == 0).all()

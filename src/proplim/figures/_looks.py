@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+from proplim.dynamics import OPTIMIZERS
 from proplim.theory import APPROXIMATIONS
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -25,15 +26,6 @@ class Look:
     title: str
 
 
-_OPTIMIZERS: dict[str, Look] = {
-    "gradient_descent": Look("#E69F00", "-", "gradient descent"),
-    "gradient_flow": Look("#CC79A7", "-", "gradient flow"),
-    "sgd": Look("#56B4E9", "-", "stochastic gradient descent"),
-    "langevin": Look("#7F3C8D", "-", "Langevin"),
-    "adam": Look("#8C6D31", "-", "Adam"),
-}
-
-
 def approximation_look(name: str) -> Look:
     """Look of a theory; what it does not bring is chosen by its name, the same everywhere."""
     chosen = _automatic(name)
@@ -45,7 +37,12 @@ def approximation_look(name: str) -> Look:
 
 def optimizer_look(name: str) -> Look:
     """Look of an optimizer; what it does not bring is chosen by its name, the same everywhere."""
-    return _OPTIMIZERS.get(name) or _automatic(name)
+    chosen = _automatic(name)
+    if name not in OPTIMIZERS:
+        return chosen
+    known = OPTIMIZERS.get(name)
+    color, title = (getattr(known, part, "") for part in ("color", "title"))
+    return Look(color or chosen.color, known.linestyle, title or chosen.title)
 
 
 def _automatic(name: str) -> Look:

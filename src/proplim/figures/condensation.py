@@ -101,7 +101,7 @@ add(
         "condensation on one unit",
         "The share of the labels that the heaviest unit carries, and how many units take part in the readout.",
         """\
-Above: v_i s_i.y/(sqrt(N)|y|^2) of the unit with the largest |v_i|, 0 where no unit is special, 1 where it
+Above: ``v_i s_i.y/(sqrt(N)|y|^2)`` of the unit with the largest ``|v_i|``, 0 where no unit is special, 1 where it
 fits the labels alone. Below: (sum v^2)^2/(N sum v^4), a third for Gaussian readouts of a wide network, 1/N
 for one heavy unit. The dotted line is T_c, where both phases have the same evidence: a first-order
 transition, across which both quantities jump.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from proplim.dynamics import OPTIMIZERS
 from proplim.schema import AXES, DIMENSIONS, SPLITS, STATISTICS
 from proplim.theory import APPROXIMATIONS
 
@@ -18,7 +19,7 @@ PRIOR = "infinite_width"
 def in_order(cube: xr.Dataset) -> xr.Dataset:
     """A cube with every axis in order.
 
-    Numbers ascend; approximations, splits and statistics come as their tables list them, other names by the
+    Numbers ascend; approximations, optimizers, splits and statistics come as their tables list them, other names by the
     alphabet. A cube that is in order is returned as it is.
     """
     for dim in map(str, cube.dims):
@@ -52,6 +53,8 @@ def _place(dim: str, value: Any) -> tuple[int, Any]:
 def _listed(dim: str) -> Sequence[str]:
     if dim == "approximation":
         return [a.name for a in APPROXIMATIONS.members()]
+    if dim == "optimizer":
+        return [o.name for o in OPTIMIZERS.members()]
     return {"split": SPLITS, "statistic": STATISTICS}.get(dim, ())
 
 
