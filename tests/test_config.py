@@ -81,8 +81,11 @@ BAD = [
     ("datasets/0", {**GAUSSIAN, "classes": [0, 1]}, ["datasets[0].classes"]),
     (
         "datasets/0",
-        {"name": "d", "source": "file", "path": "x.npz", "classes": [0, 1]},
-        ["datasets[0].classes: [0, 1]", "unknown key; allowed here: name, n_test, standardize, path, source"],
+        {"name": "d", "source": "file", "path": "x.npz", "noise": 0.1},
+        [
+            "datasets[0].noise: 0.1",
+            "unknown key; allowed here: name, n_test, standardize, path, classes, x, y",
+        ],
     ),
     ("datasets", [GAUSSIAN, GAUSSIAN], ["datasets[1].name", "every name once"]),
     ("grid", ..., ["grid", "required"]),
@@ -191,7 +194,7 @@ def test_every_key_refuses_what_it_cannot_be(path, called):
 
 
 def test_an_unknown_key_is_compared_with_those_of_its_own_source():
-    entry = {"name": "d", "source": "file", "path": "x.npz", "classes": [0, 1]}
+    entry = {"name": "d", "source": "file", "path": "x.npz", "noise": 0.1}
     with pytest.raises(ConfigErrors) as caught:
         parse_config(changed("datasets/0", entry))
     assert "did you mean" not in str(caught.value)
@@ -351,7 +354,7 @@ class TestData:
         np.savez(tmp_path / "half.npz", x_train=np.eye(30), y_train=y)
         np.savez(tmp_path / "lengths.npz", x=rng.standard_normal((29, 3)), y=y)
         np.savez(tmp_path / "widths.npz", x_train=np.eye(30), y_train=y, x_test=np.eye(5), y_test=y[:5])
-        np.savez(tmp_path / "column.npz", x=rng.standard_normal((30, 3)), y=y[:, None])
+        np.savez(tmp_path / "columns.npz", x=rng.standard_normal((30, 3)), y=np.stack([y, y], axis=1))
         cubes = {"x_train": np.ones((30, 2, 3)), "y_train": y, "x_test": np.ones((30, 2, 3)), "y_test": y}
         np.savez(tmp_path / "cubes.npz", **cubes)
         np.savez(tmp_path / "words.npz", x=np.full((30, 3), "a"), y=y)
@@ -378,7 +381,7 @@ class TestData:
             ("half.npz", [20], "array x_test is missing"),
             ("lengths.npz", [20], r"found shapes \(29, 3\) and \(30,\)"),
             ("widths.npz", [30], "same number of features"),
-            ("column.npz", [20], r"\(30, 1\)"),
+            ("columns.npz", [20], r"\(30, 2\)"),
             ("cubes.npz", [30], r"x_train .* found shapes \(30, 2, 3\)"),
             ("words.npz", [20], "array x must hold numbers"),
             ("one_class.npz", [20], "both classes"),

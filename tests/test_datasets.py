@@ -307,7 +307,7 @@ class TestFile:
         with pytest.raises(InvalidInput, match="an existing file"):
             prepare_dataset(configure(source="file", path=str(tmp_path / "absent.npz")), 4)
         with pytest.raises(InvalidInput, match="ending in"):
-            prepare_dataset(configure(source="file", path=str(tmp_path / "d.csv")), 4)
+            prepare_dataset(configure(source="file", path=str(tmp_path / "d.txt")), 4)
 
 
 def test_images_that_are_replaced_are_read_again(tmp_path):

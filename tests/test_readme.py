@@ -86,10 +86,20 @@ def workplace(finished_study, tmp_path, monkeypatch) -> Path:
     for page in pages():
         for name, text in titled(page).items():
             (tmp_path / name).write_text(text)
+    _write_flowers(tmp_path / "flowers.csv")
     with ExitStack() as registries:
         for registry in (ACTIVATIONS, SOURCES, APPROXIMATIONS, OBSERVABLES):
             registries.enter_context(registry.temporary())
         yield tmp_path
+
+
+def _write_flowers(path: Path) -> None:
+    """The table of which docs/adding_dataset.md shows the first lines: scikit-learn's irises."""
+    from sklearn.datasets import load_iris
+
+    irises = load_iris(as_frame=True)
+    table = irises.data.assign(species=irises.target_names[irises.target])
+    table.to_csv(path, index=False)
 
 
 def test_pages_that_promise_an_example_have_one():

@@ -18,11 +18,12 @@ def check(
 ) -> None:
     """Validate a configuration.
 
-    All problems at once, a line each: key, value, what is allowed. Nothing is downloaded and no result is
+    All problems at once, a line each: key, value, what is allowed. What is allowed but seldom meant (inputs far from
+    unit scale) is a warning. Nothing is downloaded and no result is
     touched; Python files that `plugins` names are executed, and named before they are.
     """
     from proplim.cli._output import say_plugins
-    from proplim.config import ConfigErrors, load_config
+    from proplim.config import ConfigErrors, data_warnings, load_config
 
     try:
         say_plugins(configuration)
@@ -31,6 +32,8 @@ def check(
         for line in error.problems:
             print(line.replace("\n", " "), file=sys.stderr)
         raise typer.Exit(2) from None
+    for line in data_warnings(config, folders=(Path(), configuration.parent)) if data else []:
+        print(f"warning: {line}", file=sys.stderr)
     print(f"{configuration}: ok")
     for stage in config.stages():
         axes = config.axes(stage)

@@ -76,14 +76,14 @@ def dataset_settings(dataset: str, given: Mapping[str, Any]) -> Any:
     """
     from proplim._registry import did_you_mean
     from proplim.datasets import SOURCES
-    from proplim.datasets.sources.file import SUFFIXES
+    from proplim.datasets.sources.file import KINDS, SUFFIXES
 
     keys: dict[str, Any] = {}
     name = dataset
     if dataset not in SOURCES:
         if Path(dataset).suffix not in SUFFIXES:
             names = SOURCES.names()
-            allowed = f"choose from {', '.join(names)}, or a {' or '.join(SUFFIXES)} file"
+            allowed = f"choose from {', '.join(names)}, or a {KINDS} file"
             raise InvalidInput("--dataset", dataset, allowed + did_you_mean(dataset, names))
         name, keys["path"] = "file", dataset
     source = SOURCES.get(name)
@@ -104,9 +104,9 @@ def _named_in(parameter: str) -> list[str] | None:
     """Names that a parameter takes."""
     if parameter == "dataset":
         from proplim.datasets import SOURCES
-        from proplim.datasets.sources.file import SUFFIXES
+        from proplim.datasets.sources.file import KINDS
 
-        return [*SOURCES.names(), f"or the path of a {' or '.join(SUFFIXES)} file"]
+        return [*SOURCES.names(), f"or the path of a {KINDS} file"]
     if parameter == "activation":
         from proplim.activations import ACTIVATIONS
 
@@ -132,12 +132,12 @@ def _options() -> list:
     for key, fields in of.items():
         field = fields[0][1]
         kinds = _plain_types(field.annotation)
-        several = get_origin(field.annotation) in (tuple, list)
+        several = _is_list(field.annotation)
         kind: Any = list[str] if several else bool if bool in kinds else str
         names = "" if len(fields) == everywhere else f" ({', '.join(name for name, _ in fields)})"
         metavar = next((_METAVARS[k] for k in kinds if k in _METAVARS), "TEXT")
         if several:
-            metavar = " ".join([metavar] * len(get_args(field.annotation)))
+            metavar = f"{metavar} {metavar}"
         flags = f"{_flag(key)}/--no-{key.replace('_', '-')}" if kind is bool else _flag(key)
         text = (field.description or "").strip()
         default = typer.Option(
@@ -168,11 +168,16 @@ def _plain_types(annotation: Any) -> list[type]:
     return [found for part in get_args(annotation) for found in _plain_types(part)]
 
 
+def _is_list(annotation: Any) -> bool:
+    """Whether a key takes several values."""
+    return get_origin(annotation) in (tuple, list) or any(map(_is_list, get_args(annotation)))
+
+
 def _parsed(annotation: Any, value: Any) -> Any:
-    """A number where the text is one and the key is not for text; the settings judge it."""
+    """A number where the text is one and the key takes numbers; the settings judge it."""
     if isinstance(value, list | tuple):
         return [_parsed(annotation, part) for part in value]
-    if not isinstance(value, str) or {str, Path} & set(_plain_types(annotation)):
+    if not isinstance(value, str) or not {int, float} & set(_plain_types(annotation)):
         return value
     for kind in (int, float):
         try:

@@ -3,6 +3,7 @@
 from proplim.config._load import (
     StudyConfig,
     check_data,
+    data_warnings,
     json_schema,
     load_config,
     parse_config,
@@ -16,6 +17,7 @@ __all__ = [
     "ConfigErrors",
     "StudyConfig",
     "check_data",
+    "data_warnings",
     "json_schema",
     "load_config",
     "parse_config",

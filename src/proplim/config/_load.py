@@ -17,6 +17,9 @@ from proplim.errors import InvalidInput, ProplimError
 
 StudyConfig = _StudyBase
 
+UNIT_SCALE = (0.1, 10.0)
+"""Root mean squares of inputs that pass without a warning."""
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, with a key given twice an error instead of a silent last one."""
@@ -157,6 +160,29 @@ def check_data(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> N
             problems.append(f"{key}: {n} is not allowed; {allowed}")
     if problems:
         raise ConfigErrors(problems)
+
+
+def data_warnings(config: StudyConfig, *, folders: Sequence[Path] = (Path(),)) -> list[str]:
+    """One line for each data set whose inputs are far from unit scale, where nothing is standardised.
+
+    Data that :func:`check_data` refuses, or that would have to be downloaded, are passed over.
+    """
+    lines = []
+    low, high = UNIT_SCALE
+    for index, dataset in enumerate(config.datasets):
+        if dataset.standardize:
+            continue
+        try:
+            scale = SOURCES.get(dataset.source).scale(dataset, folders)
+        except Exception:  # whatever a user's own source raises; check_data says so
+            continue
+        if scale is not None and not low <= scale <= high:
+            lines.append(
+                f"datasets[{index}]: the root mean square of the inputs of {dataset.name!r} is {scale:.3g}, far from "
+                "the 1 at which activations are neither linear nor saturated and sampling is fast; "
+                "standardize: true scales them"
+            )
+    return lines
 
 
 def _training_sizes(config: StudyConfig) -> dict[int, str]:

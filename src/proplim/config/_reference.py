@@ -86,8 +86,6 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(_allowed(f, schema) for f in field["anyOf"] if f.get("type") != "null")
     if field.get("type") == "array":
-        if "prefixItems" in field:
-            return "pair of " + _allowed(field["prefixItems"][0], schema)
         items = field.get("items", {})
         return "data sets, see below" if "discriminator" in items else "list of " + _allowed(items, schema)
     bounds = [

@@ -11,7 +11,7 @@ from proplim.datasets._source import SOURCES
 
 
 def load_dataset(
-    source: str, n_train: int, *, classes: Sequence[int] | None = None, seed: int = 0, **options: Any
+    source: str, n_train: int, *, classes: Sequence[int | str] | None = None, seed: int = 0, **options: Any
 ) -> Dataset:
     """Prepare a data set by the name of its source.
 
@@ -21,12 +21,14 @@ def load_dataset(
         digits, mnist, fashion_mnist, cifar10, gaussian, teacher, file, or one that was registered.
     n_train : int
         Training-set size P.
-    classes : pair of int, optional
-        First class -> y = -1, second -> +1; needed by the image collections.
+    classes : pair of int or str, optional
+        First class -> y = -1, second -> +1; needed by the image collections, and by files whose labels are not -1
+        and +1.
     seed : int
         Draw of the training and test set.
     **options
-        The keys of a data set in a configuration: n_test, standardize, flip_fraction, root, n_features, noise, path.
+        The keys of a data set in a configuration: n_test, standardize, flip_fraction, root, n_features, noise, path,
+        x, y.
 
     Returns
     -------

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
+from proplim.datasets._classes import check_task
 from proplim.schema import PlainFloat, PlainInt, Settings
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*$"
@@ -40,19 +41,12 @@ class SourceSettings(Settings):
 class ClassSettings(SourceSettings):
     """Keys of a collection of several classes, of which a task takes two."""
 
-    classes: tuple[
-        Annotated[PlainInt, Field(ge=0, le=N_CLASSES - 1)], Annotated[PlainInt, Field(ge=0, le=N_CLASSES - 1)]
-    ] = Field(description="first class -> y = -1, second -> +1")
+    classes: Annotated[
+        tuple[Annotated[PlainInt, Field(ge=0, le=N_CLASSES - 1)], ...], AfterValidator(check_task)
+    ] = Field(description="two of them: first class -> y = -1, second -> +1")
     flip_fraction: Annotated[PlainFloat, Field(ge=0, le=0.5)] = Field(
         default=0.0, description="share of the training inputs of each class whose label is flipped"
     )
-
-    @field_validator("classes")
-    @classmethod
-    def _two_classes(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] == value[1]:
-            raise ValueError("two different classes")
-        return value
 
     @model_serializer(mode="wrap")
     def _without_idle_flips(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

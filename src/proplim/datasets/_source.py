@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import create_model
 
 from proplim._registry import Registry
+from proplim.datasets._classes import labels_of, of_classes
 from proplim.datasets._draw import draw_balanced, flipped_labels, largest_balanced
 from proplim.datasets._files import HASH_LENGTH, resolve_path
 from proplim.datasets._settings import SourceSettings
@@ -129,6 +130,10 @@ class Source(ABC):
             many.
         """
 
+    def scale(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> float | None:
+        """Root mean square of the inputs as they are, before they are standardised; None where it is not known."""
+        return None
+
     @abstractmethod
     def draw(self, settings: SourceSettings, n_train: int, seed: int) -> Drawn:
         """One training and one test set; paths in `settings` are absolute.
@@ -170,6 +175,13 @@ class Pool(Source):
             return Capacity(None)
         return pool_capacity(self._labelled(located)[1], settings)
 
+    def scale(self, settings: SourceSettings, folders: Sequence[Path] = (Path(),)) -> float | None:
+        """As :meth:`Source.scale`; nothing is downloaded for it."""
+        located = self.located(settings, folders)
+        if self.is_here is not None and not self.is_here(located):
+            return None
+        return root_mean_square(self._labelled(located)[0])
+
     def draw(self, settings: SourceSettings, n_train: int, seed: int) -> Drawn:
         """As :meth:`Source.draw`."""
         x, y = self._labelled(settings)
@@ -184,8 +196,8 @@ class Pool(Source):
             found = f"{x.shape} and {y.shape}"
             raise InvalidInput("source", self.name, f"inputs (M, N0) and labels (M,); found shapes {found}")
         if hasattr(settings, "classes"):
-            chosen = np.flatnonzero(np.isin(y, settings.classes))
-            x, y = x[chosen], np.where(y[chosen] == settings.classes[1], LABELS[1], LABELS[0])
+            chosen, y = of_classes(y, settings.classes)
+            x = x[chosen]
         elif not np.isin(y, LABELS).all():
             raise InvalidInput("source", self.name, "labels -1 and +1")
         return x.reshape(len(x), -1).astype(np.float64), y.astype(np.float64)
@@ -196,30 +208,70 @@ class Pool(Source):
 
 def pool_capacity(y: np.ndarray, settings: SourceSettings) -> Capacity:
     """How many training inputs a pool with these labels gives beside the test inputs."""
-    sizes = [int(np.count_nonzero(y == label)) for label in LABELS]
-    for k, label in enumerate(LABELS):
-        if sizes[k] == 0:
-            of = f" ({settings.classes[k]})" if hasattr(settings, "classes") else ""
-            raise InvalidInput("classes", label, f"class {label:+d}{of} has no inputs in this data set")
+    labels = labels_of(settings)
+    sizes = class_sizes(y, labels)
     largest = largest_balanced(sizes, settings.n_test)
-    if largest < len(LABELS):
-        most = len(LABELS) * (min(sizes) - 1)
+    if largest < len(labels):
+        most = len(labels) * (min(sizes) - 1)
         raise InvalidInput("n_test", settings.n_test, f"at most {most}, so that each class can also train")
     return Capacity(largest)
+
+
+def class_sizes(y: np.ndarray, labels: Sequence[int]) -> list[int]:
+    """Number of inputs of every class.
+
+    Raises
+    ------
+    InvalidInput
+        If a class has none.
+    """
+    sizes = [int(np.count_nonzero(y == label)) for label in labels]
+    for label, size in zip(labels, sizes, strict=True):
+        if size == 0:
+            raise InvalidInput("classes", label, f"class {label:+d} has no inputs in this data set")
+    return sizes
+
+
+def root_mean_square(x: np.ndarray) -> float:
+    """Root mean square of all numbers of an array."""
+    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
 
 
 def draw_from_pool(
     x: np.ndarray, y: np.ndarray, what: dict[str, Any], settings: SourceSettings, n_train: int, seed: int
 ) -> Drawn:
     """Draw class-balanced training and test sets from inputs (M, N0) with labels (M,) that are `what` says."""
-    train, test = draw_balanced(y, n_train, settings.n_test, seed, canonical_json(what))
+    labels = labels_of(settings)
+    train, test = draw_balanced(y, n_train, settings.n_test, seed, canonical_json(what), labels)
     drawn = y[train]
     if fraction := getattr(settings, "flip_fraction", 0.0):
         drawn = flipped_labels(drawn, fraction)
         # Not a part of the draw: the same inputs with and without flips, and clean data keep the identity that
         # they had before there were flips.
         what = {**what, "flip_fraction": fraction}
-    return Drawn(x[train], drawn, x[test], y[test], what)
+    return Drawn(_floats(x[train]), drawn, _floats(x[test]), y[test], what)
+
+
+def draw_from_pools(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    what: dict[str, Any],
+    settings: SourceSettings,
+    n_train: int,
+    seed: int,
+) -> Drawn:
+    """Draw class-balanced training and test sets, each from a pool (inputs, labels) of its own."""
+    labels = labels_of(settings)
+    (x, y), (x_test, y_test) = train, test
+    chosen, _ = draw_balanced(y, n_train, 0, seed, canonical_json(what), labels)
+    _, tests = draw_balanced(
+        y_test, 0, settings.n_test, seed, canonical_json({**what, "pool": "test"}), labels
+    )
+    return Drawn(_floats(x[chosen]), y[chosen], _floats(x_test[tests]), y_test[tests], what)
+
+
+def _floats(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proplim.config import StudyConfig, check_data, parse_config, read_yaml
+from proplim.config import StudyConfig, check_data, data_warnings, parse_config, read_yaml
 from proplim.study._plan import Plan
+from proplim.study._progress import say
 from proplim.study._workspace import read_workspace
 
 _FOLDERS = "_folders"
@@ -43,6 +44,8 @@ def open_study(config: dict[str, Any], files: Sequence[str | Path], *, check: bo
         read_yaml(Path(file))  # finds what Snakemake's own reader passes over, keys given twice
     parsed, places = _parsed(config)
     check_data(parsed, folders=places)
+    for line in data_warnings(parsed, folders=places):
+        say(f"warning: {line}")
     return plan_study(parsed, places)
 
 

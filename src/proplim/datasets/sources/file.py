@@ -1,168 +1,230 @@
-"""A user's own arrays in one .npz or netCDF file."""
+"""A user's own arrays: one file, or .npy files side by side."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from proplim.datasets._files import HASH_LENGTH, resolve_path
+from proplim.datasets._classes import ClassName, check_task, labels_of, of_classes
+from proplim.datasets._draw import largest_balanced, per_class
 from proplim.datasets._settings import SourceSettings
 from proplim.datasets._source import (
     Capacity,
     Drawn,
     Source,
+    class_sizes,
     draw_from_pool,
+    draw_from_pools,
     pool_capacity,
     register_source,
+    root_mean_square,
 )
+from proplim.datasets.sources._arrays import SUFFIXES, Names, files_at, names_in, read_arrays
 from proplim.errors import InvalidInput
 from proplim.geometry import LABELS
 
-SUFFIXES = (".npz", ".nc")
-"""Kinds of files that can be read."""
+KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 
-_POOL = ("x", "y")
-_SPLITS = ("x_train", "y_train", "x_test", "y_test")
-
-_KEPT: dict[tuple[Path, str], dict[str, np.ndarray]] = {}
-"""Arrays of the last file read, by path and content."""
+_KEPT: dict[tuple, dict[str, np.ndarray]] = {}
+"""Arrays of the last file read, by path, content and what was asked of it."""
 
 
 def _named(path: Any) -> Any:
     if not str(path):
-        raise ValueError("a file ending in .npz or .nc")
+        raise ValueError(f"a file ending in {KINDS}")
     return path
 
 
 class FileSettings(SourceSettings):
-    """A user's arrays in a .npz or .nc file."""
+    """A user's arrays in a .npz, .nc, .npy, .mat or .csv file."""
 
     path: Annotated[Path, BeforeValidator(_named)] = Field(
-        description=".npz or .nc with x (M, N0), y (M,), or x_train, y_train, x_test, y_test"
+        description=f"{KINDS} with x (M, N0) and y (M,), or x_train, y_train, x_test, y_test; "
+        "beside a .npy of inputs lies that of the labels"
+    )
+    classes: Annotated[tuple[ClassName, ...], AfterValidator(check_task)] | None = Field(
+        default=None,
+        description="two of the labels: first class -> y = -1, second -> +1; training and test sets are then drawn, "
+        "class-balanced, from x, or from x_train and x_test. Left out, labels are -1 and +1",
+    )
+    x: Annotated[str, Field(min_length=1)] = Field(
+        default="x", description="name of the array of inputs (x_train, x_test follow it)"
+    )
+    y: Annotated[str, Field(min_length=1)] = Field(
+        default="y",
+        description="name of the array of labels (y_train, y_test follow it); in a .csv the column of labels, "
+        "where all other columns are inputs",
     )
     standardize: bool = Field(default=False, description="subtract one scalar mean, divide by one scalar std")
 
+    @property
+    def names(self) -> Names:
+        """What the arrays are called."""
+        return names_in(self.path, self.x, self.y)
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys at their defaults are not written out: data keep the hash that they had before there were the keys."""
+        written: dict[str, Any] = handler(self)
+        idle = {"classes": None, "x": "x", "y": "y"}
+        return {key: value for key, value in written.items() if key not in idle or value != idle[key]}
+
 
 class FileSource(Source):
-    """A pool in a file, or training and test sets that are taken exactly as they are."""
+    """A pool, or training and test sets; without `classes` the sets are taken exactly as they are."""
 
     def capacity(self, settings: Any, folders: Sequence[Path] = (Path(),)) -> Capacity:
         """As :meth:`Source.capacity`."""
-        arrays, _ = load_file(resolve_path(settings.path, folders))
-        if "x_train" in arrays:
+        arrays, _ = load_file(self.located(settings, folders))
+        if "x" in arrays:
+            return pool_capacity(arrays["y"], settings)
+        if settings.classes is None:
             return Capacity(len(arrays["x_train"]), exact=True)
-        return pool_capacity(arrays["y"], settings)
+        labels = labels_of(settings)
+        there = class_sizes(arrays["y_test"], labels)
+        if any(n > size for n, size in zip(per_class(settings.n_test, len(labels)), there, strict=True)):
+            most = largest_balanced(there, 0)
+            raise InvalidInput("n_test", settings.n_test, f"at most {most}, as {settings.x}_test has them")
+        return Capacity(largest_balanced(class_sizes(arrays["y_train"], labels), 0))
+
+    def scale(self, settings: Any, folders: Sequence[Path] = (Path(),)) -> float | None:
+        """As :meth:`Source.scale`."""
+        arrays, _ = load_file(self.located(settings, folders))
+        return root_mean_square(arrays["x"] if "x" in arrays else arrays["x_train"])
 
     def draw(self, settings: Any, n_train: int, seed: int) -> Drawn:
         """As :meth:`Source.draw`."""
-        arrays, content = load_file(settings.path)
+        arrays, content = load_file(settings)
         what = {**self.identity(settings), "content": content}
-        if "x_train" not in arrays:
-            x = arrays["x"]
-            return draw_from_pool(x.reshape(len(x), -1), arrays["y"], what, settings, n_train, seed)
-        x_train, y_train, x_test, y_test = (arrays[name] for name in _SPLITS)
-        if len(x_train) != n_train:
+        if "x" in arrays:
+            return draw_from_pool(arrays["x"], arrays["y"], what, settings, n_train, seed)
+        given = arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"]
+        if settings.classes is not None:
+            return draw_from_pools(given[:2], given[2:], what, settings, n_train, seed)
+        if len(given[0]) != n_train:
             raise InvalidInput(
-                "n_train", n_train, f"x_train of {settings.path} has exactly {len(x_train)} rows"
+                "n_train", n_train, f"{settings.x}_train of {settings.path} has exactly {len(given[0])} rows"
             )
-        return Drawn(x_train, y_train, x_test, y_test, what)
+        return Drawn(*given, what)
+
+    def _files(self, settings: Any) -> list[Path]:
+        return files_at(settings.path, settings.names)
 
 
-def load_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
-    """Read and validate the arrays of a data file.
+def load_file(settings: Any) -> tuple[dict[str, np.ndarray], str]:
+    """Read and validate the arrays that a data set names; its path is absolute.
 
     Parameters
     ----------
-    path : Path
-        ``.npz`` or ``.nc`` with either x (M, N0) and y (M,), or x_train, y_train, x_test, y_test.
+    settings : FileSettings
 
     Returns
     -------
     arrays : dict
-        The arrays as float64, with either the first or the second set of keys.
+        x (M, N0) and y (M,), or x_train, y_train, x_test, y_test: inputs as rows, of the chosen classes alone,
+        and labels -1 and +1.
     content : str
         Hash of the very bytes that they were read from.
 
     Raises
     ------
     InvalidInput
-        If the file cannot be read, arrays are missing, shapes disagree, values are not finite or labels
-        are not -1 and +1.
+        If the file cannot be read, arrays are missing, shapes disagree, values are not finite, or labels are
+        neither -1 and +1 nor chosen by `classes`.
     """
+    path = settings.path
     if path.suffix not in SUFFIXES:
-        raise InvalidInput("path", str(path), "a file ending in .npz or .nc")
+        raise InvalidInput("path", str(path), f"a file ending in {KINDS}")
+    if path.suffix == ".csv" and settings.x != "x":
+        raise InvalidInput(
+            "x", settings.x, "no name: in a .csv all columns but that of the labels are inputs"
+        )
     if not path.is_file():
         raise InvalidInput("path", str(path), "an existing file")
-    raw = path.read_bytes()
-    content = hashlib.sha256(raw).hexdigest()[:HASH_LENGTH]
-    arrays = _KEPT.get((path, content))
-    if arrays is None:
-        arrays = _validated(path, _read(path, raw))
+    found, content = read_arrays(path, settings.names)
+    key = path, content, settings.classes, settings.names
+    if key not in _KEPT:
+        arrays = _validated(settings, found)
         _KEPT.clear()
-        _KEPT[path, content] = arrays
-    return arrays, content
+        _KEPT[key] = arrays
+    return _KEPT[key], content
 
 
-def _validated(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    names = _SPLITS if "x_train" in arrays else _POOL
-    missing = [name for name in names if name not in arrays]
+def _validated(settings: FileSettings, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names, path = settings.names, str(settings.path)
+    given = names.splits[0] in found
+    wanted = names.splits if given else names.pool
+    missing = [name for name in wanted if name not in found]
     if missing:
+        known = f"the file holds {', '.join(names.pool)} or {', '.join(names.splits)}"
+        raise InvalidInput("path", path, f"array {missing[0]} is missing; {known}")
+    arrays: dict[str, np.ndarray] = {}
+    exact = given and settings.classes is None
+    for x_name, y_name, split in zip(
+        wanted[0::2], wanted[1::2], ("_train", "_test") if given else ("",), strict=True
+    ):
+        x, y = _numbers(path, x_name, found[x_name]), _column(found[y_name])
+        # Inputs of a pool may have more axes, which are flattened; given splits are taken as they are.
+        shaped = x.ndim == 2 if exact else x.ndim >= 2
+        if not shaped or y.ndim != 1 or len(x) != len(y) or x[:1].size == 0:
+            raise InvalidInput(
+                "path",
+                path,
+                f"{x_name} (M, N0) and {y_name} (M,); found shapes {x.shape} and {found[y_name].shape}",
+            )
+        _check_finite(path, x_name, x)
+        if settings.classes is None:
+            y = _given_labels(path, y_name, y, every=split != "_test")
+        else:
+            chosen, y = of_classes(y, settings.classes)
+            x = x[chosen]
+        arrays |= {f"x{split}": x.reshape(len(x), -1), f"y{split}": y}
+    if given and arrays["x_train"].shape[1] != arrays["x_test"].shape[1]:
+        raise InvalidInput(
+            "path", path, f"{names.splits[0]} and {names.splits[2]} must have the same number of features"
+        )
+    return arrays
+
+
+def _column(y: np.ndarray) -> np.ndarray:
+    """Labels as one axis, where they come as a column or a row."""
+    return y.reshape(-1) if y.ndim > 1 and y.size == max(y.shape) else y
+
+
+def _numbers(path: str, name: str, array: np.ndarray) -> np.ndarray:
+    """Inputs as numbers; whole ones, as images have, stay as small as they are."""
+    if array.dtype.kind in "biu":
+        return array
+    try:
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput("path", path, f"array {name} must hold numbers") from None
+
+
+def _given_labels(path: str, name: str, y: np.ndarray, every: bool) -> np.ndarray:
+    """Labels that are -1 and +1 as they stand; `every` of them has to occur."""
+    numeric = y.dtype.kind in "biuf"
+    if numeric:
+        _check_finite(path, name, y)
+    if not numeric or not np.isin(y, LABELS).all():
+        some = ", ".join(map(repr, np.unique(y).tolist()[:3]))
         raise InvalidInput(
             "path",
-            str(path),
-            f"array {missing[0]} is missing; the file holds x, y or x_train, y_train, x_test, y_test",
+            path,
+            f"labels {name} must be -1 or +1, or two of them chosen by `classes`; found {some}, ...",
         )
-    result = {}
-    for name in names:
-        try:
-            result[name] = np.asarray(arrays[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InvalidInput("path", str(path), f"array {name} must hold numbers") from None
-    for x_name, y_name in zip(names[0::2], names[1::2], strict=True):
-        _check_pair(path, x_name, result[x_name], y_name, result[y_name])
-    if names is _SPLITS and result["x_train"].shape[1] != result["x_test"].shape[1]:
-        raise InvalidInput("path", str(path), "x_train and x_test must have the same number of features")
-    return result
+    if every and len(np.unique(y)) < len(LABELS):
+        raise InvalidInput("path", path, f"labels {name} must hold both classes, -1 and +1")
+    return y.astype(np.float64)
 
 
-def _read(path: Path, raw: bytes) -> dict[str, np.ndarray]:
-    wanted = (*_POOL, *_SPLITS)
-    try:
-        if path.suffix == ".npz":
-            with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files if name in wanted}
-        import netCDF4
-        import xarray as xr
-
-        with netCDF4.Dataset(path.name, memory=raw) as opened:
-            dataset = xr.open_dataset(xr.backends.NetCDF4DataStore(opened))
-            return {name: dataset[name].values for name in wanted if name in dataset.variables}
-    except Exception as error:  # NumPy, zipfile and netCDF each raise their own kinds for a damaged file
-        raise InvalidInput("path", str(path), f"a readable {path.suffix} file ({error})") from None
-
-
-def _check_pair(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> None:
-    # Inputs of a pool may have more axes, which are flattened; given splits are taken as they are.
-    shaped = x.ndim >= 2 if x_name in _POOL else x.ndim == 2
-    if not shaped or y.ndim != 1 or len(x) != len(y) or x[:1].size == 0:
-        raise InvalidInput(
-            "path", str(path), f"{x_name} (M, N0) and {y_name} (M,); found shapes {x.shape} and {y.shape}"
-        )
-    for name, value in ((x_name, x), (y_name, y)):
-        if not np.isfinite(value).all():
-            raise InvalidInput(
-                "path", str(path), f"array {name} holds NaN or infinite values; all must be finite"
-            )
-    if not np.isin(y, LABELS).all():
-        raise InvalidInput("path", str(path), f"labels {y_name} must be -1 or +1")
-    if len(set(y.tolist())) < len(LABELS) and y_name != "y_test":
-        raise InvalidInput("path", str(path), f"labels {y_name} must hold both classes, -1 and +1")
+def _check_finite(path: str, name: str, array: np.ndarray) -> None:
+    if not np.isfinite(array).all():
+        raise InvalidInput("path", path, f"array {name} holds NaN or infinite values; all must be finite")
 
 
 register_source(FileSource(name="file", settings=FileSettings))
