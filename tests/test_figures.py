@@ -17,10 +17,7 @@ import xarray as xr
 from _cubes import all_cubes, dynamics_cube, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
 from proplim.figures import FIGURES, Figure, Style, draw_figures, figure_of, inversion_table, register_figure
-from proplim.figures._draw import file_stem
-from proplim.figures._panels import pages, panel_title
 from proplim.figures._slices import at, dynamics_curve, sampling_curve, shared_seeds, theory_curve
-from proplim.figures._style import applied
 from proplim.figures._unit_weights import weight_histograms
 
 ONE = {"n_train": [60], "width": [60]}
@@ -36,8 +33,7 @@ POINT = {
 
 def only_figure(name: str, cubes: dict[str, xr.Dataset], *folder: Path):
     """The figures of one name, undrawn."""
-    with applied(Style()):
-        return list(FIGURES.get(name).draw(cubes, Style(), *folder))
+    return list(FIGURES.get(name).draw(cubes, Style(), *folder))
 
 
 def texts(figure) -> str:
@@ -315,17 +311,16 @@ def test_equal_cubes_give_equal_files_in_every_format(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
-def test_file_names_are_safe_and_name_what_varies() -> None:
-    point = {
-        "dataset": "a b/../c",
-        "activation": "erf",
-        "lambda0": 1.0,
-        "lambda1": 0.5,
-        "width": 60,
-        "split": "train",
-    }
-    assert file_stem("weights", point) == "weights__a-b-..-c__erf__N-60__train"
-    assert file_stem("weights", point, ["lambda1"]) == "weights__a-b-..-c__erf__lambda1-0.5__N-60__train"
+def test_file_names_are_safe(tmp_path: Path) -> None:
+    cube = theory_cube(dataset=["a b/../c"], **ONE)
+    names = ["weights", "class_distance"]
+    written = draw_figures({"theory": cube}, tmp_path, formats=["png"], names=names, dpi=40)
+    stems = [
+        "weights__a-b-..-c__erf__N-60",
+        "class_distance__a-b-..-c__erf__train",
+        "class_distance__a-b-..-c__erf__test",
+    ]
+    assert [p.relative_to(tmp_path).stem for p in written] == stems
 
 
 def test_several_priors_give_a_file_each(tmp_path: Path) -> None:
@@ -371,9 +366,11 @@ def test_bad_options_are_refused(tmp_path: Path, options: dict) -> None:
 
 
 def test_pages_are_even_and_titles_state_alpha() -> None:
-    assert pages([1, 2, 3, 4, 5], 4) == [[1, 2, 3], [4, 5]]
-    assert pages([], 4) == []
-    assert panel_title(60, 120) == r"$P=60,\ N=120,\ \alpha=0.5$"
+    drawn = only_figure("weights", {"theory": theory_cube(n_train=[10, 20, 30, 40, 50], width=[20])})
+    titles = [[ax.get_title() for ax in figure.axes if ax.get_title()] for _, figure in drawn]
+    assert [key["page"] for key, _ in drawn] == [1, 2]
+    assert [len(t) for t in titles] == [3, 2]
+    assert titles[0][0] == r"$P=10,\ N=20,\ \alpha=0.5$"
 
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -439,8 +436,6 @@ def test_a_variable_that_no_figure_knows_is_drawn_against_temperature_and_time()
     line = next(x for x in page.axes[0].lines if x.get_label() == "gradient descent, $kind$: c")
     expected = 4 * cubes["dynamics"].mse.sel(split="train", optimizer="gradient_descent").squeeze()
     np.testing.assert_allclose(line.get_ydata(), expected.mean("replica"), rtol=1e-12)
-    (key, _), _ = (d for d in only_figure("observables", cubes) if d[0]["variable"] == "own")
-    assert file_stem("observables", key) == "observables__digits-3v8__erf__own__train"
 
 
 def test_every_variable_of_the_cubes_is_in_some_figure() -> None:

@@ -11,6 +11,7 @@ from proplim.errors import InvalidInput
 from proplim.query import (
     differences,
     fit_sizes,
+    in_order,
     open_cube,
     parabola_peak,
     parse_selection,
@@ -104,6 +105,12 @@ def test_exact_refuses_what_is_not_on_the_axis_and_forgives_rounding(cubes: dict
     assert float(select(cube, {"temperature": "0.30000000000000004"}, method="exact")["temperature"]) == 0.3
     with pytest.raises(InvalidInput, match=r"0\.1, 0\.3"):
         select(cube, {"temperature": 0.2}, method="exact")
+
+
+def test_a_count_between_two_is_on_no_axis() -> None:
+    with pytest.raises(InvalidInput, match=r"60, 120"):
+        select(theory_cube(), {"width": 60.5}, method="exact")
+    assert int(select(theory_cube(), {"width": "60.0"}, method="exact")["width"]) == 60
 
 
 def test_ranges_are_closed_and_open_ends_work(cubes: dict[str, xr.Dataset]) -> None:
@@ -251,6 +258,34 @@ def test_coordinates_match_up_to_rounding() -> None:
     theory = theory_cube()
     theory = theory.assign_coords(temperature=theory.temperature.values * (1 + 1e-13))
     assert np.isfinite(sampling_cube().proplim.z_scores(theory, ["mse"]).mse).all()
+
+
+def test_comparison_does_not_depend_on_the_order_of_any_axis() -> None:
+    theory, sampling = theory_cube(), sampling_cube()
+    turned = [c.isel({d: slice(None, None, -1) for d in c.dims}) for c in (sampling, theory)]
+    there, again = differences(sampling, theory), differences(*turned)
+    for name in there.data_vars:
+        same = again[name].reindex_like(there[name]).transpose(*there[name].dims)
+        np.testing.assert_array_equal(same.values, there[name].values)
+    ordered = in_order(turned[1])
+    xr.testing.assert_identical(ordered, in_order(theory))
+    assert ordered.approximation.values.tolist() == ["infinite_width", "proportional"]
+    assert in_order(ordered) is ordered
+
+
+def test_a_variable_of_one_s_own_is_compared_and_in_tables() -> None:
+    """Of any dimensions, and without its observable being registered here."""
+    kinds = xr.DataArray([1.0, 3.0], dims="kind", coords={"kind": ["a", "b"]})
+    theory, sampling = theory_cube(), sampling_cube()
+    theory["own"], sampling["own"] = theory.mse * kinds, sampling.mse * kinds
+    summary = summarise(differences(sampling, theory)).set_index(["approximation", "variable"])
+    one, other = (summary.loc[("proportional", name)] for name in ("own", "mse"))
+    assert one.points == 2 * other.points
+    assert one.max_abs_z == pytest.approx(other.max_abs_z)
+    part = select(
+        theory[["own"]], {"kind": "b", "width": 60, "n_train": 60, "split": "test", "temperature": 1}
+    )
+    np.testing.assert_array_equal(to_table(part)["own"], part["own"].values.ravel())
 
 
 def test_summary_and_worst_points_find_a_planted_outlier() -> None:
