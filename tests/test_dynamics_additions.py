@@ -169,7 +169,9 @@ def test_a_slope_that_is_not_finite_ends_with_a_reason() -> None:
 
 
 def test_more_steps_than_anybody_waits_for_are_not_begun() -> None:
-    settings = DynamicsSettings(t_max=1e12, n_times=3, replicas=1, learning_rate=1e-3)
+    settings = DynamicsSettings(
+        optimizers=("gradient_descent",), t_max=1e12, n_times=3, replicas=1, learning_rate=1e-3
+    )
     got = train(gaussian_dataset(6, 4), "erf", width=3, settings=settings)
     assert (got.converged == 0).all()
     assert "1.0e+15 steps" in got.attrs["reason"]

@@ -212,3 +212,16 @@ def _to_frame(problem: Problem, force: Array, batch: Array | None) -> Array:
             else jnp.zeros((problem.gram.shape[0], force.shape[1])).at[batch].set(force)
         )
     return (problem.backward if batch is None else problem.train.forward[batch].T) @ force
+
+
+def pulled_back(problem: Problem, features: Array, slopes: Array, residual: Array) -> Parameters:
+    """J^T e, the move of the parameters that residuals e on the training inputs make.
+
+    Parameters
+    ----------
+    features, slopes : (P, N) array
+        sigma(h) and v sigma'(h).
+    residual : (P,) array
+    """
+    scaled = residual / jnp.sqrt(features.shape[1])
+    return Parameters(_to_frame(problem, scaled[:, None] * slopes, None), scaled @ features)

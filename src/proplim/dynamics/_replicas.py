@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,27 +53,30 @@ class Progress(NamedTuple):
 
 
 class _Clock:
-    """Turns what a replica has done into the progress of the whole training."""
+    """Turns what the replicas have done into the progress of the whole training."""
 
     def __init__(self, trajectories: int, report: Callable[[Progress], None] | None) -> None:
         self._trajectories, self._report = trajectories, report
-        self._finished, self._taken_over = 0, 0
+        self._shares: dict[str, float] = {}
+        self._taken_over = 0
         self._started = clock.perf_counter()
+        self._lock = Lock()
 
-    def finish(self, *, taken_over: bool) -> None:
-        """Note that a replica is done; `taken_over` from an earlier training, at no cost."""
-        self._finished += 1
-        self._taken_over += taken_over
+    def take_over(self, name: str) -> None:
+        """Note that a replica was finished by an earlier training, at no cost."""
+        self._shares[name] = 1.0
+        self._taken_over += 1
 
-    def say(self, optimizer: str, replica: int, time: float, share: float) -> None:
+    def say(self, name: str, optimizer: str, replica: int, time: float, share: float) -> None:
         """Report that `share` of the work on a replica is done."""
         if self._report is None:
             return
-        own = self._finished - self._taken_over + share
-        left = self._trajectories - self._finished - share
-        seconds = (clock.perf_counter() - self._started) / own * left
-        done = (self._finished + share) / self._trajectories
-        self._report(Progress(optimizer, replica, time, done, seconds))
+        with self._lock:
+            self._shares[name] = share
+            done = sum(self._shares.values())
+            left = (self._trajectories - done) / (done - self._taken_over)
+            seconds = (clock.perf_counter() - self._started) * left
+            self._report(Progress(optimizer, replica, time, done / self._trajectories, seconds))
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,11 @@ class Training:
 
 
 def run_replicas(
-    training: Training, *, progress: Callable[[Progress], None] | None = None, kept: Kept | None = None
+    training: Training,
+    *,
+    threads: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    kept: Kept | None = None,
 ) -> list[list[Record]]:
     """Records of all replicas, optimizer by optimizer.
 
@@ -113,41 +123,60 @@ def run_replicas(
     text; that of a replica that diverged is NaN with converged = 0 and the reason.
     """
     settings = training.settings
-    chosen = [OPTIMIZERS.get(name, "optimizers") for name in settings.optimizers]
-    watch = _Clock(len(chosen) * settings.replicas, progress)
+    names = [[f"{name}-{r}" for r in range(settings.replicas)] for name in settings.optimizers]
+    watch = _Clock(len(names) * settings.replicas, progress)
     store: Kept = {} if kept is None else kept
-    runs = []
-    for kind in chosen:
+    tasks: list[Callable[[], None]] = []
+    for kind, own in zip((OPTIMIZERS.get(n, "optimizers") for n in settings.optimizers), names, strict=True):
         optimizer = kind.build(training.activation, settings, training.point)
         frame = _network.build_frame(
             training.dataset, training.signal, training.point.lambda0, kind=optimizer.frame
         )
-        records = []
-        for replica in range(settings.replicas):
-            name = f"{kind.name}-{replica}"
-            taken_over = name in store
-            if not taken_over:
-                store[name] = training.reduce(kind, _run(training, optimizer, frame, replica, watch))
-            records.append(store[name])
-            watch.finish(taken_over=taken_over)
-        runs.append(records)
-    return runs
+        for replica, name in enumerate(own):
+            if name in store:
+                watch.take_over(name)
+            else:
+                tasks.append(partial(_finish, training, optimizer, frame, replica, watch, store, name))
+    _side_by_side(tasks, threads)
+    return [[store[name] for name in own] for own in names]
 
 
-def _run(training: Training, optimizer: Optimizer, frame: Frame, replica: int, watch: _Clock) -> Record:
-    """Draw a replica from the prior and run it."""
+def _side_by_side(tasks: Sequence[Callable[[], None]], threads: int) -> None:
+    if threads == 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(task) for task in tasks]:
+            done.result()
+
+
+def _finish(
+    training: Training,
+    optimizer: Optimizer,
+    frame: Frame,
+    replica: int,
+    watch: _Clock,
+    store: Kept,
+    name: str,
+) -> None:
+    """Draw a replica from the prior, run it, and keep what is kept of it."""
     who = {**training.point.identity(training.dataset.identity), "replica": replica}
     start = _network.draw_start(
         frame, training.dataset, training.signal, training.point, seed=derive_seed("dynamics", who)
     )
     noise = derive_seed("dynamics-noise", {**who, "optimizer": optimizer.name})
-    times = training.settings.times
-    shares = optimizer.effort(times)
+    settings = training.settings
+    shares = optimizer.effort(settings.times)
 
     def say(index: int) -> None:
-        watch.say(optimizer.name, replica, float(times[index]), float(shares[index]))
+        time, share = float(settings.times[index]), float(shares[index])
+        watch.say(name, optimizer.name, replica, time, share)
 
-    return run_replica(optimizer, frame.problem, start, times, noise, training.look, say)
+    record = run_replica(
+        optimizer, frame.problem, start, settings.times, noise, training.look, say, settings.stop_error
+    )
+    store[name] = training.reduce(type(optimizer), record)
 
 
 def run_replica(
@@ -158,8 +187,11 @@ def run_replica(
     seed: int,
     look: Look,
     say: Callable[[int], None] = lambda index: None,
+    stop_error: float = 0.0,
 ) -> Record:
     """Run one replica, with a halved step as long as an automatic one turns out too long.
+
+    At the first of the `times` with a training error below `stop_error` the network is left as it is.
 
     Raises
     ------
@@ -180,7 +212,7 @@ def run_replica(
     step = min(step, float(times[-1])) if automatic else step
     largest = 2.0 * _SAFE_FRACTION if automatic and np.isfinite(limit) else np.inf
     for _ in range(_HALVINGS if automatic else 1):
-        record, reason = _record(optimizer, problem, start, times, step, seed, largest, look, say)
+        record, reason = _record(optimizer, problem, start, times, step, seed, largest, look, say, stop_error)
         if not reason:
             break
         step /= 2
@@ -202,6 +234,7 @@ def _record(
     largest: float,
     look: Look,
     say: Callable[[int], None],
+    stop_error: float,
 ) -> tuple[Record, str]:
     """Observables along one trajectory, and why it is none: the step times lambda_max has to stay below `largest`."""
 
@@ -218,6 +251,10 @@ def _record(
             rows.append(seen(parameters))
             reason = _why_unstable(rows[-1], largest_error, step, largest)
             if reason:
+                break
+            if rows[-1]["mse"][0] < stop_error:
+                rows += rows[-1:] * (len(times) - len(rows))
+                say(len(times) - 1)
                 break
             say(index)
     except NumericalFailure as failure:

@@ -41,7 +41,7 @@ class DynamicsSettings(Settings, metaclass=_OfAllOptimizers):
     """
 
     optimizers: tuple[str, ...] = Field(
-        default=("gradient_descent",),
+        default=("gradient_flow",),
         min_length=1,
         description="ways from the prior to trained weights, the `optimizer` axis",
     )
@@ -57,6 +57,11 @@ class DynamicsSettings(Settings, metaclass=_OfAllOptimizers):
         default="auto",
         description="step of gradient_descent, sgd and langevin; auto takes a fixed fraction of the stability limit "
         "of each replica and halves it where the tangent kernel grows beyond that limit during the run",
+    )
+    stop_error: Annotated[PlainFloat, Field(ge=0.0)] = Field(
+        default=0.0,
+        description="training error (mean square) at which training stops, judged at the recorded times; from then on "
+        "the network is left as it is; 0: never",
     )
     stragglers: bool = Field(
         default=False,

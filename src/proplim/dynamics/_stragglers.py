@@ -102,6 +102,7 @@ def train_with_stragglers(
     lambda0: float = 1.0,
     lambda1: float = 1.0,
     settings: DynamicsSettings | None = None,
+    threads: int = 1,
     progress: Callable[[Progress], None] | None = None,
     kept: Kept | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:
@@ -119,7 +120,15 @@ def train_with_stragglers(
 
     point = network_point(activation, width, lambda0, lambda1)
     runs = run_point(
-        dataset, activation, point, settings, look=_look, reduce=reduce, progress=progress, kept=kept
+        dataset,
+        activation,
+        point,
+        settings,
+        look=_look,
+        reduce=reduce,
+        threads=threads,
+        progress=progress,
+        kept=kept,
     )
     table = xr.Dataset(
         {

@@ -25,9 +25,12 @@ def tangent_kernel(gram: Array, h: Array, readout: Array, activation: Activation
     -------
     (P, P) array
     """
-    features = activation.jax_features(h)
-    slopes = activation.jax_derivative(h) * readout
-    return (features @ features.T + gram * (slopes @ slopes.T)) / readout.shape[0]
+    return tangent_kernel_of(gram, activation.jax_features(h), activation.jax_derivative(h) * readout)
+
+
+def tangent_kernel_of(gram: Array, features: Array, slopes: Array) -> Array:
+    """The same from sigma(h) and v sigma'(h), both (P, N)."""
+    return (features @ features.T + gram * (slopes @ slopes.T)) / features.shape[1]
 
 
 def largest_eigenvalue(kernel: Array, iterations: int = 60) -> Array:

@@ -29,6 +29,7 @@ def train(
     lambda0: float = 1.0,
     lambda1: float = 1.0,
     settings: DynamicsSettings | None = None,
+    threads: int = 1,
     progress: Callable[[Progress], None] | None = None,
     kept: Kept | None = None,
 ) -> xr.Dataset:
@@ -43,6 +44,8 @@ def train(
     lambda0, lambda1 : float
         Precisions of the prior of hidden and readout weights, from which training starts.
     settings : DynamicsSettings, optional
+    threads : int
+        Replicas that run side by side; no number depends on it.
     progress : callable, optional
         Called with a :class:`Progress` at every recorded time of every replica.
     kept : mutable mapping, optional
@@ -68,11 +71,13 @@ def train(
     Notes
     -----
     docs/dynamics.md. To the bit, a replica depends on the grid point, the settings of its optimizer and its
-    own number only: replicas run one after another, each on one thread.
+    own number only: each runs on one thread.
     """
     settings = settings or DynamicsSettings()
     point = network_point(activation, width, lambda0, lambda1)
-    runs = run_point(dataset, activation, point, settings, look=observe, progress=progress, kept=kept)
+    runs = run_point(
+        dataset, activation, point, settings, look=observe, threads=threads, progress=progress, kept=kept
+    )
     return cube_of(dataset, runs, settings)
 
 
@@ -102,10 +107,11 @@ def run_point(
     *,
     look: Look,
     reduce: Reduce = _whole,
+    threads: int = 1,
     progress: Callable[[Progress], None] | None = None,
     kept: Kept | None = None,
 ) -> list[list[Record]]:
-    """Records of all optimizers and replicas of a grid point, see :func:`run_replicas`, on one thread.
+    """Records of all optimizers and replicas of a grid point, see :func:`run_replicas`, each on one thread.
 
     Raises
     ------
@@ -126,7 +132,7 @@ def run_point(
             lambda1=point.lambda1,
         )
         training = Training(dataset, get_activation(activation), point, settings, signal, look, reduce)
-        return run_replicas(training, progress=progress, kept=kept)
+        return run_replicas(training, threads=threads, progress=progress, kept=kept)
 
 
 def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettings) -> xr.Dataset:

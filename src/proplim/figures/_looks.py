@@ -41,8 +41,7 @@ def optimizer_look(name: str) -> Look:
     if name not in OPTIMIZERS:
         return chosen
     known = OPTIMIZERS.get(name)
-    color, title = (getattr(known, part, "") for part in ("color", "title"))
-    return Look(color or chosen.color, known.linestyle, title or chosen.title)
+    return Look(known.color or chosen.color, known.linestyle or chosen.linestyle, known.title or chosen.title)
 
 
 def _automatic(name: str) -> Look:

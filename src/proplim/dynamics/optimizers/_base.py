@@ -15,7 +15,7 @@ from proplim.activations import Activation
 from proplim.dynamics._network import FrameKind, Parameters, Problem, Start
 from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel
 from proplim.errors import NumericalFailure
-from proplim.schema import Point, Settings
+from proplim.schema import Point, Settings, Size
 
 if TYPE_CHECKING:
     from proplim.dynamics._settings import DynamicsSettings
@@ -49,11 +49,11 @@ class Optimizer(ABC):
 
     name: ClassVar[str]
     """In configurations and on the ``optimizer`` axis."""
-    title: ClassVar[str]
-    """In legends of figures."""
-    color: ClassVar[str]
-    linestyle: ClassVar[str] = "-"
-    """Colour and line of its curves in every figure (Matplotlib's names)."""
+    title: ClassVar[str] = ""
+    """In legends of figures; the name where it is empty."""
+    color: ClassVar[str] = ""
+    linestyle: ClassVar[str] = ""
+    """Colour and line of its curves in every figure (Matplotlib's names); chosen by the name where they are empty."""
     order: ClassVar[int] = 1000
     """Place in tables and menus."""
     settings_type: ClassVar[type[Settings]] = NoSettings
@@ -95,6 +95,11 @@ class Optimizer(ABC):
         """Largest stable learning rate at the start; infinite where there is none."""
         return np.inf
 
+    @classmethod
+    @abstractmethod
+    def seconds(cls, size: Size, width: np.ndarray, settings: DynamicsSettings) -> np.ndarray:
+        """Seconds on one core for a replica of each width, without what is recorded of it; from measurements."""
+
     def effort(self, times: np.ndarray) -> np.ndarray:
         """Share of the work on a trajectory that is done at each recorded time, for estimates of the time left."""
         return times / times[-1]
@@ -110,6 +115,16 @@ class StepOptimizer(Optimizer):
 
     interpolates: ClassVar[bool] = True
     """If not, the last step before the time is observed."""
+
+    @classmethod
+    def steps(cls, size: Size, settings: DynamicsSettings) -> float:
+        """Steps to t_max: as many as stability demands of half the largest step, by experience with images."""
+        return 0.05 * settings.t_max * size.n_train
+
+    @classmethod
+    def seconds(cls, size: Size, width: np.ndarray, settings: DynamicsSettings) -> np.ndarray:
+        """Steps times what a step costs."""
+        return cls.steps(size, settings) * (3.4e-5 + 7.6e-10 * size.n_train * size.rank * width)
 
     @abstractmethod
     def init(self, problem: Problem, start: Start, seed: int) -> State:

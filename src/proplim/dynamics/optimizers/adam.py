@@ -11,7 +11,7 @@ from proplim._jax import jax
 from proplim.activations import Activation
 from proplim.dynamics._network import FrameKind, Parameters, Problem, Start, descent_direction, origin
 from proplim.dynamics.optimizers._base import StepOptimizer, register_optimizer
-from proplim.schema import PlainFloat, Point, Settings
+from proplim.schema import PlainFloat, Point, Settings, Size
 
 if TYPE_CHECKING:
     import optax
@@ -52,9 +52,15 @@ class Adam(StepOptimizer):
     name = "adam"
     title = "Adam"
     color = "#8C6D31"
+    linestyle = "-"
     order = 40
     settings_type: ClassVar[type[Settings]] = AdamSettings
     frame: ClassVar[FrameKind] = "full"
+
+    @classmethod
+    def steps(cls, size: Size, settings: DynamicsSettings) -> float:
+        """As many as its own learning rate makes of t_max."""
+        return settings.t_max / float(cls.own_settings(settings).adam_learning_rate)
 
     @classmethod
     def build(cls, activation: Activation, settings: DynamicsSettings, point: Point) -> Self:

@@ -24,6 +24,7 @@ class GradientDescent(StepOptimizer):
     name = "gradient_descent"
     title = "gradient descent"
     color = "#E69F00"
+    linestyle = "-"
     order = 20
     follows_flow = True
 

@@ -11,7 +11,7 @@ from proplim._jax import jax, jnp
 from proplim.activations import Activation
 from proplim.dynamics._network import FrameKind, Parameters, Problem, Start, descent_direction, origin
 from proplim.dynamics.optimizers._base import StepOptimizer, register_optimizer, stable_step, tangent_limit
-from proplim.schema import PlainFloat, Point, Settings
+from proplim.schema import PlainFloat, Point, Settings, Size
 
 if TYPE_CHECKING:
     from proplim.dynamics._settings import DynamicsSettings
@@ -85,10 +85,16 @@ class Langevin(StepOptimizer):
     name = "langevin"
     title = "Langevin"
     color = "#7F3C8D"
+    linestyle = "-"
     order = 50
     settings_type: ClassVar[type[Settings]] = LangevinSettings
     frame: ClassVar[FrameKind] = "rotated"
     interpolates: ClassVar[bool] = False
+
+    @classmethod
+    def steps(cls, size: Size, settings: DynamicsSettings) -> float:
+        """More than others, as its steps are shorter."""
+        return 0.5 / AUTOMATIC_FRACTION * super().steps(size, settings)
 
     @classmethod
     def build(cls, activation: Activation, settings: DynamicsSettings, point: Point) -> Self:

@@ -12,6 +12,7 @@ import numpy as np
 
 from proplim.config import resolved_yaml
 from proplim.cube import provenance, write_netcdf
+from proplim.dynamics import OPTIMIZERS
 from proplim.schema import Point, Size
 from proplim.seeds import canonical_json
 from proplim.study._identity import point_hash, seeds_text
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from proplim.config import StudyConfig
     from proplim.datasets import Dataset
     from proplim.study._packing import Block
-
-STEP = (3.4e-5, 7.6e-10)
-"""Seconds for a step: a, b in a + b P N rank."""
-
-STEPS = 0.05
-"""Steps that stability demands, for a unit of time and a training input."""
 
 RECORD = (1.7e-3, 1e-6, 2.5e-9)
 """Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
@@ -76,14 +71,13 @@ class Dynamics(Stage):
         return STRAGGLERS if config.dynamics.settings.stragglers else None
 
     def point_seconds(self, size: Size, axes: Mapping[str, Sequence], config: StudyConfig) -> np.ndarray:
-        """Steps, as many as stability allows in t_max, and the tangent kernel at every recorded time."""
+        """What the optimizers ask for, and the tangent kernel at every recorded time."""
         settings = config.dynamics.settings
-        step = STEP[0] + STEP[1] * size.n_train * along(axes, "width") * size.rank
-        steps = STEPS * settings.t_max * size.n_train
         a, b, c = RECORD
         record = a + b * size.n_train**2 + c * size.n_train**3
-        replicas = len(settings.optimizers) * settings.replicas
-        return np.asarray(replicas * (step * steps + record * settings.n_times))
+        width = along(axes, "width")
+        paths = sum(OPTIMIZERS.get(n).seconds(size, width, settings) for n in settings.optimizers)
+        return np.asarray(settings.replicas * (paths + len(settings.optimizers) * record * settings.n_times))
 
     def compute(self, run: Run, block: Block, dataset: Dataset) -> Results:
         """Train point by point."""
