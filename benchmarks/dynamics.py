@@ -1,7 +1,13 @@
-"""Speed of gradient descent: share of the machine's own matrix-product rate, and ratio to plain NumPy.
+"""Speed of training: gradient flow against gradient descent and an ODE library, gradient descent against plain NumPy.
 
+    python benchmarks/dynamics.py --flow [--root FOLDER_OF_MNIST]
     python benchmarks/dynamics.py [--steps 100] [--rounds 20]
     python benchmarks/dynamics.py --single
+
+With --flow: MNIST 4 against 9, N = 100, erf, one replica, one thread, processor time without compilation, all in
+one run. Each method at the coarsest of its settings at which D on the training inputs, at 41 times to the end, is
+within the same relative error of gradient flow at a tolerance of 1e-5. At P = 1000 gradient descent takes the
+fraction of its stability limit that it needed at P = 400, and its time is that of a stretch, by proportion.
 
 P = 500 training inputs in N0 = 784 dimensions, N = 100 hidden units, four replicas, one thread, float64. In
 every round the matrix products, the plain loop and proplim run one after the other for a fraction of a
@@ -28,7 +34,9 @@ from proplim._jax import configure_jax
 
 configure_jax()
 
+import diffrax
 import jax
+import jax.numpy as jnp
 
 import proplim
 from proplim.activations import get_activation
@@ -36,8 +44,11 @@ from proplim.datasets import Dataset
 from proplim.dynamics import DynamicsSettings, find_inversion
 from proplim.dynamics._network import Parameters, Problem, Start, build_frame, draw_start
 from proplim.dynamics._observables import observe
-from proplim.dynamics.optimizers import GradientDescent
+from proplim.dynamics.optimizers import Optimizer, descent_direction, origin
 from proplim.dynamics.optimizers._base import _advance
+from proplim.dynamics.optimizers.gradient_descent import GradientDescent
+from proplim.dynamics.optimizers.gradient_flow import GradientFlow, GradientFlowSettings
+from proplim.schema import Point
 
 P, N0, N, REPLICAS = 500, 784, 100, 4
 
@@ -95,9 +106,8 @@ def prepared(data: Dataset, width: int, replicas: int) -> tuple[Problem, list[St
     """The problem in the frame of gradient descent, and draws from the prior."""
     u = np.zeros(data.n_features)
     frame = build_frame(data, u, 1.0, kind="inputs")
-    return frame.problem, [
-        draw_start(frame, data, u, width=width, lambda0=1.0, lambda1=1.0, seed=r) for r in range(replicas)
-    ]
+    point = Point.of({"width": width, "lambda0": 1.0, "lambda1": 1.0})
+    return frame.problem, [draw_start(frame, data, u, point, seed=r) for r in range(replicas)]
 
 
 def full_speed(steps: int, rounds: int) -> None:
@@ -139,6 +149,121 @@ def full_speed(steps: int, rounds: int) -> None:
     print(f"P = {P}, N0 = {N0}, N = {N}, {REPLICAS} replicas, float64, one thread, {rounds} rounds")
     for name, value in lines:
         print(f"{name:60s}{value}")
+
+
+FLOW_CASES = ((400, 30.0, 5e-4), (1000, 100.0, 1e-3))
+"""P, end of training, relative error of D."""
+FLOW_TOLERANCES = (1e-2, 5e-3, 3e-3, 2e-3, 1e-3, 3e-4)
+SOLVER_TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+STEP_FRACTIONS = (0.5, 0.2, 0.1, 0.05, 0.02)
+STRETCH = 1000
+"""Steps of gradient descent that are timed where all of them would take too long."""
+
+
+def distances(problem: Problem, start: Start, path: list[Parameters]) -> np.ndarray:
+    """D on the training inputs along a path."""
+    features = (erf(start.h_train + problem.train.forward @ np.asarray(p.hidden)) for p in path)
+    difference = problem.train.class_weights[1] - problem.train.class_weights[0]
+    return np.array([((difference @ f) ** 2).mean() for f in features])
+
+
+def travelled(
+    optimizer: Optimizer, problem: Problem, start: Start, times: np.ndarray, rate: float
+) -> list[Parameters]:
+    return list(jax.block_until_ready(list(optimizer.trajectory(problem, start, times, rate, 0))))
+
+
+def by_library(problem: Problem, start: Start, times: np.ndarray, tolerance: float) -> list[Parameters]:
+    """The flow by Tsitouras' 5(4) method of diffrax."""
+    found = jax.block_until_ready(_library(problem, start, jnp.asarray(times), tolerance))
+    return [Parameters(h, v) for h, v in zip(*found, strict=True)]
+
+
+@jax.jit
+def _library(problem: Problem, start: Start, times: jax.Array, tolerance: float) -> Parameters:
+    activation = get_activation("erf")
+
+    def slope(_: object, parameters: Parameters, __: object) -> Parameters:
+        return descent_direction(problem, start, parameters, activation)
+
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(slope),
+        diffrax.Tsit5(),
+        t0=0.0,
+        t1=times[-1],
+        dt0=None,
+        y0=origin(problem, start),
+        saveat=diffrax.SaveAt(ts=times),
+        stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=0.01 * tolerance),
+        max_steps=1_000_000,
+    ).ys
+
+
+def flow(tolerance: float) -> GradientFlow:
+    return GradientFlow(get_activation("erf"), settings=GradientFlowSettings(flow_tolerance=tolerance))
+
+
+def coarsest(
+    run: Callable[[float], list[Parameters]], choices: tuple[float, ...], error: Callable, allowed: float
+) -> tuple[float, float, float]:
+    """First choice whose D is accurate enough: the choice, its error and its processor seconds."""
+    for choice in choices:
+        path: list[Parameters] = []
+        seconds = cpu_seconds(lambda c=choice, p=path: p.extend(run(c)))
+        if error(path) <= allowed:
+            return choice, error(path), seconds
+    return np.nan, np.nan, np.nan
+
+
+def flow_speed(root: str | None) -> None:
+    """Print seconds and ratios at equal error in D."""
+    descent = GradientDescent(get_activation("erf"))
+    fraction = np.nan
+    for n_train, t_max, allowed in FLOW_CASES:
+        data = proplim.load_dataset(
+            "mnist", n_train, classes=(4, 9), n_test=0, **({"root": root} if root else {})
+        )
+        problem, (start,) = prepared(data, 100, 1)
+        times = DynamicsSettings(t_max=t_max).times
+        exact = distances(problem, start, travelled(flow(1e-5), problem, start, times, 0.0))
+
+        def error(path: list[Parameters], of: tuple = (problem, start, exact)) -> float:
+            return float(np.abs(distances(of[0], of[1], path) / of[2] - 1).max())
+
+        def run_flow(tolerance: float, of: tuple = (problem, start, times)) -> list[Parameters]:
+            return travelled(flow(tolerance), *of, 0.0)
+
+        def run_library(tolerance: float, of: tuple = (problem, start, times)) -> list[Parameters]:
+            return by_library(*of, tolerance)
+
+        limit = descent.step_limit(problem, start)
+
+        def run_descent(part: float, of: tuple = (problem, start, times, limit)) -> list[Parameters]:
+            return travelled(descent, *of[:3], part * of[3])
+
+        print(f"P = {n_train}, N = 100, to t = {t_max:g}, D within {allowed:g}, one replica, one thread")
+        by_library(problem, start, times[:2], 1e-2)
+        travelled(descent, problem, start, times[:2], limit / 2)  # compile
+        tolerance, off, ours = coarsest(run_flow, FLOW_TOLERANCES, error, allowed)
+        print(f"  gradient flow, tolerance {tolerance:g}: {ours:.2f} s, D off by {off:.1e}")
+        precision, off, library = coarsest(run_library, SOLVER_TOLERANCES, error, allowed)
+        print(
+            f"  diffrax Tsit5, tolerance {precision:g}: {library:.1f} s, D off by {off:.1e}, "
+            f"ratio {library / ours:.0f}"
+        )
+        if np.isnan(fraction):
+            fraction, off, plain = coarsest(run_descent, STEP_FRACTIONS, error, allowed)
+            how = f"D off by {off:.1e}"
+        else:
+            stretch = np.array([STRETCH * fraction * limit])
+            share = STRETCH * fraction * limit / t_max
+            plain = cpu_seconds(lambda: travelled(descent, problem, start, stretch, fraction * limit)) / share  # noqa: B023
+            how = f"by proportion from {STRETCH} steps"
+        steps = t_max / (fraction * limit)
+        print(
+            f"  gradient descent at {fraction:g} of its limit: {plain:.0f} s, {steps:.0f} steps, {how}, "
+            f"ratio {plain / ours:.0f}"
+        )
 
 
 def single(value: object) -> object:
@@ -203,7 +328,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--single", action="store_true")
+    parser.add_argument("--flow", action="store_true")
+    parser.add_argument("--root", help="folder with the files of MNIST")
     options = parser.parse_args()
+    if options.flow:
+        flow_speed(options.root)
+        return
     if not options.single:
         full_speed(options.steps, options.rounds)
         return
