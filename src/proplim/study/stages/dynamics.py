@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 RECORD = (1.7e-3, 1e-6, 2.5e-9)
 """Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
 
-
 STRAGGLERS = "stragglers"
 """Folder of the study with the attributions of training to single inputs."""
 
@@ -43,8 +42,6 @@ class Dynamics(Stage):
 
     def settings(self, config: StudyConfig) -> dict[str, Any]:
         """The common settings of the training, and those of the optimizers that are used."""
-        from proplim.dynamics import OPTIMIZERS
-
         written = dumped(config.dynamics.settings)
         unused = (m for m in OPTIMIZERS.members() if m.name not in config.dynamics.settings.optimizers)
         foreign = {key for optimizer in unused for key in optimizer.settings_type.model_fields}
@@ -52,8 +49,6 @@ class Dynamics(Stage):
 
     def origins(self, config: StudyConfig) -> list[Path]:
         """The user's files beside: those of optimizers."""
-        from proplim.dynamics import OPTIMIZERS
-
         files = (OPTIMIZERS.origin(name) for name in config.dynamics.settings.optimizers)
         return [*super().origins(config), *(file for file in files if file is not None)]
 
