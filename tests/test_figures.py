@@ -424,6 +424,7 @@ def test_a_variable_that_no_figure_knows_is_drawn_against_temperature_and_time()
     classes = xr.DataArray([1.0, 2.0, 4.0], dims="kind", coords={"kind": ["a", "b", "c"]})
     cubes = all_cubes(**ONE, temperature=[0.1, 1.0, 10.0])
     cubes = {k: with_variable(c[["mse", "converged"]], c.mse * classes) for k, c in cubes.items()}
+    cubes["theory"]["own"] = cubes["theory"].own.where(cubes["theory"].approximation != "infinite_width")
     (train, test) = (f for key, f in only_figure("observables", cubes) if key["variable"] == "own")
     lines = {line.get_label(): line for line in train.axes[0].lines}
     for kind, factor in zip("abc", classes.values, strict=True):
@@ -431,6 +432,7 @@ def test_a_variable_that_no_figure_knows_is_drawn_against_temperature_and_time()
         expected = cubes["theory"].mse.sel(approximation="proportional", split="train").squeeze() * factor
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
     assert len({line.get_linestyle() for name, line in lines.items() if name.startswith("prop")}) == 3
+    assert not any(name.startswith("infinite width") for name in lines)
     assert "a quantity of one's own" in texts(test)
     ((_, page), _) = (d for d in only_figure("observables_in_time", cubes) if d[0]["variable"] == "own")
     line = next(x for x in page.axes[0].lines if x.get_label() == "gradient descent, $kind$: c")

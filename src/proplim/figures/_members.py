@@ -46,7 +46,8 @@ def draw_members(
         for approximation, solved in theories(theory):
             look = approximation_look(approximation)
             curve = theory_curve(solved, name, approximation, **here)
-            draw_line(ax, curve, look, f"{look.title}{ending}", linestyle=line if words else None)
+            if curve.x.size:  # a theory without this variable has no place in the legend
+                draw_line(ax, curve, look, f"{look.title}{ending}", linestyle=line if words else None)
         if sampling is not None:
             draw_points(ax, sampling_curve(sampling, name, **here), f"sampling{ending}", marker=marker)
 

@@ -73,7 +73,8 @@ def _curves(ax: Axes, here: Any, name: str, where: dict[str, Any]) -> None:
             look = optimizer_look(optimizer)
             curve = positive_time(dynamics_curve(here, name, optimizer, **where, **member))
             title = f"{look.title}, {words}" if words else look.title
-            draw_line(ax, curve, look, title, linestyle=line if words else None)
+            if curve.x.size:
+                draw_line(ax, curve, look, title, linestyle=line if words else None)
 
 
 add(
