@@ -19,6 +19,7 @@ from proplim.errors import InvalidInput
 from proplim.figures import FIGURES, Figure, Style, draw_figures, figure_of, inversion_table, register_figure
 from proplim.figures._slices import at, dynamics_curve, sampling_curve, shared_seeds, theory_curve
 from proplim.figures._unit_weights import weight_histograms
+from proplim.observables import OBSERVABLES
 
 ONE = {"n_train": [60], "width": [60]}
 POINT = {
@@ -440,14 +441,17 @@ def test_a_variable_that_no_figure_knows_is_drawn_against_temperature_and_time()
     np.testing.assert_allclose(line.get_ydata(), expected.mean("replica"), rtol=1e-12)
 
 
-def test_every_variable_of_the_cubes_is_in_some_figure() -> None:
+def test_every_variable_of_the_cubes_but_evidence_and_diagnostics_is_in_some_figure() -> None:
     cubes = all_cubes(n_train=[60], width=[60], temperature=[0.1, 1.0])
     shown = {name for figure in FIGURES.members() for name in figure.shows}
     for name in ("observables", "observables_in_time"):
         shown |= {str(key["variable"]) for key, _ in only_figure(name, cubes)}
     for cube in cubes.values():
         left = {str(n) for n, v in cube.data_vars.items() if {"temperature", "time"} & set(v.dims)} - shown
-        assert left == {"converged"}
+        assert left == {v.name for v in OBSERVABLES.members() if not v.drawn and v.name in left} | {
+            "converged"
+        }
+    assert {v.name for v in OBSERVABLES.members() if v.drawn} - {"converged"} <= shown
 
 
 # --- no answer depends on the order of an axis

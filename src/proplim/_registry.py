@@ -10,10 +10,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from types import FrameType
 from typing import Generic, Protocol, TypeVar
 
 from proplim.errors import InvalidInput
@@ -63,7 +65,8 @@ class Registry(Generic[Member]):
         self.kind, self._package = kind, package
         self._members: dict[str, Member] = {}
         self._origins: dict[str, Path | None] = {}
-        self._built_in: frozenset[str] | None = None
+        self._own: set[str] = set()
+        self._loaded = False
 
     def add(self, member: Member) -> Member:
         """Register a member under its name; a user's own may be registered again, and the last one counts.
@@ -74,10 +77,15 @@ class Registry(Generic[Member]):
             If the name belongs to the package itself or to another file of the user.
         """
         name, origin = member.name, _PLUGIN.get()
-        if self._built_in is None and origin is not None:
+        if self._called_by_own_file():
+            origin = None
+            self._own.add(name)
+        else:
             self._load()
-        if self._built_in is not None and name in self._built_in:
-            raise InvalidInput("name", name, f"a name of your own: proplim's own table has this {self.kind}")
+            if name in self._own:
+                raise InvalidInput(
+                    "name", name, f"a name of your own: proplim's own table has this {self.kind}"
+                )
         known = self._origins.get(name)
         if known is not None and origin is not None and known != origin:
             raise InvalidInput("name", name, f"a name of its own: {known} registers it too")
@@ -96,20 +104,24 @@ class Registry(Generic[Member]):
             self._members, self._origins = members, origins
 
     def _load(self) -> None:
-        """Import the package's own files, once; a plugin that asks for them is not their origin."""
-        if self._built_in is not None:
+        """Import the package's own files, once."""
+        if self._loaded:
             return
-        self._built_in = frozenset()
-        earlier = set(self._members)
-        token = _PLUGIN.set(None)
-        try:
-            package = importlib.import_module(self._package)
-            for module in pkgutil.iter_modules(package.__path__):
-                if not module.name.startswith("_"):
-                    importlib.import_module(f"{self._package}.{module.name}")
-        finally:
-            _PLUGIN.reset(token)
-        self._built_in = frozenset(set(self._members) - earlier)
+        self._loaded = True
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self._package}.{module.name}")
+
+    def _called_by_own_file(self) -> bool:
+        """Whether what is being registered is defined by a file of the package's own folder."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            folder, _, file = str(frame.f_globals.get("__name__", "")).rpartition(".")
+            if folder == self._package and not file.startswith("_"):
+                return True
+            frame = frame.f_back
+        return False
 
     def names(self) -> list[str]:
         """Names of all members, sorted."""
@@ -124,7 +136,7 @@ class Registry(Generic[Member]):
     def built_in(self) -> frozenset[str]:
         """Names of the package's own members."""
         self._load()
-        return self._built_in or frozenset()
+        return frozenset(self._own)
 
     def origin(self, name: str) -> Path | None:
         """The user's file that registered a member; None for the package's own."""

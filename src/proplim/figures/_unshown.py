@@ -13,9 +13,12 @@ from proplim.figures._panels import symbol
 from proplim.figures._slices import values_of
 from proplim.observables import OBSERVABLES
 from proplim.schema import SPLITS
+from proplim.theory import APPROXIMATIONS
 
 BOOKKEEPING = ("converged", "reason")
 """Variables that say how a point went."""
+ERROR = "_mcse"
+"""Ending of the Monte-Carlo errors of a theory, which are drawn with what they belong to, if at all."""
 LABEL_LETTERS = 44
 """Length of a line of a label: the height of one row of panels."""
 DECADES = 3.0
@@ -23,14 +26,19 @@ DECADES = 3.0
 
 
 def unshown(cubes: Cubes, axis: str) -> list[str]:
-    """Variables along `axis` that no figure names among those it shows, in the order of tables."""
+    """Variables along `axis` that no figure names among those it shows, in the order of tables.
+
+    Evidence, diagnostics and errors are left out: they stand in the cubes.
+    """
     shown = {name for figure in FIGURES.members() for name in figure.shows} | set(BOOKKEEPING)
+    shown |= {v.name for v in OBSERVABLES.members() if not v.drawn}
+    shown |= {name for theory in APPROXIMATIONS.members() for name in theory.evidence}
     found: dict[str, None] = {}
     for cube in cubes.values():
         for name, values in cube.data_vars.items():
             if axis in values.dims and values.dtype.kind in "fiu" and np.isfinite(values.values).any():
                 found[str(name)] = None
-    return sorted(found.keys() - shown, key=_rank)
+    return sorted((n for n in found if n not in shown and not n.endswith(ERROR)), key=_rank)
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -41,6 +41,8 @@ class Observable:
         time of an inversion no time axis).
     order : int
         Place in tables and menus; those of one place go by name.
+    drawn : bool
+        Whether it gets a figure where no figure is about it; evidence and diagnostics stand in the cubes alone.
 
     Notes
     -----
@@ -60,6 +62,7 @@ class Observable:
     stages: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     order: int = 1000
+    drawn: bool = True
 
     def __post_init__(self) -> None:
         if not self.stages:

@@ -5,7 +5,11 @@ from proplim.observables._base import Observable, add
 _THEORY = ("theory",)
 
 add(Observable("order_parameter", "order parameter Q of the effective action", "Q", stages=_THEORY, order=10))
-add(Observable("free_energy", "free energy per hidden unit, S(Q)/2", "S(Q)/2", stages=_THEORY, order=20))
+add(
+    Observable(
+        "free_energy", "free energy per hidden unit, S(Q)/2", "S(Q)/2", stages=_THEORY, order=20, drawn=False
+    )
+)
 for _order, _name, _long_name, _symbol in (
     (
         300, "free_energy_temperature_derivative",
@@ -34,4 +38,4 @@ for _order, _name, _long_name, _symbol in (
         r"\Delta S",
     ),
 ):  # fmt: skip
-    add(Observable(_name, _long_name, _symbol, stages=_THEORY, order=_order))
+    add(Observable(_name, _long_name, _symbol, stages=_THEORY, order=_order, drawn=False))

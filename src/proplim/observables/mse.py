@@ -58,6 +58,7 @@ add(
         from_state=_bias_of_state,
         stages=_ALL,
         order=100,
+        drawn=False,
     )
 )
 add(
@@ -69,6 +70,7 @@ add(
         from_state=_variance_of_state,
         stages=_ALL,
         order=110,
+        drawn=False,
     )
 )
 add(
@@ -91,5 +93,6 @@ add(
         from_network=_mse_label_of_network,
         stages=("dynamics",),
         order=200,
+        drawn=False,
     )
 )

@@ -29,6 +29,7 @@ add(
         from_network=_kernel_alignment,
         stages=_DYNAMICS,
         order=210,
+        drawn=False,
     )
 )
 add(
@@ -39,6 +40,7 @@ add(
         from_network=_tangent_kernel_alignment,
         stages=_DYNAMICS,
         order=220,
+        drawn=False,
     )
 )
 add(
@@ -49,11 +51,17 @@ add(
         from_network=_tangent_kernel_max,
         stages=_DYNAMICS,
         order=230,
+        drawn=False,
     )
 )
 add(
     Observable(
-        "learning_rate", "step of the optimizer in units of time", r"\eta", stages=_DYNAMICS, order=270
+        "learning_rate",
+        "step of the optimizer in units of time",
+        r"\eta",
+        stages=_DYNAMICS,
+        order=270,
+        drawn=False,
     )
 )
 add(
@@ -63,5 +71,6 @@ add(
         r"\eta/\eta_{\max}",
         stages=_DYNAMICS,
         order=271,
+        drawn=False,
     )
 )
