@@ -1,0 +1,160 @@
+"""Averages over the measure of the explicit units (docs/condensed.md, eqs. 12-14).
+
+Everything comes as one value a group of chains, so that groups give the Monte-Carlo error.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from proplim.theory.condensed._inputs import Inputs
+from proplim.theory.condensed._measure import Measure, States, Terms
+
+CHUNK = 2048
+"""Draws worked on at once."""
+
+
+class ExplicitInputs(NamedTuple):
+    """Averages on one set of inputs; the first axis counts groups."""
+
+    mean: np.ndarray  # <f(x)>, (G, n)
+    square: np.ndarray  # <(y - f)^2> with the conditional variance in it, (G, n)
+    kernel: np.ndarray  # feature kernel, (G, n, n)
+    contribution: np.ndarray  # of the explicit units to f, at the mean share, (n,)
+    slope: np.ndarray  # and its change with the share, (n,)
+
+
+class Explicit(NamedTuple):
+    """Averages over (1); the first axis counts groups."""
+
+    order_parameter: np.ndarray  # <Q>
+    readout_square: np.ndarray  # (1/N) sum_i <v_i^2>, (G,)
+    heavy_share: np.ndarray  # of the largest unit
+    signal_covariance: np.ndarray
+    signal_variance: np.ndarray
+    trace: np.ndarray  # sum over the explicit units of |z|^2 - r, over N
+    share: float  # mean share of all explicit units
+    spread: float  # its standard deviation
+    bounds: np.ndarray  # smallest explicit |v| at the mean share, and its change with the share, (2,)
+    readouts: np.ndarray  # |v| of the explicit units of single draws, (S, k)
+    shares: np.ndarray  # share of these draws, (S,)
+    inputs: tuple[ExplicitInputs, ...]
+
+
+def average(
+    measure: Measure, theta: np.ndarray, groups: int, sets: tuple[Inputs, ...], signal: np.ndarray,
+    signal_modes: np.ndarray, rng: np.random.Generator,
+) -> Explicit:
+    """Averages over draws (draws, chains, dimension); chains are split into groups.
+
+    Parameters
+    ----------
+    measure : Measure
+    theta : (draws, chains, dimension) array
+    groups : int
+    sets : tuple of Inputs
+        The training inputs first.
+    signal : (r,) array
+        u in the row space, for whitened weights.
+    signal_modes : (m,) array
+        u^T B U.
+    rng : Generator
+        Of the part of test preactivations outside the row space.
+    """
+    draws, chains, dimension = theta.shape
+    parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
+    stats = [_group(measure, part, sets, signal, signal_modes, rng) for part in parts]
+    joined = {k: np.concatenate([s[k] for s in stats]) for k in ("share", "smallest", "readouts")}
+    share = joined["share"]
+    deviation = share - share.mean()
+    variance = max(float(deviation @ deviation) / len(share), 1e-300)
+    bound_slope = float(deviation @ joined["smallest"]) / len(share) / variance
+    inputs = []
+    for i in range(len(sets)):
+        contribution = np.mean([s["contribution"][i] for s in stats], axis=0)
+        product = np.mean([s["share_contribution"][i] for s in stats], axis=0)
+        slope = (product - share.mean() * contribution) / variance
+        fields = (np.stack([s[name][i] for s in stats]) for name in ("mean", "square", "kernel"))
+        inputs.append(ExplicitInputs(*fields, contribution, slope))
+    scalars = ("order_parameter", "readout_square", "heavy_share", "signal_covariance", "signal_variance", "trace")
+    return Explicit(
+        *(np.array([s[name] for s in stats]) for name in scalars),
+        share=float(share.mean()),
+        spread=float(np.sqrt(variance)),
+        bounds=np.array([joined["smallest"].mean(), bound_slope]),
+        readouts=joined["readouts"],
+        shares=share,
+        inputs=tuple(inputs),
+    )
+
+
+def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], signal, signal_modes, rng) -> dict:
+    spectrum, n_width = measure.problem.spectrum, measure.width
+    states = measure.unpack(x)
+    terms = measure.terms(states)
+    y = spectrum.dataset.y_train
+    root_n, count = np.sqrt(n_width), len(x)
+    a = terms.labels / terms.widths
+    g = terms.prior
+    label_norm = float(y @ y)
+    share_of_units = states.v * (terms.features @ y) / (root_n * label_norm)  # (S, k)
+    share = share_of_units.sum(axis=1)
+    size = np.abs(states.v)
+    rows, top = np.arange(count), size.argmax(axis=1)
+    along = states.z @ signal  # (S, k)
+    per_unit = g / measure.others  # <v^2> of another over N
+    rise = (a @ signal_modes) ** 2 - (signal_modes**2 / terms.widths).sum(axis=1)
+    lambda0 = spectrum.lambda0
+    part = measure.others / n_width
+    # g (a a^T - D^-1), the rise of the others' feature kernel
+    kernel_modes = (a * g[:, None]).T @ a / count - np.diag((g[:, None] / terms.widths).mean(axis=0))
+    result = {
+        "order_parameter": np.exp(states.u).mean(),
+        "readout_square": part * np.exp(states.u).mean() / measure.lambda1 + (states.v**2).sum(axis=1).mean() / n_width,
+        "heavy_share": share_of_units[rows, top].mean(),
+        "signal_covariance": (g * (a @ signal_modes)).mean() / root_n
+        + (states.v * along).sum(axis=1).mean() / (n_width * np.sqrt(lambda0)),
+        "signal_variance": part * (1.0 / lambda0 + (per_unit * rise).mean()) + _prior_part(measure, along, lambda0, signal),
+        "trace": _radial(measure, states, terms) / (n_width * lambda0),
+        "share": share,
+        "smallest": size.min(axis=1),
+        "readouts": size,
+        "mean": [], "square": [], "kernel": [], "contribution": [], "share_contribution": [],
+    }  # fmt: skip
+    flat = states.z.reshape(count * measure.units, -1)
+    for i, inputs in enumerate(sets):
+        features = terms.features if i == 0 else inputs.features(flat, rng).reshape(count, measure.units, -1)
+        contribution = (states.v[:, :, None] * features).sum(axis=1) / root_n
+        f = contribution + (g[:, None] * a) @ inputs.modes.T
+        response = np.einsum("ik,k->i", inputs.modes**2, (g[:, None] ** 2 / terms.widths).mean(axis=0))
+        variance = g.mean() * np.diag(inputs.kernel) - response
+        if i == 0:  # without cancellation
+            in_range = spectrum.eigenvectors**2
+            loading = (g[:, None] * spectrum.eigenvalues / terms.widths).mean(axis=0)
+            variance = measure.temperature * (in_range @ loading)
+        square = ((inputs.targets - f) ** 2).mean(axis=0) + np.maximum(variance, 0.0)
+        flat_features = features.reshape(count * measure.units, -1)
+        second = part * inputs.kernel + (inputs.modes @ kernel_modes @ inputs.modes.T) / n_width
+        second = second + flat_features.T @ flat_features / (count * n_width)
+        result["mean"].append(f.mean(axis=0))
+        result["square"].append(square)
+        result["kernel"].append(second)
+        result["contribution"].append(contribution.mean(axis=0))
+        result["share_contribution"].append(share @ contribution / count)
+    return result
+
+
+def _prior_part(measure: Measure, along: np.ndarray, lambda0: float, signal: np.ndarray) -> float:
+    """(1/N) sum over the explicit units of <(w.u)^2>; outside the row space w keeps its prior."""
+    outside = max(1.0 - float(signal @ signal), 0.0)
+    return float(((along**2).sum(axis=1).mean() + measure.units * outside) / (lambda0 * measure.width))
+
+
+def _radial(measure: Measure, states: States, terms: Terms) -> float:
+    """sum over the explicit units of <|z|^2> - r, as minus the mean of z . d(U - |z|^2/2)/dz: far less noise."""
+    h = states.z @ measure.problem.root.T
+    pull = measure.pull(terms) @ measure.problem.spectrum.eigenvectors.T
+    along = (terms.slopes * h * pull[:, None, :]).sum(axis=2)
+    return float((states.v * along).sum(axis=1).mean() / np.sqrt(measure.width))

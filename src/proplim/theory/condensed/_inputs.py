@@ -1,0 +1,102 @@
+"""Training or test inputs as the observables see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from proplim.kernels import feature_kernel
+from proplim.theory._cavity_draws import Draws, Problem, kernel_of
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """One set of inputs.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : (n, N0) array
+    targets : (n,) array
+        Labels.
+    classes : (2, n) array
+        u_s.
+    root : (n, r) array
+        Preactivations per unit of z.
+    rest : (n, r') array
+        Root of the covariance that preactivations keep given z; no columns for the training inputs.
+    """
+
+    problem: Problem
+    x: np.ndarray
+    targets: np.ndarray
+    classes: np.ndarray
+    root: np.ndarray
+    rest: np.ndarray
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """K among the inputs, (n, n)."""
+        spectrum = self.problem.spectrum
+        return feature_kernel(spectrum.activation, self.x, self.x, spectrum.lambda0)
+
+    @cached_property
+    def modes(self) -> np.ndarray:
+        """K(x, X) U, (n, m)."""
+        spectrum = self.problem.spectrum
+        cross = feature_kernel(spectrum.activation, self.x, spectrum.dataset.x_train, spectrum.lambda0)
+        return np.asarray(cross @ spectrum.eigenvectors)
+
+    def features(self, z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """sigma(h) of units z (S, r); outside the row space w keeps its prior, (S, n)."""
+        h = z @ self.root.T
+        if self.rest.shape[1]:
+            h += rng.standard_normal((len(z), self.rest.shape[1])) @ self.rest.T
+        return self.problem.activation.function(h)
+
+    def proposal_kernel(self, draws: Draws) -> np.ndarray:
+        """E[sigma sigma'] under the proposal of the draws, (n, n)."""
+        along = self.root @ draws.direction
+        covariance = self.root @ self.root.T + self.rest @ self.rest.T
+        covariance += draws.excess * np.outer(along, along)
+        variance = np.diag(covariance).copy()
+        return kernel_of(self.problem.activation, covariance, variance[:, None], variance[None, :])
+
+    def proposal_cross_kernel(self, draws: Draws, train: Inputs) -> np.ndarray:
+        """E[sigma(x) sigma(X)] under the proposal of the draws, (n, P)."""
+        along, train_along = self.root @ draws.direction, train.root @ draws.direction
+        covariance = self.root @ train.root.T + draws.excess * np.outer(along, train_along)
+        variance = (self.root**2).sum(axis=1) + (self.rest**2).sum(axis=1) + draws.excess * along**2
+        train_variance = (train.root**2).sum(axis=1) + draws.excess * train_along**2
+        return kernel_of(self.problem.activation, covariance, variance[:, None], train_variance[None, :])
+
+
+def training_inputs(problem: Problem) -> Inputs:
+    """The training inputs."""
+    data = problem.spectrum.dataset
+    classes = problem.spectrum.class_weights_train
+    rest = np.zeros((data.n_train, 0))
+    return Inputs(problem, data.x_train, data.y_train, classes, problem.root, rest)
+
+
+def test_inputs(problem: Problem) -> Inputs:
+    """The test inputs."""
+    data = problem.spectrum.dataset
+    classes = problem.spectrum.class_weights_test
+    return Inputs(problem, data.x_test, data.y_test, classes, problem.test_root, problem.test_rest)
+
+
+def geometry(second: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    """D and R_s^2 of a feature kernel (n, n), and of the cosine kernel G_ij/sqrt(G_ii G_jj)."""
+    result = {}
+    diagonal = np.diag(second)
+    scaled = classes / np.sqrt(np.maximum(diagonal, 1e-300))
+    for prefix, weights, spread in (("", classes, classes @ diagonal), ("normalized_", scaled, classes.sum(axis=1))):
+        centroids = weights @ second @ weights.T
+        result[f"{prefix}centroid_distance_sq"] = np.asarray(
+            centroids[0, 0] + centroids[1, 1] - 2.0 * centroids[0, 1]
+        )
+        result[f"{prefix}gyration_radius_sq"] = spread - np.diag(centroids)
+    return result

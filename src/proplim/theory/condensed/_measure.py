@@ -1,0 +1,239 @@
+"""The measure of k explicit units among Gaussian others (docs/condensed.md, eq. 1).
+
+The k units (z_j, v_j), h_j = L z_j with L L^T = C, are kept as they are; the other n = N - k are Gaussian, with
+readouts of squared norm n Q/lambda1, and see the labels that the explicit ones leave:
+
+    U = sum_j (|z_j|^2 + lambda1 v_j^2)/2 + (n/2) (Q - u) + (1/2) sum_k [ ln D_k + r_k^2/D_k ],     Q = exp(u)   (1)
+    D_k = T + g kappa_k,    g = (Q/lambda1) (n/N),    r = U^T (y - f),    f = N^(-1/2) sum_j v_j sigma(h_j)
+
+exp(-U) is the density in (z, v, u). Everything here works on many states side by side, a row each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import erf, gammaln
+
+from proplim.theory._cavity_draws import Problem
+from proplim.theory.condensed._slopes import slope_of
+
+
+class States(NamedTuple):
+    """States of the explicit units and of the order parameter of the others, one a row.
+
+    Parameters
+    ----------
+    z : (S, k, r) array
+        Whitened hidden weights in the row space of the training inputs.
+    v : (S, k) array
+        Readouts.
+    u : (S,) array
+        ln Q.
+    """
+
+    z: np.ndarray
+    v: np.ndarray
+    u: np.ndarray
+
+
+class Terms(NamedTuple):
+    """What the states leave for the other units, in the eigenbasis of K."""
+
+    features: np.ndarray  # sigma(h), (S, k, P)
+    slopes: np.ndarray  # sigma'(h), (S, k, P)
+    modes: np.ndarray  # U^T sigma(h), (S, k, m)
+    contribution: np.ndarray  # U^T f, (S, m)
+    labels: np.ndarray  # r, (S, m)
+    widths: np.ndarray  # D, (S, m)
+    prior: np.ndarray  # g, (S,)
+
+
+class Reaction(NamedTuple):
+    """What the others' features, which are not Gaussian, add to U along the share of the labels.
+
+    With the share t = f.y/|y|^2 and the mean contribution f(t) = f0 + (t - t0) slope at it,
+
+        dU = F(t) - da(t).(f - f(t)),     dF/dt = -da(t).slope,                                       (9)
+
+    where da is the residual of the others' cavity less that of Gaussian others, known at two shares, linear
+    between them and constant beyond.
+
+    Parameters
+    ----------
+    share : (m,) array
+        U^T y/|y|^2: t is its product with U^T f.
+    centre, slope : (m,) arrays
+        f0 and the slope, in the eigenbasis of K.
+    nodes : (2,) array
+        The two shares, ascending; t0 is their middle.
+    fields : (2, m) array
+        da there.
+    """
+
+    share: np.ndarray
+    centre: np.ndarray
+    slope: np.ndarray
+    nodes: np.ndarray
+    fields: np.ndarray
+
+    def energy_and_pull(self, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dU and -d(dU)/df of contributions (S, m)."""
+        t = f @ self.share
+        low, high = self.nodes
+        middle, width = 0.5 * (low + high), high - low
+        x = np.clip((t - middle) / width, -0.5, 0.5)  # position between the nodes
+        change = self.fields[1] - self.fields[0]
+        average = 0.5 * (self.fields[0] + self.fields[1])
+        field = average + x[:, None] * change
+        beyond = (t - middle) - width * x
+        off = f - self.centre - (t - middle)[:, None] * self.slope
+        along0, along1 = average @ self.slope, change @ self.slope
+        potential = -(along0 * width * x + 0.5 * along1 * width * x * x) - beyond * (along0 + along1 * x)
+        inside = (np.abs(t - middle) < 0.5 * width) / width
+        energy = potential - (field * off).sum(axis=1)
+        return energy, field + (inside * (off @ change))[:, None] * self.share
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """Eq. (1) at one point.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data set, activation and lambda0: kernel spectrum and root of C.
+    temperature, width, lambda1 : float
+        T, N and the precision of a readout's prior.
+    units : int
+        k.
+    reaction : Reaction or None
+        Added to U in :meth:`largest`.
+    """
+
+    problem: Problem
+    temperature: float
+    width: float
+    lambda1: float
+    units: int = 1
+    reaction: Reaction | None = None
+
+    @property
+    def others(self) -> float:
+        """n = N - k."""
+        return self.width - self.units
+
+    @property
+    def rank(self) -> int:
+        """r."""
+        return int(self.problem.root.shape[1])
+
+    @property
+    def dimension(self) -> int:
+        """k (r + 1) + 1."""
+        return self.units * (self.rank + 1) + 1
+
+    @cached_property
+    def constant(self) -> float:
+        """What normalised priors, and modes on which K vanishes, add to U."""
+        spectrum, n = self.problem.spectrum, self.others
+        order_parameter = gammaln(0.5 * n) + 0.5 * n * np.log(2.0 / n)
+        gaussian = 0.5 * self.units * ((self.rank + 1) * np.log(2.0 * np.pi) - np.log(self.lambda1))
+        null = 0.5 * spectrum.n_null * np.log(self.temperature)
+        null += 0.5 * spectrum.null_label_energy / self.temperature
+        return float(order_parameter + gaussian + null)
+
+    def pack(self, states: States) -> np.ndarray:
+        """Rows of coordinates (S, dimension)."""
+        return np.concatenate([states.z.reshape(len(states.u), -1), states.v, states.u[:, None]], axis=1)
+
+    def unpack(self, x: np.ndarray) -> States:
+        """Inverse of :meth:`pack`."""
+        split = self.units * self.rank
+        return States(x[:, :split].reshape(len(x), self.units, self.rank), x[:, split:-1], x[:, -1])
+
+    def terms(self, states: States) -> Terms:
+        """Features of the explicit units and what they leave."""
+        spectrum, count = self.problem.spectrum, len(states.u)
+        h = states.z.reshape(count * self.units, -1) @ self.problem.root.T
+        features = self.problem.activation.function(h)
+        slopes = slope_of(self.problem.activation, h, features)
+        shape = (count, self.units, -1)
+        modes = (features @ spectrum.eigenvectors).reshape(shape)
+        contribution = (states.v[:, :, None] * modes).sum(axis=1) / np.sqrt(self.width)
+        prior = np.exp(states.u) * (self.others / (self.width * self.lambda1))
+        widths = self.temperature + prior[:, None] * spectrum.eigenvalues
+        labels = spectrum.labels - contribution
+        return Terms(
+            features.reshape(shape), slopes.reshape(shape), modes, contribution, labels, widths, prior
+        )
+
+    def plain(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """U of eq. (1) and its gradient, (S,) and (S, dimension)."""
+        states = self.unpack(x)
+        terms = self.terms(states)
+        response = terms.labels / terms.widths
+        return self._energy_and_gradient(states, terms, response, response)
+
+    def largest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """U of the units with the largest |v|, with the reaction of the others, and its gradient.
+
+        The readouts of the others, Gaussian of variance Q/lambda1, all lie below the smallest explicit one,
+        which adds -n ln erf(min |v| sqrt(lambda1/(2 Q))) (docs/condensed.md, eq. 6).
+        """
+        states = self.unpack(x)
+        terms = self.terms(states)
+        response = pull = terms.labels / terms.widths
+        extra = np.zeros(len(x))
+        if self.reaction is not None:
+            extra, push = self.reaction.energy_and_pull(terms.contribution)
+            pull = response + push
+        energy, gradient = self._energy_and_gradient(states, terms, response, pull)
+        below, d_v, d_u = self._others_below(states)
+        gradient[:, -1 - self.units : -1] += d_v
+        gradient[:, -1] += d_u
+        return energy + extra + below, gradient
+
+    def pull(self, terms: Terms) -> np.ndarray:
+        """Minus the derivative of U by U^T f, the reaction of the others in it, (S, m)."""
+        response = terms.labels / terms.widths
+        if self.reaction is None:
+            return np.asarray(response)
+        return np.asarray(response + self.reaction.energy_and_pull(terms.contribution)[1])
+
+    def _energy_and_gradient(
+        self, states: States, terms: Terms, response: np.ndarray, pull: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`response` is D^-1 r; `pull`, minus the derivative of U by f, has the reaction in it."""
+        n, q, root_n = self.others, np.exp(states.u), np.sqrt(self.width)
+        spectrum, count = self.problem.spectrum, len(states.u)
+        energy = 0.5 * (
+            (states.z**2).sum(axis=(1, 2))
+            + self.lambda1 * (states.v**2).sum(axis=1)
+            + n * (q - states.u)
+            + np.log(terms.widths).sum(axis=1)
+            + (terms.labels * response).sum(axis=1)
+        )
+        back = (pull @ spectrum.eigenvectors.T)[:, None, :] * terms.slopes
+        back *= states.v[:, :, None] / root_n
+        d_z = states.z - (back.reshape(count * self.units, -1) @ self.problem.root).reshape(states.z.shape)
+        d_v = self.lambda1 * states.v - (terms.modes @ pull[:, :, None])[:, :, 0] / root_n
+        loading = terms.prior[:, None] * spectrum.eigenvalues / terms.widths
+        d_u = 0.5 * (n * (q - 1.0) + (loading * (1.0 - terms.labels * response)).sum(axis=1))
+        return energy, self.pack(States(d_z, d_v, d_u))
+
+    def _others_below(self, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """-n ln P(|v| of another < the smallest explicit |v|), and its derivatives in v and u."""
+        size = np.abs(states.v)
+        smallest = size.argmin(axis=1)
+        rows = np.arange(len(size))
+        scale = np.sqrt(0.5 * self.lambda1) * np.exp(-0.5 * states.u)
+        a = np.maximum(size[rows, smallest] * scale, 1e-150)
+        inside = erf(a)
+        d_a = -self.others * (2.0 / np.sqrt(np.pi)) * np.exp(-a * a) / inside
+        d_v = np.zeros_like(states.v)
+        d_v[rows, smallest] = d_a * scale * np.sign(states.v[rows, smallest])
+        return -self.others * np.log(inside), d_v, -0.5 * d_a * a

@@ -1,0 +1,231 @@
+"""The other units: what their features, which are not Gaussian, change (docs/condensed.md, section 4).
+
+The n = N - 1 units beside the explicit one see the labels y' that it leaves, and none of their readouts exceeds
+its own, |v| < V. Two theories of them are solved at the same y' and V. Gaussian features:
+
+    Sigma = T + g K,   a = Sigma^-1 y',   g = (n/N) <v^2>,   <v^2> of exp(-mu v^2/2) on |v| < V,
+    mu = lambda1 + (1/N) [ tr(Sigma^-1 K) - a^T K a ]                                                 (10)
+
+and the cavity, whose averages are over one unit in the field of all (docs/cavity.md, part B):
+
+    weight(h, v) = exp( v q - v^2 (lambda1 + b)/2 ) on |v| < V,    q = a.s/sqrt(N),   b = s^T Sigma^-1 s/N
+    y' = T a + (n/sqrt(N)) <v s>,     Sigma = T + (n/N) ( <v^2 s s^T> - <v s><v s>^T )                 (11)
+
+Their difference is the correction. All of it is done in the eigenbasis of K.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from proplim.theory._cavity_draws import Draws, Problem, draw_central
+from proplim.theory.condensed._readouts import Readouts, bounded_readouts
+
+STEPS = 25
+KRYLOV = 40
+JACOBIAN_DRAWS = 2048
+SHORTEST = 1.0 / 64.0
+TOLERANCE = 3e-4
+EXCESS = 0.75
+"""Excess variance of the draws along the signal."""
+
+
+class Setting(NamedTuple):
+    """The other units of one point: labels that are left, and the largest readout."""
+
+    problem: Problem
+    temperature: float
+    width: float
+    lambda1: float
+    labels: np.ndarray  # U^T y'
+    bound: float  # V
+    units: int = 1  # explicit ones
+    null_labels: np.ndarray | float = 0.0  # the part of the labels outside the range of K, (P,)
+
+    @property
+    def kappa(self) -> np.ndarray:
+        return self.problem.spectrum.eigenvalues
+
+    @property
+    def part(self) -> float:
+        """n/N."""
+        return (self.width - self.units) / self.width
+
+
+class Gaussian(NamedTuple):
+    """Solution of eq. (10)."""
+
+    square: float  # <v^2>
+    a: np.ndarray
+    widths: np.ndarray  # of Sigma
+
+
+class Cavity(NamedTuple):
+    """A fixed point of eq. (11) on its draws."""
+
+    draws: Draws
+    modes: np.ndarray  # U^T s, (S, m)
+    a: np.ndarray
+    sigma: np.ndarray
+    weights: np.ndarray  # sum to the number of draws
+    readouts: Readouts
+    residual: float
+
+
+def solve_gaussian(setting: Setting) -> Gaussian:
+    """Eq. (10) at the minimum of its free energy: mu on a mesh, refined by regula falsi."""
+    from scipy.optimize import brentq
+
+    n_inverse, bound = 1.0 / setting.width, setting.bound
+    kappa, energies, t = setting.kappa, setting.labels**2, setting.temperature
+
+    def defect(log_square: float | np.ndarray, mu: np.ndarray) -> np.ndarray:
+        g = setting.part * np.exp(log_square)
+        d = t + np.multiply.outer(g, kappa)
+        return setting.lambda1 + n_inverse * ((kappa / d).sum(-1) - (energies * kappa / d**2).sum(-1)) - mu
+
+    def square_of(mu: np.ndarray) -> np.ndarray:
+        return bounded_readouts(np.zeros_like(mu), mu, bound).square
+
+    mu = setting.lambda1 * np.exp(np.linspace(-7.0, 9.0, 641))
+    mu = mu[square_of(mu) > 0.0]
+    log_square = np.log(square_of(mu))
+    value = defect(log_square, mu)  # twice the slope of the free energy in <v^2>, per other unit
+    square = np.exp(log_square)
+    action = np.concatenate([[0.0], np.cumsum(0.5 * (value[1:] + value[:-1]) * np.diff(square))])
+    # along falling mu the square grows: a minimum has slope negative before and positive after
+    minima = np.nonzero((value[:-1] >= 0.0) & (value[1:] < 0.0))[0]
+    best = minima[np.argmin(action[minima])]
+    root = brentq(
+        lambda x: float(defect(np.log(square_of(np.array([x]))), np.array([x]))[0]),
+        mu[best], mu[best + 1], xtol=1e-13,
+    )
+    square_v = float(square_of(np.array([root]))[0])
+    widths = t + setting.part * square_v * kappa
+    return Gaussian(square_v, setting.labels / widths, widths)
+
+
+class _Tilt(NamedTuple):
+    """The unit's measure in a field; primes stand for coordinates in which Sigma is one."""
+
+    weights: np.ndarray
+    readouts: Readouts
+    features: np.ndarray  # s', (S, m)
+    mean: np.ndarray  # <v s'>
+    missing: np.ndarray
+    excess: np.ndarray
+    root: np.ndarray  # Sigma = L L^T
+    inverse_root: np.ndarray  # L^-1
+
+    @property
+    def residual(self) -> float:
+        square = self.missing @ self.missing + (self.excess**2).sum()
+        return float(np.sqrt(square / len(self.missing)))
+
+
+def _tilt(setting: Setting, modes: np.ndarray, log_ratio: np.ndarray, a: np.ndarray, omega: np.ndarray) -> _Tilt | None:
+    t, n = setting.temperature, setting.width
+    size, count = len(a), len(modes)
+    try:
+        root = np.linalg.cholesky(omega + t * np.eye(size))
+    except np.linalg.LinAlgError:
+        return None
+    from scipy.linalg import solve_triangular
+
+    inverse_root = solve_triangular(root, np.eye(size), lower=True)
+    s = modes @ inverse_root.T
+    q = s @ (root.T @ a) / np.sqrt(n)
+    b = np.einsum("ij,ij->i", s, s) / n
+    readouts = bounded_readouts(q, setting.lambda1 + b, setting.bound)
+    log_weight = log_ratio + readouts.log_norm
+    weights = np.exp(log_weight - log_weight.max())
+    weights *= count / weights.sum()
+    mean, second = _moments(s, weights * readouts.mean, weights * readouts.square)
+    missing = inverse_root @ (setting.labels - t * a) - setting.part * np.sqrt(n) * mean
+    excess = setting.part * (second - np.outer(mean, mean)) - np.eye(size) + t * (inverse_root @ inverse_root.T)
+    return _Tilt(weights, readouts, s, mean, missing, excess, root, inverse_root)
+
+
+def _moments(s: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    matrix = (s * second[:, None]).T @ s / len(s)
+    return first @ s / len(s), 0.5 * (matrix + matrix.T)
+
+
+def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tuple[np.ndarray, np.ndarray]:
+    """Change of (a', Omega') that removes the defects to first order, the Jacobian taken from the first draws."""
+    from scipy.sparse.linalg import LinearOperator, gmres
+
+    n, part = setting.width, setting.part
+    size = len(tilt.missing)
+    s, w = tilt.features[:draws], tilt.weights[:draws]
+    w = w * (draws / w.sum())
+    r = Readouts(*(x[:draws] for x in tilt.readouts))
+    mean, _ = w * r.mean @ s / draws, None
+    inverse = tilt.inverse_root @ tilt.inverse_root.T
+
+    def product(x: np.ndarray) -> np.ndarray:
+        a, sigma = x[:size], x[size:].reshape(size, size)
+        d_q = s @ a / np.sqrt(n)
+        d_b = -np.einsum("ij,ij->i", s @ sigma, s) / n
+        d_log = r.mean * d_q - 0.5 * r.square * d_b
+        d_w = w * (d_log - w @ d_log / draws)
+        first = d_w * r.mean + w * (r.variance * d_q - 0.5 * r.covariance * d_b)
+        second = d_w * r.square + w * (r.covariance * d_q - 0.5 * r.square_variance * d_b)
+        d_mean, d_second = _moments(s, first, second)
+        d_second -= np.outer(d_mean, mean) + np.outer(mean, d_mean)
+        d_a = setting.temperature * (inverse @ a) + part * np.sqrt(n) * d_mean
+        return np.concatenate([d_a, (sigma - part * d_second).ravel()])
+
+    operator = LinearOperator((size + size * size,) * 2, matvec=product, dtype=float)
+    defect = np.concatenate([tilt.missing, tilt.excess.ravel()])
+    x = gmres(operator, defect, rtol=rtol, restart=KRYLOV, maxiter=1)[0]
+    omega = x[size:].reshape(size, size)
+    return x[:size], 0.5 * (omega + omega.T)
+
+
+def solve_cavity_of_others(setting: Setting, gaussian: Gaussian, normals: np.ndarray, start: Cavity | None = None) -> Cavity | None:
+    """Eq. (11) from the Gaussian solution by Newton's method with shortened steps; None where it finds none."""
+    problem = setting.problem
+    spectrum = problem.spectrum
+    direction = problem.root.T @ (problem.slopes * (spectrum.eigenvectors @ gaussian.a))
+    draws = draw_central(problem, normals, direction, EXCESS)
+    modes = draws.features @ spectrum.eigenvectors
+    a, omega = (gaussian.a, np.diag(gaussian.widths - setting.temperature)) if start is None else (start.a, start.sigma - setting.temperature * np.eye(len(start.a)))
+    tilt = _tilt(setting, modes, draws.log_ratio, a, omega)
+    jacobian_draws = min(JACOBIAN_DRAWS, len(modes))
+    for _ in range(STEPS):
+        if tilt is None or not np.isfinite(tilt.residual):
+            return None
+        d_a, d_omega = _newton_step(setting, tilt, jacobian_draws, float(np.clip(tilt.residual, 1e-3, 0.1)))
+        length = float(np.sqrt((d_a @ d_a + (d_omega**2).sum()) / len(a)))
+        if not np.isfinite(length):
+            return None
+        if length < TOLERANCE:
+            sigma = omega + setting.temperature * np.eye(len(a))
+            return Cavity(draws, modes, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
+        moved = _shortened(setting, modes, draws.log_ratio, a, omega, tilt, d_a, d_omega)
+        if moved is None:
+            if jacobian_draws == len(modes):
+                return None
+            jacobian_draws = len(modes)
+            continue
+        if moved[2].residual > 0.3 * tilt.residual:
+            jacobian_draws = len(modes)
+        a, omega, tilt = moved
+    return None
+
+
+def _shortened(setting, modes, log_ratio, a, omega, tilt, d_a, d_omega):
+    lowest = float(np.linalg.eigvalsh(d_omega)[0])
+    part = min(1.0, 0.9 / -lowest) if lowest < 0.0 else 1.0
+    step_a = np.linalg.solve(tilt.root.T, d_a)
+    step_omega = tilt.root @ d_omega @ tilt.root.T
+    step_omega = 0.5 * (step_omega + step_omega.T)
+    while part > SHORTEST:
+        moved = _tilt(setting, modes, log_ratio, a + part * step_a, omega + part * step_omega)
+        if moved is not None and moved.residual < (1.0 - 0.01 * part) * tilt.residual:
+            return a + part * step_a, omega + part * step_omega, moved
+        part *= 0.5
+    return None

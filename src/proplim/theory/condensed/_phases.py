@@ -1,0 +1,190 @@
+"""Both phases: modes of the measure, their evidence, and the temperature where they weigh the same.
+
+Any of the N units, with either sign, can be the heavy one (docs/condensed.md, eqs. 3-5):
+
+    ln Z_condensed = ln(2 N) - U(mode) + ((r + 2)/2) ln(2 pi) - (1/2) ln det Hessian - constant           (3)
+    ln Z_lazy      = ln of the integral over Q at k = 0                                                   (4)
+
+Above the temperature at which the mode has run into v = 0 there is no condensed phase.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import erf, gammaln
+
+from proplim.theory._blocks import Points
+from proplim.theory._cavity_draws import Problem
+from proplim.theory._effective_action import solve_order_parameter
+from proplim.theory.condensed._hmc import Target
+from proplim.theory.condensed._measure import Measure
+
+FARTHEST_START = 8.0
+"""Distance from the origin, along the labels, at which the search for a heavy unit starts."""
+HESSIAN_STEP = 1e-4
+LEAST_READOUT = 3.0
+"""A unit is told from the largest of many Gaussian ones where |v| exceeds this many of their deviations."""
+SUPPORT = 45.0
+"""ln of the density at which the integral over Q is cut."""
+NODES = 2001
+COLDEST = 1e-4
+"""Lowest temperature of the search for T_c, in units of the mean square of the labels."""
+RUNG = 1.3
+"""Ratio of neighbouring temperatures at which the heavy mode is followed."""
+
+
+class HeavyMode(NamedTuple):
+    """A minimum of U with v != 0.
+
+    Parameters
+    ----------
+    x : (r + 2,) array
+        Coordinates of :class:`Measure` with one unit, v > 0.
+    log_evidence : float
+        Eq. (3).
+    readout : float
+        v in units of the others' deviation.
+    share : float
+        Share of the labels that the unit carries.
+    """
+
+    x: np.ndarray
+    log_evidence: float
+    readout: float
+    share: float
+
+
+def minimise(target: Target, start: np.ndarray) -> np.ndarray:
+    """L-BFGS on one state."""
+    from scipy.optimize import minimize
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        energy, gradient = target(x[None])
+        return float(energy[0]), gradient[0]
+
+    options = {"maxiter": 3000, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-7}
+    return np.asarray(minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x)
+
+
+def hessian_at(target: Target, x: np.ndarray) -> np.ndarray:
+    """Central differences of the gradient, all directions side by side."""
+    steps = HESSIAN_STEP * np.eye(len(x))
+    gradient = target(np.concatenate([x + steps, x - steps]))[1]
+    hessian = (gradient[: len(x)] - gradient[len(x) :]) / (2.0 * HESSIAN_STEP)
+    return 0.5 * (hessian + hessian.T)
+
+
+def signal(problem: Problem) -> np.ndarray:
+    """Unit vector of whitened hidden weights along the labels."""
+    direction = problem.root.T @ (problem.slopes * problem.spectrum.dataset.y_train)
+    return np.asarray(direction / np.linalg.norm(direction))
+
+
+def heavy_start(measure: Measure) -> np.ndarray:
+    """A unit that carries the labels; further explicit units are ordinary."""
+    problem = measure.problem
+    y, direction = problem.spectrum.dataset.y_train, signal(problem)
+    z = np.zeros((measure.units, measure.rank))
+    z[0] = FARTHEST_START * direction
+    s = problem.activation.function(problem.root @ z[0])
+    v = np.full(measure.units, 2.5 / np.sqrt(measure.lambda1))
+    v[0] = np.sqrt(measure.width) * (s @ y) / (s @ s)
+    z[1:] = 0.5 * direction
+    return np.concatenate([z.ravel(), v, [np.log(0.5)]])
+
+
+def lazy_start(measure: Measure) -> np.ndarray:
+    """Explicit units that are ordinary."""
+    q = saddle(measure)
+    z = np.tile(0.5 * signal(measure.problem), measure.units)
+    v = np.full(measure.units, 2.4 * np.sqrt(q / measure.lambda1))
+    return np.concatenate([z, v, [np.log(q)]])
+
+
+def saddle(measure: Measure) -> float:
+    """Q of the proportional theory."""
+    point = Points(
+        *(np.array([float(x)]) for x in (measure.temperature, measure.width, measure.lambda1))
+    )
+    return float(solve_order_parameter(measure.problem.spectrum, point).order_parameter[0])
+
+
+def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode | None:
+    """The mode of eq. (1), without the order statistic, with a heavy unit; None where it runs into v = 0."""
+    x = minimise(measure.plain, heavy_start(measure) if start is None else start)
+    states = measure.unpack(x[None])
+    readout = float(abs(states.v[0, 0])) * np.sqrt(measure.lambda1) * float(np.exp(-0.5 * states.u[0]))
+    if readout < LEAST_READOUT:
+        return None
+    energy = float(measure.plain(x[None])[0][0])
+    sign, log_det = np.linalg.slogdet(hessian_at(measure.plain, x))
+    if sign <= 0.0:
+        return None
+    below = measure.others * np.log(erf(readout / np.sqrt(2.0)))
+    log_evidence = np.log(2.0 * measure.width) + below - energy - measure.constant
+    log_evidence += 0.5 * len(x) * np.log(2.0 * np.pi) - 0.5 * log_det
+    terms = measure.terms(states)
+    spectrum = measure.problem.spectrum
+    share = float(terms.contribution[0] @ spectrum.labels / (spectrum.dataset.y_train @ spectrum.dataset.y_train))
+    return HeavyMode(x, float(log_evidence), readout, share)
+
+
+def lazy_log_evidence(measure: Measure) -> float:
+    """Eq. (4) by the trapezoidal rule in ln Q."""
+    spectrum, n, t = measure.problem.spectrum, measure.width, measure.temperature
+
+    def energy(u: np.ndarray) -> np.ndarray:
+        d = t + (np.exp(u) / measure.lambda1)[:, None] * spectrum.eigenvalues
+        data = np.log(d).sum(axis=1) + (spectrum.label_energies / d).sum(axis=1)
+        return 0.5 * (n * (np.exp(u) - u) + data)
+
+    coarse = np.linspace(-12.0, 12.0, NODES)
+    values = energy(coarse)
+    inside = coarse[values < values.min() + SUPPORT]
+    step = coarse[1] - coarse[0]
+    u = np.linspace(inside[0] - step, inside[-1] + step, NODES)
+    values = energy(u)
+    lowest = values.min()
+    integral = np.exp(lowest - values).sum() * (u[1] - u[0])
+    constant = gammaln(0.5 * n) + 0.5 * n * np.log(2.0 / n)
+    constant += 0.5 * spectrum.n_null * np.log(t) + 0.5 * spectrum.null_label_energy / t
+    return float(np.log(integral) - lowest - constant)
+
+
+def condensation_temperature(problem: Problem, width: float, lambda1: float) -> float:
+    """T_c, where ln Z_condensed = ln Z_lazy; NaN where they never weigh the same while both exist.
+
+    The heavy mode is followed upwards from the lowest temperature, and T_c is found to 1e-6 in ln T between two
+    neighbouring rungs.
+    """
+    from scipy.optimize import brentq
+
+    y = problem.spectrum.dataset.y_train
+    coldest = COLDEST * float(y @ y) / len(y)
+    found: dict[str, np.ndarray | None] = {"x": None}
+
+    def lead(log_t: float) -> float:
+        measure = Measure(problem, float(np.exp(log_t)), width, lambda1)
+        mode = heavy_mode(measure, found["x"])
+        if mode is None:
+            return np.nan
+        found["x"] = mode.x
+        return mode.log_evidence - lazy_log_evidence(measure)
+
+    log_t = float(np.log(coldest))
+    before, was = np.nan, None
+    while log_t < np.log(coldest / COLDEST) + np.log(1e3):
+        start = found["x"]
+        value = lead(log_t)
+        if np.isnan(value):
+            return np.nan
+        if value < 0.0:
+            if not before > 0.0:
+                return np.nan
+            found["x"] = was
+            return float(np.exp(brentq(lead, log_t - np.log(RUNG), log_t, xtol=1e-7)))
+        before, was = value, start if start is not None else found["x"]
+        log_t += float(np.log(RUNG))
+    return np.nan

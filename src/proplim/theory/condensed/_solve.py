@@ -1,0 +1,398 @@
+"""The condensed theory on a ladder of temperatures (docs/condensed.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from proplim.errors import InvalidInput
+from proplim.seeds import derive_seed
+from proplim.theory._blocks import Points
+from proplim.theory._cavity_draws import Problem, sobol_normals
+from proplim.theory._signal import signal_of_point
+from proplim.theory._spectrum import Spectrum
+from proplim.theory.condensed import _explicit, _phases
+from proplim.theory.condensed._correction import Correction, correction
+from proplim.theory.condensed._explicit import Explicit
+from proplim.theory.condensed._hmc import frame_at, run_chains
+from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
+from proplim.theory.condensed._measure import Measure, Reaction
+from proplim.theory.condensed._others import Cavity, Setting, solve_cavity_of_others, solve_gaussian
+from proplim.theory.condensed._participation import participation_of_readouts
+
+CHAINS, GROUPS = 64, 8
+"""Chains side by side, and groups of them that give the error."""
+WARM, DRAWS, FIRST_DRAWS = 12, 80, 40
+"""Trajectories thrown away, kept, and kept while only the reaction of the others is wanted."""
+ROUNDS = 2
+"""Rounds in which explicit units and others answer to each other before the last one."""
+REPLICATES = 4
+"""Independent sets of draws of the others."""
+LEAST_DRAWS, DRAWS_PER_INPUT = 8192, 20
+MOST_UNITS = 2
+"""Largest number of explicit units; more than one where the others of one have no solution."""
+NEGLIGIBLE = 1e-3
+"""Weight of a phase below which it is left out."""
+LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
+SAME = 0.05
+"""Modes closer than this, in readout deviations, are one."""
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class CondensedPoint:
+    """The condensed theory at one temperature.
+
+    Parameters
+    ----------
+    temperature : float
+    values : dict
+        Variables of the theory cube, scalars, (2,) [split] or (2, 2) [split, label] arrays, and beside each its
+        standard error with the suffix `_mcse`. NaN for the test split where there are no test inputs.
+    converged : bool
+    reason : str
+        Why not, empty where converged. The values then are those without the correction by the others.
+    units : int
+        Number of explicit units.
+    """
+
+    temperature: float
+    values: dict[str, np.ndarray] = field(repr=False)
+    converged: bool
+    reason: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """The condensed theory of one data set, activation, width and pair of priors.
+
+    Parameters
+    ----------
+    points : list of CondensedPoint
+        In the order of the temperatures given.
+    condensation_temperature : float
+        T_c; NaN where there is none.
+    """
+
+    points: list[CondensedPoint]
+    condensation_temperature: float
+
+
+class _Common(NamedTuple):
+    """What all temperatures share."""
+
+    problem: Problem
+    width: float
+    lambda1: float
+    sets: tuple[Inputs, ...]
+    normals: list[np.ndarray]
+    seed: int
+
+
+class _Phase(NamedTuple):
+    """One phase: averages over the explicit units, and the corrections, one a replicate."""
+
+    explicit: Explicit
+    corrections: list[Correction]
+    participation: np.ndarray  # one a group
+    measure: Measure
+    reason: str
+
+
+def solve_condensed(
+    spectrum: Spectrum, *, width: float, lambda1: float, temperatures: Sequence[float]
+) -> Condensed:
+    """The condensed theory at every temperature (docs/condensed.md).
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of an odd, nonlinear activation.
+    width : float
+        N >= 3.
+    lambda1 : float
+        Precision of the prior of a readout.
+    temperatures : sequence of float
+        A temperature's values do not depend on the others.
+
+    Returns
+    -------
+    Condensed
+
+    Raises
+    ------
+    InvalidInput
+        If the activation is linear (its `exact` theory has no condensed phase apart) or not odd.
+    """
+    if spectrum.activation.name == "linear" or not spectrum.activation.odd:
+        allowed = "an odd nonlinear activation (erf, tanh): the condensed theory has been checked on these alone"
+        raise InvalidInput("activation", spectrum.activation.name, allowed)
+    if not width >= 3.0:
+        raise InvalidInput("width", width, "at least 3 units")
+    with threadpool_limits(limits=1, user_api="blas"):
+        common = _common(spectrum, float(width), float(lambda1))
+        points = [_solve_point(common, float(t)) for t in temperatures]
+        critical = _phases.condensation_temperature(common.problem, common.width, common.lambda1)
+    return Condensed(points, critical)
+
+
+def _common(spectrum: Spectrum, width: float, lambda1: float) -> _Common:
+    problem = Problem(spectrum)
+    sets: tuple[Inputs, ...] = (training_inputs(problem),)
+    if spectrum.dataset.n_test:
+        sets = (*sets, test_inputs(problem))
+    seed = derive_seed(
+        "condensed",
+        {
+            "dataset": spectrum.dataset.identity, "activation": spectrum.activation.name, "width": width,
+            "lambda0": spectrum.lambda0, "lambda1": lambda1,
+        },
+    )  # fmt: skip
+    count = 1 << int(np.ceil(np.log2(max(LEAST_DRAWS, DRAWS_PER_INPUT * spectrum.n_train))))
+    rank = problem.root.shape[1]
+    normals = [sobol_normals(count, rank, np.random.default_rng([seed, i])) for i in range(REPLICATES)]
+    return _Common(problem, width, lambda1, sets, normals, seed)
+
+
+def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
+    measure = Measure(common.problem, temperature, common.width, common.lambda1)
+    mode = _phases.heavy_mode(measure)
+    lazy = _phases.lazy_log_evidence(measure)
+    heavy = mode.log_evidence if mode is not None else -np.inf
+    weight = float(1.0 / (1.0 + np.exp(np.clip(lazy - heavy, -700.0, 700.0)))) if mode is not None else 0.0
+    starts = _lobes(measure, mode, weight)
+    phases = [(p, _solve_phase(common, temperature, start)) for p, start in starts]
+    reasons = [phase.reason for p, phase in phases if phase.reason]
+    spectrum = common.problem.spectrum
+    values = _values(common, temperature, phases)
+    values["condensed_probability"] = np.asarray(weight)
+    values["free_energy"] = np.asarray(0.5 - np.logaddexp(heavy, lazy) / common.width)
+    distance, error = values["centroid_distance_sq"][0], values["centroid_distance_sq_mcse"][0]
+    if not reasons and error > LARGEST_ERROR * distance:
+        reasons.append(f"D is known to {error / distance:.1%} only")
+    values["converged"] = np.asarray(float(not reasons))
+    del spectrum
+    return CondensedPoint(
+        temperature, values, not reasons, "; ".join(reasons), max(ph.measure.units for _, ph in phases)
+    )
+
+
+def _lobes(measure: Measure, mode: _phases.HeavyMode | None, weight: float) -> list[tuple[float, np.ndarray | None]]:
+    """Weight and start of every phase: heavy and lazy mode of the largest unit, or the one they both lead to."""
+    heavy = _phases.minimise(measure.largest, _phases.heavy_start(measure) if mode is None else mode.x)
+    if mode is not None and weight > 1.0 - NEGLIGIBLE:
+        return [(1.0, heavy)]
+    lazy = _phases.minimise(measure.largest, _phases.lazy_start(measure))
+    if mode is None or weight < NEGLIGIBLE or abs(heavy[-2] - lazy[-2]) * np.sqrt(measure.lambda1) < SAME:
+        return [(1.0, lazy)]
+    return [(weight, heavy), (1.0 - weight, lazy)]
+
+
+def _solve_phase(common: _Common, temperature: float, start: np.ndarray) -> _Phase:
+    for units in range(1, MOST_UNITS + 1):
+        measure = Measure(common.problem, temperature, common.width, common.lambda1, units)
+        at = start if units == 1 else _more_units(measure, start)
+        phase = _answer_each_other(common, measure, at)
+        if not phase.reason:
+            return phase
+        first = phase if units == 1 else first
+    return first
+
+
+def _more_units(measure: Measure, start: np.ndarray) -> np.ndarray:
+    """The first explicit unit where it was, the others ordinary."""
+    one, many = replace(measure, units=1).unpack(start[None]), measure.unpack(_phases.lazy_start(measure)[None])
+    z, v = many.z.copy(), many.v.copy()
+    z[:, 0], v[:, 0] = one.z[:, 0], one.v[:, 0]
+    v[:, 1:] = np.minimum(v[:, 1:], 0.9 * v[:, :1])
+    return np.asarray(measure.pack(many._replace(z=z, v=v, u=one.u))[0])
+
+
+def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> _Phase:
+    """Explicit units in the field of the others and the others with the labels left, in turn."""
+    problem, width = common.problem, common.width
+    point = Points(*(np.array([x]) for x in (measure.temperature, width, measure.lambda1)))
+    along = signal_of_point(problem.spectrum, point)
+    signal = problem.basis.T @ along
+    signal_modes = along @ _stein(problem)
+    guesses: list[Cavity | None] = [None, None]
+    last = None
+    for turn in range(ROUNDS + 1):
+        final = turn == ROUNDS
+        explicit = _sample(common, measure, start, signal, signal_modes, DRAWS if final else FIRST_DRAWS)
+        if isinstance(explicit, str):
+            return last._replace(reason=explicit) if last is not None else _raise(explicit)
+        replicates = common.normals if final else common.normals[:1]
+        found: list[list[Correction]] = []
+        readouts = []
+        for replicate, normals in enumerate(replicates):
+            nodes = []
+            for i, sign in enumerate((-1.0, 1.0)):
+                setting, left = _left_labels(common, measure, explicit, sign)
+                gaussian = solve_gaussian(setting)
+                cavity = solve_cavity_of_others(setting, gaussian, normals, guesses[i])
+                if cavity is None:
+                    reason = "the cavity equations of the other units have no solution"
+                    return _Phase(explicit, [], np.full(GROUPS, np.nan), measure, reason)
+                guesses[i] = cavity
+                fraction = len(cavity.weights) / float(np.sum(cavity.weights**2))
+                if final and fraction < LEAST_EFFECTIVE_FRACTION:
+                    reason = f"effective sample size of the other units {fraction:.2f} of the draws"
+                    return _Phase(explicit, [], np.full(GROUPS, np.nan), measure, reason)
+                rng = np.random.default_rng([common.seed, 100 + replicate])
+                sets = common.sets if final else common.sets[:1]
+                nodes.append(correction(setting, gaussian, cavity, sets, left, signal, signal_modes, rng))
+                if final and replicate == 0:
+                    readouts.append(cavity)
+            found.append(nodes)
+        if final:
+            rng = np.random.default_rng([common.seed, 200])
+            spread = participation_of_readouts(measure, explicit, readouts, GROUPS, rng)
+            return _Phase(explicit, [_mean(*nodes) for nodes in found], spread, measure, "")
+        measure = replace(measure, reaction=_reaction(measure, explicit, found))
+    raise AssertionError
+
+
+def _raise(reason: str):
+    raise AssertionError(reason)
+
+
+def _stein(problem: Problem) -> np.ndarray:
+    """B U, (N0, m)."""
+    from proplim.kernels import stein_vectors
+
+    spectrum = problem.spectrum
+    return stein_vectors(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0) @ spectrum.eigenvectors
+
+
+def _sample(common, measure, start, signal, signal_modes, draws):
+    x = _phases.minimise(measure.largest, start)
+    frame = frame_at(x, _phases.hessian_at(measure.largest, x))
+    rng = np.random.default_rng([common.seed, 300])
+    chains = run_chains(measure.largest, frame, rng.standard_normal((CHAINS, len(x))), WARM, draws, rng)
+    sets = common.sets if draws == DRAWS else common.sets[:1]
+    if chains.acceptance < LEAST_ACCEPTANCE:
+        return f"acceptance {chains.acceptance:.2f} of the chains of the explicit units"
+    return _explicit.average(measure, chains.theta, GROUPS, sets, signal, signal_modes, rng)
+
+
+def _left_labels(common: _Common, measure: Measure, explicit: Explicit, sign: float):
+    """The other units at the mean share plus or minus its standard deviation."""
+    spectrum = common.problem.spectrum
+    left = tuple(
+        inputs.targets - found.contribution - sign * explicit.spread * found.slope
+        for inputs, found in zip(common.sets, explicit.inputs, strict=False)
+    )
+    bound = max(explicit.bounds[0] + sign * explicit.spread * explicit.bounds[1], 0.5 * explicit.bounds[0])
+    labels = spectrum.eigenvectors.T @ left[0]
+    null = left[0] - spectrum.eigenvectors @ labels
+    setting = Setting(
+        common.problem, measure.temperature, measure.width, measure.lambda1, labels, bound, measure.units, null
+    )
+    return setting, left
+
+
+def _reaction(measure: Measure, explicit: Explicit, found: list[list[Correction]]) -> Reaction:
+    spectrum = measure.problem.spectrum
+    y = spectrum.dataset.y_train
+    fields = np.mean([[node.field for node in nodes] for nodes in found], axis=0)
+    basis, first = spectrum.eigenvectors, explicit.inputs[0]
+    nodes = explicit.share + explicit.spread * np.array([-1.0, 1.0])
+    return Reaction(
+        spectrum.labels / (y @ y), basis.T @ first.contribution, basis.T @ first.slope, nodes, fields
+    )
+
+
+def _mean(first: Correction, second: Correction) -> Correction:
+    """Average of the corrections at two shares."""
+    scalars = [0.5 * (a + b) for a, b in zip(first[:5], second[:5], strict=True)]
+    inputs = tuple(
+        type(a)(*(0.5 * (x + z) for x, z in zip(a, b, strict=True)))
+        for a, b in zip(first.inputs, second.inputs, strict=True)
+    )
+    return Correction(*scalars, inputs)
+
+
+_SCALARS = (
+    "order_parameter", "readout_variance", "signal_variance", "readout_signal_covariance", "hidden_trace_shift",
+    "heavy_unit_share", "readout_participation",
+)  # fmt: skip
+
+
+def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.ndarray]:
+    """What averages linearly over phases, from some groups and some replicates."""
+    e, measure = phase.explicit, phase.measure
+    part = measure.others / measure.width
+    some = phase.corrections[replicates]
+
+    def change(get) -> np.ndarray:
+        return np.mean([get(c) for c in some], axis=0) if some else np.asarray(0.0)
+
+    squares = change(lambda c: c.readout_square)
+    trace = part * change(lambda c: c.trace) + e.trace[groups].mean() if some else np.asarray(np.nan)
+    result = {
+        "order_parameter": e.order_parameter[groups].mean() + measure.lambda1 * squares,
+        "readout_variance": e.readout_square[groups].mean() + part * squares,
+        "signal_variance": e.signal_variance[groups].mean() + part * change(lambda c: c.signal_variance),
+        "readout_signal_covariance": e.signal_covariance[groups].mean() + part * change(lambda c: c.signal_covariance),
+        "hidden_trace_shift": trace,
+        "heavy_unit_share": e.heavy_share[groups].mean(),
+        "readout_participation": phase.participation[groups].mean(),
+    }
+    for i, inputs in enumerate(e.inputs):
+        result[f"mean{i}"] = inputs.mean[groups].mean(axis=0) + change(lambda c, i=i: c.inputs[i].mean)
+        result[f"square{i}"] = inputs.square[groups].mean(axis=0) + change(lambda c, i=i: c.inputs[i].square)
+        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + part * change(lambda c, i=i: c.inputs[i].kernel)
+    return result
+
+
+def _finish(common: _Common, temperature: float, moments: dict[str, np.ndarray], noise: list[float]) -> dict[str, np.ndarray]:
+    """Observables of the mixture's moments; `noise` is the variance of the sampled mean predictor."""
+    result = {name: np.asarray(moments[name], dtype=float) for name in _SCALARS}
+    splits = []
+    for i, inputs in enumerate(common.sets):
+        found = geometry(moments[f"kernel{i}"], inputs.classes)
+        mean = moments[f"mean{i}"]
+        found["mse"] = moments[f"square{i}"].mean()
+        found["bias_sq"] = ((inputs.targets - mean) ** 2).mean() - noise[i]
+        found["predictive_variance"] = found["mse"] - found["bias_sq"]
+        found["accuracy"] = (mean * inputs.targets > 0.0).mean()
+        splits.append(found)
+    if len(splits) == 1:
+        splits.append({k: np.full(np.shape(v), np.nan) for k, v in splits[0].items()})
+    result |= {k: np.stack([np.asarray(s[k], dtype=float) for s in splits]) for k in splits[0]}
+    size = common.problem.spectrum.n_train
+    squared_error = size * result["mse"][0]
+    result["mean_energy"] = np.asarray(squared_error / (2.0 * common.width))
+    slope = (size * temperature - squared_error) / (2.0 * common.width * temperature**2)
+    result["free_energy_temperature_derivative"] = np.asarray(slope)
+    return result
+
+
+def _values(common: _Common, temperature: float, phases: list[tuple[float, _Phase]]) -> dict[str, np.ndarray]:
+    """Observables of the mixture of phases with standard errors over groups of chains and over replicates."""
+
+    def mixed(groups: slice, replicates: slice) -> dict[str, np.ndarray]:
+        parts = [(p, _moments(phase, groups, replicates)) for p, phase in phases]
+        return {name: sum(p * part[name] for p, part in parts) for name in parts[0][1]}
+
+    every = slice(None)
+    sources = [[mixed(slice(g, g + 1), every) for g in range(GROUPS)]]
+    if all(phase.corrections for _, phase in phases):
+        sources.append([mixed(every, slice(c, c + 1)) for c in range(REPLICATES)])
+    noise = []
+    for i in range(len(common.sets)):
+        noise.append(sum(float(np.var([m[f"mean{i}"] for m in s], axis=0, ddof=1).mean()) / len(s) for s in sources))
+    values = _finish(common, temperature, mixed(every, every), noise)
+    variance = {name: np.zeros_like(value) for name, value in values.items()}
+    for source in sources:
+        single = [_finish(common, temperature, m, [0.0] * len(common.sets)) for m in source]
+        for name in variance:
+            variance[name] = variance[name] + np.var([s[name] for s in single], axis=0, ddof=1) / len(single)
+    return values | {f"{name}_mcse": np.sqrt(v) for name, v in variance.items()}
