@@ -1,1 +1,5 @@
-"""The condensed phase: one unit carries a finite share of the labels (docs/condensed.md)."""
+"""The condensed theory: explicit units among the others, both phases, any temperature (docs/condensed.md)."""
+
+from proplim.theory.condensed._solve import Condensed, CondensedPoint, solve_condensed
+
+__all__ = ["Condensed", "CondensedPoint", "solve_condensed"]

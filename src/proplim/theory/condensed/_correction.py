@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.theory._cavity_draws import average_of
+from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
 from proplim.theory.condensed._slopes import slope_of
@@ -29,32 +30,32 @@ class Correction(NamedTuple):
     readout_square: float
     signal_covariance: float
     signal_variance: float
-    trace: float  # <|w|^2> - N0/lambda0 of a unit, itself and not a difference
-    field: np.ndarray  # of the residual a, (m,)
+    trace: float
     inputs: tuple[CorrectionInputs, ...]
 
 
 def correction(
     setting: Setting, gaussian: Gaussian, cavity: Cavity, sets: tuple[Inputs, ...],
-    left: tuple[np.ndarray, ...], signal: np.ndarray, signal_modes: np.ndarray, rng: np.random.Generator,
+    left: tuple[np.ndarray, ...], direction: Direction, noise: tuple[np.ndarray, ...],
 ) -> Correction:
     """Differences of all observables; `left` holds the labels of every input set that the explicit units leave."""
     spectrum = setting.problem.spectrum
+    signal, signal_modes, stein = direction
     w, r, count = cavity.weights, cavity.readouts, len(cavity.weights)
     root_n, lambda0 = np.sqrt(setting.width), spectrum.lambda0
     rise = (gaussian.a @ signal_modes) ** 2 - (signal_modes**2 / gaussian.widths).sum()
     gaussian_variance = gaussian.square / setting.width * rise
     gaussian_covariance = gaussian.square / root_n * (gaussian.a @ signal_modes)
+    trace = ((stein @ gaussian.a) ** 2).sum() - ((stein**2).sum(axis=0) / gaussian.widths).sum()
     inverse = np.linalg.inv(cavity.sigma)
     return Correction(
         readout_square=float(w @ r.square / count) - gaussian.square,
         signal_covariance=_signal_covariance(setting, cavity, signal) / np.sqrt(lambda0) - gaussian_covariance,
         signal_variance=_signal_rise(cavity, signal) / lambda0 - gaussian_variance,
-        trace=_radial_response(setting, cavity, inverse) / lambda0,
-        field=cavity.a - gaussian.a,
+        trace=_radial_response(setting, cavity, inverse) / lambda0 - gaussian.square / setting.width * trace,
         inputs=tuple(
             _training(setting, gaussian, cavity, inverse, inputs) if i == 0
-            else _test(setting, gaussian, cavity, inverse, inputs, sets[0], left[i], rng)
+            else _test(setting, gaussian, cavity, inverse, inputs, sets[0], left[i], noise[i])
             for i, inputs in enumerate(sets)
         ),
     )  # fmt: skip
@@ -115,12 +116,12 @@ def _training(setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.
 
 def _test(
     setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, inputs: Inputs, train: Inputs,
-    left: np.ndarray, rng: np.random.Generator,
+    left: np.ndarray, noise: np.ndarray,
 ) -> CorrectionInputs:
     """Predictor (B.11, B.12) and kernel; the kernel of the proposal is a control variate throughout."""
     basis, root_n, part = setting.problem.spectrum.eigenvectors, np.sqrt(setting.width), setting.part
     count = len(cavity.weights)
-    features = inputs.features(cavity.draws.z, rng)
+    features = inputs.features(cavity.draws.z, noise)
     cross = inputs.proposal_cross_kernel(cavity.draws, train) @ basis
     q = cavity.modes @ cavity.a / root_n
     first = cavity.weights * cavity.readouts.mean

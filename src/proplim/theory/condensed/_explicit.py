@@ -12,8 +12,23 @@ import numpy as np
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._measure import Measure, States, Terms
 
-CHUNK = 2048
-"""Draws worked on at once."""
+
+class Direction(NamedTuple):
+    """The signal direction u and the Stein vectors.
+
+    Parameters
+    ----------
+    signal : (r,) array
+        u in the row space, for whitened weights.
+    modes : (m,) array
+        u^T B U.
+    stein : (min(m, N0), m) array
+        B U in an orthonormal basis.
+    """
+
+    signal: np.ndarray
+    modes: np.ndarray
+    stein: np.ndarray
 
 
 class ExplicitInputs(NamedTuple):
@@ -34,7 +49,7 @@ class Explicit(NamedTuple):
     heavy_share: np.ndarray  # of the largest unit
     signal_covariance: np.ndarray
     signal_variance: np.ndarray
-    trace: np.ndarray  # sum over the explicit units of |z|^2 - r, over N
+    trace: np.ndarray  # <|w|^2> - N0/lambda0
     share: float  # mean share of all explicit units
     spread: float  # its standard deviation
     bounds: np.ndarray  # smallest explicit |v| at the mean share, and its change with the share, (2,)
@@ -44,8 +59,8 @@ class Explicit(NamedTuple):
 
 
 def average(
-    measure: Measure, theta: np.ndarray, groups: int, sets: tuple[Inputs, ...], signal: np.ndarray,
-    signal_modes: np.ndarray, rng: np.random.Generator,
+    measure: Measure, theta: np.ndarray, groups: int, sets: tuple[Inputs, ...], direction: Direction,
+    noise: tuple[np.ndarray, ...],
 ) -> Explicit:
     """Averages over draws (draws, chains, dimension); chains are split into groups.
 
@@ -56,16 +71,13 @@ def average(
     groups : int
     sets : tuple of Inputs
         The training inputs first.
-    signal : (r,) array
-        u in the row space, for whitened weights.
-    signal_modes : (m,) array
-        u^T B U.
-    rng : Generator
-        Of the part of test preactivations outside the row space.
+    direction : Direction
+    noise : tuple of (S, n) arrays
+        Of every input set, preactivations outside the row space; the same for every group.
     """
     draws, chains, dimension = theta.shape
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
-    stats = [_group(measure, part, sets, signal, signal_modes, rng) for part in parts]
+    stats = [_group(measure, part, sets, direction, _rows(noise, i, parts)) for i, part in enumerate(parts)]
     joined = {k: np.concatenate([s[k] for s in stats]) for k in ("share", "smallest", "readouts")}
     share = joined["share"]
     deviation = share - share.mean()
@@ -90,7 +102,14 @@ def average(
     )
 
 
-def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], signal, signal_modes, rng) -> dict:
+def _rows(noise: tuple[np.ndarray, ...], group: int, parts: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Noise of a group of draws: its own as far as there is enough."""
+    start = sum(len(p) for p in parts[:group])
+    return tuple(np.roll(x, -(start % len(x)), axis=0) if len(x) > 1 else x for x in noise)
+
+
+def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], direction: Direction, noise: tuple[np.ndarray, ...]) -> dict:
+    signal, signal_modes, stein = direction
     spectrum, n_width = measure.problem.spectrum, measure.width
     states = measure.unpack(x)
     terms = measure.terms(states)
@@ -117,7 +136,8 @@ def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], signal, si
         "signal_covariance": (g * (a @ signal_modes)).mean() / root_n
         + (states.v * along).sum(axis=1).mean() / (n_width * np.sqrt(lambda0)),
         "signal_variance": part * (1.0 / lambda0 + (per_unit * rise).mean()) + _prior_part(measure, along, lambda0, signal),
-        "trace": _radial(measure, states, terms) / (n_width * lambda0),
+        "trace": _radial(measure, states, terms) / (n_width * lambda0)
+        + part * (per_unit * (((a @ stein.T) ** 2).sum(axis=1) - ((stein**2).sum(axis=0) / terms.widths).sum(axis=1))).mean(),
         "share": share,
         "smallest": size.min(axis=1),
         "readouts": size,
@@ -125,7 +145,7 @@ def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], signal, si
     }  # fmt: skip
     flat = states.z.reshape(count * measure.units, -1)
     for i, inputs in enumerate(sets):
-        features = terms.features if i == 0 else inputs.features(flat, rng).reshape(count, measure.units, -1)
+        features = terms.features if i == 0 else inputs.features(flat, noise[i]).reshape(count, measure.units, -1)
         contribution = (states.v[:, :, None] * features).sum(axis=1) / root_n
         f = contribution + (g[:, None] * a) @ inputs.modes.T
         response = np.einsum("ik,k->i", inputs.modes**2, (g[:, None] ** 2 / terms.widths).mean(axis=0))

@@ -49,12 +49,15 @@ class Inputs:
         cross = feature_kernel(spectrum.activation, self.x, spectrum.dataset.x_train, spectrum.lambda0)
         return np.asarray(cross @ spectrum.eigenvectors)
 
-    def features(self, z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """sigma(h) of units z (S, r); outside the row space w keeps its prior, (S, n)."""
-        h = z @ self.root.T
-        if self.rest.shape[1]:
-            h += rng.standard_normal((len(z), self.rest.shape[1])) @ self.rest.T
-        return self.problem.activation.function(h)
+    def noise(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Preactivations outside the row space, where w keeps its prior, (count, n)."""
+        if not self.rest.shape[1]:
+            return np.zeros((1, 1))
+        return np.asarray(rng.standard_normal((count, self.rest.shape[1])) @ self.rest.T)
+
+    def features(self, z: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """sigma(h) of units z (S, r) with a part outside the row space of :meth:`noise`, (S, n)."""
+        return self.problem.activation.function(z @ self.root.T + noise[: len(z)])
 
     def proposal_kernel(self, draws: Draws) -> np.ndarray:
         """E[sigma sigma'] under the proposal of the draws, (n, n)."""

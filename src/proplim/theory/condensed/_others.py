@@ -62,16 +62,30 @@ class Gaussian(NamedTuple):
     widths: np.ndarray  # of Sigma
 
 
-class Cavity(NamedTuple):
-    """A fixed point of eq. (11) on its draws."""
+class UnitDraws(NamedTuple):
+    """Draws of one unit."""
 
     draws: Draws
     modes: np.ndarray  # U^T s, (S, m)
+
+
+class Cavity(NamedTuple):
+    """A fixed point of eq. (11) on its draws."""
+
+    unit: UnitDraws
     a: np.ndarray
     sigma: np.ndarray
     weights: np.ndarray  # sum to the number of draws
     readouts: Readouts
     residual: float
+
+    @property
+    def draws(self) -> Draws:
+        return self.unit.draws
+
+    @property
+    def modes(self) -> np.ndarray:
+        return self.unit.modes
 
 
 def solve_gaussian(setting: Setting) -> Gaussian:
@@ -149,8 +163,8 @@ def _tilt(setting: Setting, modes: np.ndarray, log_ratio: np.ndarray, a: np.ndar
 
 
 def _moments(s: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    matrix = (s * second[:, None]).T @ s / len(s)
-    return first @ s / len(s), 0.5 * (matrix + matrix.T)
+    matrix = (s * second[:, None]).T @ s
+    return first @ s / len(s), (matrix + matrix.T) * s.dtype.type(0.5 / len(s))
 
 
 def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tuple[np.ndarray, np.ndarray]:
@@ -159,13 +173,15 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
 
     n, part = setting.width, setting.part
     size = len(tilt.missing)
-    s, w = tilt.features[:draws], tilt.weights[:draws]
+    # single precision is enough for the direction of a step
+    s, w = tilt.features[:draws].astype(np.float32), tilt.weights[:draws].astype(np.float32)
     w = w * (draws / w.sum())
-    r = Readouts(*(x[:draws] for x in tilt.readouts))
-    mean, _ = w * r.mean @ s / draws, None
-    inverse = tilt.inverse_root @ tilt.inverse_root.T
+    r = Readouts(*(x[:draws].astype(np.float32) for x in tilt.readouts))
+    mean = w * r.mean @ s / draws
+    inverse = (tilt.inverse_root @ tilt.inverse_root.T).astype(np.float32)
 
     def product(x: np.ndarray) -> np.ndarray:
+        x = x.astype(np.float32)
         a, sigma = x[:size], x[size:].reshape(size, size)
         d_q = s @ a / np.sqrt(n)
         d_b = -np.einsum("ij,ij->i", s @ sigma, s) / n
@@ -176,7 +192,7 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
         d_mean, d_second = _moments(s, first, second)
         d_second -= np.outer(d_mean, mean) + np.outer(mean, d_mean)
         d_a = setting.temperature * (inverse @ a) + part * np.sqrt(n) * d_mean
-        return np.concatenate([d_a, (sigma - part * d_second).ravel()])
+        return np.concatenate([d_a, (sigma - part * d_second).ravel()]).astype(float)
 
     operator = LinearOperator((size + size * size,) * 2, matvec=product, dtype=float)
     defect = np.concatenate([tilt.missing, tilt.excess.ravel()])
@@ -185,14 +201,26 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
     return x[:size], 0.5 * (omega + omega.T)
 
 
-def solve_cavity_of_others(setting: Setting, gaussian: Gaussian, normals: np.ndarray, start: Cavity | None = None) -> Cavity | None:
-    """Eq. (11) from the Gaussian solution by Newton's method with shortened steps; None where it finds none."""
+def draw_unit(setting: Setting, gaussian: Gaussian, normals: np.ndarray) -> UnitDraws:
+    """Draws of one unit, wider along the signal that `gaussian` leaves; they serve all labels of a point."""
     problem = setting.problem
-    spectrum = problem.spectrum
-    direction = problem.root.T @ (problem.slopes * (spectrum.eigenvectors @ gaussian.a))
+    direction = problem.root.T @ (problem.slopes * (problem.spectrum.eigenvectors @ gaussian.a))
     draws = draw_central(problem, normals, direction, EXCESS)
-    modes = draws.features @ spectrum.eigenvectors
-    a, omega = (gaussian.a, np.diag(gaussian.widths - setting.temperature)) if start is None else (start.a, start.sigma - setting.temperature * np.eye(len(start.a)))
+    return UnitDraws(draws, draws.features @ problem.spectrum.eigenvectors)
+
+
+def solve_cavity_of_others(
+    setting: Setting, gaussian: Gaussian, unit: UnitDraws, start: Cavity | None = None
+) -> Cavity | None:
+    """Eq. (11) on given draws by Newton's method with shortened steps; None where it finds no solution.
+
+    It starts from the Gaussian solution, or from that of other draws.
+    """
+    draws, modes = unit
+    if start is None:
+        a, omega = gaussian.a, np.diag(gaussian.widths - setting.temperature)
+    else:
+        a, omega = start.a, start.sigma - setting.temperature * np.eye(len(start.a))
     tilt = _tilt(setting, modes, draws.log_ratio, a, omega)
     jacobian_draws = min(JACOBIAN_DRAWS, len(modes))
     for _ in range(STEPS):
@@ -204,7 +232,7 @@ def solve_cavity_of_others(setting: Setting, gaussian: Gaussian, normals: np.nda
             return None
         if length < TOLERANCE:
             sigma = omega + setting.temperature * np.eye(len(a))
-            return Cavity(draws, modes, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
+            return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
         moved = _shortened(setting, modes, draws.log_ratio, a, omega, tilt, d_a, d_omega)
         if moved is None:
             if jacobian_draws == len(modes):

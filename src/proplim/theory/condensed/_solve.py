@@ -17,11 +17,19 @@ from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
 from proplim.theory.condensed._correction import Correction, correction
-from proplim.theory.condensed._explicit import Explicit
-from proplim.theory.condensed._hmc import frame_at, run_chains
+from proplim.theory.condensed._explicit import Direction, Explicit
+from proplim.theory.condensed._hmc import Chains, frame_at, run_chains
 from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
-from proplim.theory.condensed._others import Cavity, Setting, solve_cavity_of_others, solve_gaussian
+from proplim.theory.condensed._others import (
+    Cavity,
+    Gaussian,
+    Setting,
+    UnitDraws,
+    draw_unit,
+    solve_cavity_of_others,
+    solve_gaussian,
+)
 from proplim.theory.condensed._participation import participation_of_readouts
 
 CHAINS, GROUPS = 64, 8
@@ -41,7 +49,10 @@ LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
 SAME = 0.05
 """Modes closer than this, in readout deviations, are one."""
 
-SPLITS = ("train", "test")
+NODES = (-1.0, 1.0)
+"""Shares at which the others are solved, in standard deviations from the mean."""
+EVERY = slice(None)
+NO_SPREAD = np.full(GROUPS, np.nan)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,8 @@ class CondensedPoint:
         Why not, empty where converged. The values then are those without the correction by the others.
     units : int
         Number of explicit units.
+    predictor : tuple of (n,) arrays
+        Mean of f on the training and, where there are any, on the test inputs.
     """
 
     temperature: float
@@ -66,6 +79,7 @@ class CondensedPoint:
     converged: bool
     reason: str
     units: int
+    predictor: tuple[np.ndarray, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ class _Common(NamedTuple):
     lambda1: float
     sets: tuple[Inputs, ...]
     normals: list[np.ndarray]
+    noise: list[tuple[np.ndarray, ...]]
     seed: int
 
 
@@ -157,7 +172,10 @@ def _common(spectrum: Spectrum, width: float, lambda1: float) -> _Common:
     count = 1 << int(np.ceil(np.log2(max(LEAST_DRAWS, DRAWS_PER_INPUT * spectrum.n_train))))
     rank = problem.root.shape[1]
     normals = [sobol_normals(count, rank, np.random.default_rng([seed, i])) for i in range(REPLICATES)]
-    return _Common(problem, width, lambda1, sets, normals, seed)
+    noise = [
+        tuple(x.noise(count, np.random.default_rng([seed, 100 + i])) for x in sets) for i in range(REPLICATES)
+    ]
+    return _Common(problem, width, lambda1, sets, normals, noise, seed)
 
 
 def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
@@ -169,7 +187,6 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     starts = _lobes(measure, mode, weight)
     phases = [(p, _solve_phase(common, temperature, start)) for p, start in starts]
     reasons = [phase.reason for p, phase in phases if phase.reason]
-    spectrum = common.problem.spectrum
     values = _values(common, temperature, phases)
     values["condensed_probability"] = np.asarray(weight)
     values["free_energy"] = np.asarray(0.5 - np.logaddexp(heavy, lazy) / common.width)
@@ -177,10 +194,11 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     if not reasons and error > LARGEST_ERROR * distance:
         reasons.append(f"D is known to {error / distance:.1%} only")
     values["converged"] = np.asarray(float(not reasons))
-    del spectrum
-    return CondensedPoint(
-        temperature, values, not reasons, "; ".join(reasons), max(ph.measure.units for _, ph in phases)
+    units = max(phase.measure.units for _, phase in phases)
+    predictor = tuple(
+        sum(p * _moments(phase, EVERY, EVERY)[f"mean{i}"] for p, phase in phases) for i in range(len(common.sets))
     )
+    return CondensedPoint(temperature, values, not reasons, "; ".join(reasons), units, predictor)
 
 
 def _lobes(measure: Measure, mode: _phases.HeavyMode | None, weight: float) -> list[tuple[float, np.ndarray | None]]:
@@ -219,48 +237,48 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
     problem, width = common.problem, common.width
     point = Points(*(np.array([x]) for x in (measure.temperature, width, measure.lambda1)))
     along = signal_of_point(problem.spectrum, point)
-    signal = problem.basis.T @ along
-    signal_modes = along @ _stein(problem)
+    stein = _stein(problem)
+    reduced = np.linalg.qr(stein, mode="r") if len(stein) > stein.shape[1] else stein
+    direction = Direction(problem.basis.T @ along, along @ stein, reduced)
+    units: dict[int, UnitDraws] = {}
     guesses: list[Cavity | None] = [None, None]
-    last = None
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
-        explicit = _sample(common, measure, start, signal, signal_modes, DRAWS if final else FIRST_DRAWS)
-        if isinstance(explicit, str):
-            return last._replace(reason=explicit) if last is not None else _raise(explicit)
-        replicates = common.normals if final else common.normals[:1]
-        found: list[list[Correction]] = []
-        readouts = []
-        for replicate, normals in enumerate(replicates):
+        chains = _sample(common, measure, start, DRAWS if final else FIRST_DRAWS)
+        if chains.acceptance < LEAST_ACCEPTANCE:
+            reason = f"acceptance {chains.acceptance:.2f} of the chains of the explicit units"
+            return _Phase(_averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason)
+        explicit = _averages(common, measure, chains, direction, 2 if final else 1)
+        found: list[list[Cavity]] = []
+        settings = [_left_labels(common, measure, explicit, sign) for sign in NODES]
+        gaussians = [solve_gaussian(setting) for setting, _ in settings]
+        for replicate in range(REPLICATES if final else 1):
+            if replicate not in units:
+                units[replicate] = draw_unit(settings[0][0], gaussians[0], common.normals[replicate])
             nodes = []
-            for i, sign in enumerate((-1.0, 1.0)):
-                setting, left = _left_labels(common, measure, explicit, sign)
-                gaussian = solve_gaussian(setting)
-                cavity = solve_cavity_of_others(setting, gaussian, normals, guesses[i])
+            for i in range(2):
+                cavity = solve_cavity_of_others(settings[i][0], gaussians[i], units[replicate], guesses[i])
                 if cavity is None:
                     reason = "the cavity equations of the other units have no solution"
-                    return _Phase(explicit, [], np.full(GROUPS, np.nan), measure, reason)
+                    return _Phase(_averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason)
                 guesses[i] = cavity
-                fraction = len(cavity.weights) / float(np.sum(cavity.weights**2))
-                if final and fraction < LEAST_EFFECTIVE_FRACTION:
-                    reason = f"effective sample size of the other units {fraction:.2f} of the draws"
-                    return _Phase(explicit, [], np.full(GROUPS, np.nan), measure, reason)
-                rng = np.random.default_rng([common.seed, 100 + replicate])
-                sets = common.sets if final else common.sets[:1]
-                nodes.append(correction(setting, gaussian, cavity, sets, left, signal, signal_modes, rng))
-                if final and replicate == 0:
-                    readouts.append(cavity)
+                nodes.append(cavity)
             found.append(nodes)
-        if final:
-            rng = np.random.default_rng([common.seed, 200])
-            spread = participation_of_readouts(measure, explicit, readouts, GROUPS, rng)
-            return _Phase(explicit, [_mean(*nodes) for nodes in found], spread, measure, "")
-        measure = replace(measure, reaction=_reaction(measure, explicit, found))
-    raise AssertionError
-
-
-def _raise(reason: str):
-    raise AssertionError(reason)
+        if not final:
+            measure = replace(measure, reaction=_reaction(measure, explicit, gaussians, found))
+    fraction = min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found for c in nodes)
+    if fraction < LEAST_EFFECTIVE_FRACTION:
+        reason = f"effective sample size of the other units {fraction:.2f} of the draws"
+        return _Phase(explicit, [], NO_SPREAD, measure, reason)
+    corrections = [
+        _mean(*(
+            correction(setting, gaussian, cavity, common.sets, left, direction, common.noise[replicate])
+            for (setting, left), gaussian, cavity in zip(settings, gaussians, nodes, strict=True)
+        ))
+        for replicate, nodes in enumerate(found)
+    ]  # fmt: skip
+    spread = participation_of_readouts(measure, explicit, found[0], GROUPS, np.random.default_rng([common.seed, 200]))
+    return _Phase(explicit, corrections, spread, measure, "")
 
 
 def _stein(problem: Problem) -> np.ndarray:
@@ -271,15 +289,17 @@ def _stein(problem: Problem) -> np.ndarray:
     return stein_vectors(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0) @ spectrum.eigenvectors
 
 
-def _sample(common, measure, start, signal, signal_modes, draws):
+def _sample(common: _Common, measure: Measure, start: np.ndarray, draws: int) -> Chains:
+    """Chains of the explicit units, all from the Gaussian at the mode."""
     x = _phases.minimise(measure.largest, start)
     frame = frame_at(x, _phases.hessian_at(measure.largest, x))
     rng = np.random.default_rng([common.seed, 300])
-    chains = run_chains(measure.largest, frame, rng.standard_normal((CHAINS, len(x))), WARM, draws, rng)
-    sets = common.sets if draws == DRAWS else common.sets[:1]
-    if chains.acceptance < LEAST_ACCEPTANCE:
-        return f"acceptance {chains.acceptance:.2f} of the chains of the explicit units"
-    return _explicit.average(measure, chains.theta, GROUPS, sets, signal, signal_modes, rng)
+    return run_chains(measure.largest, frame, rng.standard_normal((CHAINS, len(x))), WARM, draws, rng)
+
+
+def _averages(common: _Common, measure: Measure, chains: Chains, direction: Direction, sets: int) -> Explicit:
+    """Averages on the first `sets` sets of inputs."""
+    return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, common.noise[0])
 
 
 def _left_labels(common: _Common, measure: Measure, explicit: Explicit, sign: float):
@@ -298,12 +318,15 @@ def _left_labels(common: _Common, measure: Measure, explicit: Explicit, sign: fl
     return setting, left
 
 
-def _reaction(measure: Measure, explicit: Explicit, found: list[list[Correction]]) -> Reaction:
+def _reaction(measure: Measure, explicit: Explicit, gaussians: list[Gaussian], found: list[list[Cavity]]) -> Reaction:
+    """Eq. (9) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
-    fields = np.mean([[node.field for node in nodes] for nodes in found], axis=0)
+    fields = np.array([
+        np.mean([nodes[i].a for nodes in found], axis=0) - gaussian.a for i, gaussian in enumerate(gaussians)
+    ])  # fmt: skip
     basis, first = spectrum.eigenvectors, explicit.inputs[0]
-    nodes = explicit.share + explicit.spread * np.array([-1.0, 1.0])
+    nodes = explicit.share + explicit.spread * np.array(NODES)
     return Reaction(
         spectrum.labels / (y @ y), basis.T @ first.contribution, basis.T @ first.slope, nodes, fields
     )
@@ -311,7 +334,7 @@ def _reaction(measure: Measure, explicit: Explicit, found: list[list[Correction]
 
 def _mean(first: Correction, second: Correction) -> Correction:
     """Average of the corrections at two shares."""
-    scalars = [0.5 * (a + b) for a, b in zip(first[:5], second[:5], strict=True)]
+    scalars = [0.5 * (a + b) for a, b in zip(first[:4], second[:4], strict=True)]
     inputs = tuple(
         type(a)(*(0.5 * (x + z) for x, z in zip(a, b, strict=True)))
         for a, b in zip(first.inputs, second.inputs, strict=True)
@@ -335,7 +358,7 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
         return np.mean([get(c) for c in some], axis=0) if some else np.asarray(0.0)
 
     squares = change(lambda c: c.readout_square)
-    trace = part * change(lambda c: c.trace) + e.trace[groups].mean() if some else np.asarray(np.nan)
+    trace = e.trace[groups].mean() + part * change(lambda c: c.trace) if some else np.asarray(np.nan)
     result = {
         "order_parameter": e.order_parameter[groups].mean() + measure.lambda1 * squares,
         "readout_variance": e.readout_square[groups].mean() + part * squares,
@@ -382,14 +405,13 @@ def _values(common: _Common, temperature: float, phases: list[tuple[float, _Phas
         parts = [(p, _moments(phase, groups, replicates)) for p, phase in phases]
         return {name: sum(p * part[name] for p, part in parts) for name in parts[0][1]}
 
-    every = slice(None)
-    sources = [[mixed(slice(g, g + 1), every) for g in range(GROUPS)]]
+    sources = [[mixed(slice(g, g + 1), EVERY) for g in range(GROUPS)]]
     if all(phase.corrections for _, phase in phases):
-        sources.append([mixed(every, slice(c, c + 1)) for c in range(REPLICATES)])
+        sources.append([mixed(EVERY, slice(c, c + 1)) for c in range(REPLICATES)])
     noise = []
     for i in range(len(common.sets)):
         noise.append(sum(float(np.var([m[f"mean{i}"] for m in s], axis=0, ddof=1).mean()) / len(s) for s in sources))
-    values = _finish(common, temperature, mixed(every, every), noise)
+    values = _finish(common, temperature, mixed(EVERY, EVERY), noise)
     variance = {name: np.zeros_like(value) for name, value in values.items()}
     for source in sources:
         single = [_finish(common, temperature, m, [0.0] * len(common.sets)) for m in source]

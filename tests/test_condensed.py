@@ -1,0 +1,111 @@
+"""The condensed theory against long sampling, exact identities, and its own promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conftest import gaussian_dataset
+from proplim.datasets import load_dataset
+from proplim.errors import InvalidInput
+from proplim.theory import build_spectrum, solve_grid
+from proplim.theory._spectrum import Spectrum
+from proplim.theory.condensed import Condensed, solve_condensed
+
+SAMPLED = {
+    0.01: {
+        "centroid_distance_sq": ([0.21899, 0.16990], [0.0008, 0.0006]),
+        "readout_variance": (1.42126, 0.0017),
+        "mse": ([0.0088827, 0.19703], [0.000018, 0.0009]),
+        "readout_signal_covariance": (0.92322, 0.0016),
+        "signal_variance": (1.69643, 0.0051),
+    },
+    0.1: {
+        "centroid_distance_sq": ([0.21986, 0.16846], [0.0007, 0.0006]),
+        "readout_variance": (1.16576, 0.0010),
+        "mse": ([0.080285, 0.29408], [0.00016, 0.0007]),
+        "readout_signal_covariance": (0.70127, 0.0010),
+        "signal_variance": (1.47367, 0.0043),
+    },
+}
+"""Posterior means and standard errors of `sample_posterior` with target_ess 1500: digits 3 against 8, P = N = 60."""
+TOLERANCE = {"centroid_distance_sq": 0.01}
+"""Accepted error of D; 1.5 % of the others."""
+
+
+@pytest.fixture(scope="module")
+def spectrum() -> Spectrum:
+    return build_spectrum(load_dataset("digits", 60, classes=(3, 8), n_test=100), "erf", 1.0)
+
+
+@pytest.fixture(scope="module")
+def ladder(spectrum: Spectrum) -> Condensed:
+    return solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[0.01, 0.1])
+
+
+def test_within_a_percent_of_sampling_where_the_proportional_theory_is_off_by_up_to_fifty(spectrum, ladder):
+    """D within 1 %, the others within 1.5 %, plus twice the errors of both sides (section 9 of theory.md)."""
+    plain = solve_grid(
+        spectrum.dataset, "erf", temperature=[0.01, 0.1], width=60, approximations=["proportional"], peaks=False
+    ).squeeze()
+    worst = 0.0
+    for i, point in enumerate(ladder.points):
+        assert point.converged, point.reason
+        for name, (mean, error) in SAMPLED[point.temperature].items():
+            mean, error = np.asarray(mean), np.asarray(error)
+            allowed = TOLERANCE.get(name, 0.015) * mean + 2.0 * np.hypot(error, point.values[f"{name}_mcse"])
+            assert (np.abs(point.values[name] - mean) < allowed).all(), (name, point.temperature)
+            worst = max(worst, np.abs(plain[name].isel(temperature=i).values / mean - 1.0).max())
+    assert worst > 0.3
+
+
+def test_a_heavy_unit_carries_the_labels_at_low_temperature(ladder):
+    cold, warm = ladder.points
+    assert cold.values["condensed_probability"] > 0.999
+    assert 0.6 < cold.values["heavy_unit_share"] < 0.9
+    assert cold.values["readout_participation"] < 0.1 < 0.3 < warm.values["readout_participation"]
+    assert warm.values["heavy_unit_share"] < 0.2
+
+
+def test_equipartition(spectrum, ladder):
+    """lambda1 <v^2> = 1 + <(y - f).f>/(T N) is exact for the network; the right side is a difference of terms of 1."""
+    y, width = spectrum.dataset.y_train, 60.0
+    for point in ladder.points:
+        mse = float(point.values["mse"][0])
+        product = y @ (y - point.predictor[0]) - len(y) * mse  # <(y - f).f>
+        right = 1.0 + product / (point.temperature * width)
+        assert float(point.values["readout_variance"]) == pytest.approx(right, rel=0.03)
+        assert float(point.values["mean_energy"]) == pytest.approx(len(y) * mse / (2.0 * width), rel=1e-12)
+
+
+def test_a_temperature_does_not_know_the_others(spectrum, ladder):
+    alone = solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[0.1]).points[0]
+    for name, value in alone.values.items():
+        assert np.array_equal(value, ladder.points[1].values[name], equal_nan=True), name
+
+
+def test_high_temperature_agrees_with_the_cavity():
+    """No heavy unit: probability 0, and the cavity to O(1/N) and the errors of both."""
+    data = gaussian_dataset(30, 40, seed=4)
+    cavity = solve_grid(data, "tanh", temperature=1.0, width=60, approximations=["cavity"], peaks=False).squeeze()
+    spectrum = build_spectrum(data, "tanh", 1.0)
+    point = solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[1.0]).points[0]
+    assert point.converged
+    assert point.values["condensed_probability"] == 0.0
+    for name in ("centroid_distance_sq", "mse", "readout_variance"):
+        assert np.allclose(point.values[name], cavity[name], rtol=0.012), name
+
+
+def test_without_test_inputs_the_test_split_is_nan():
+    data = gaussian_dataset(20, 30, n_test=0, seed=5)
+    spectrum = build_spectrum(data, "erf", 1.0)
+    point = solve_condensed(spectrum, width=40.0, lambda1=1.0, temperatures=[1.0]).points[0]
+    assert point.converged
+    assert np.isnan(point.values["mse"][1]) and np.isfinite(point.values["mse"][0])
+
+
+@pytest.mark.parametrize("name", ["relu", "linear"])
+def test_other_activations_are_refused(name):
+    spectrum = build_spectrum(gaussian_dataset(10, 12), name, 1.0)
+    with pytest.raises(InvalidInput, match="odd nonlinear"):
+        solve_condensed(spectrum, width=20.0, lambda1=1.0, temperatures=[1.0])

@@ -1,0 +1,189 @@
+"""The measure of explicit units: gradients, exact linear networks, evidence, and the transition."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from conftest import gaussian_dataset
+from proplim.datasets import load_dataset
+from proplim.theory import Points, build_spectrum, solve_grid, solve_order_parameter
+from proplim.theory._cavity_draws import Problem
+from proplim.theory.condensed import _explicit, _phases
+from proplim.theory.condensed._hmc import Frame, frame_at, run_chains
+from proplim.theory.condensed._inputs import geometry, training_inputs
+from proplim.theory.condensed._measure import Measure, Reaction
+from proplim.theory.condensed._others import Setting, solve_gaussian
+from proplim.theory.condensed._readouts import bounded_readouts
+
+
+@pytest.fixture(scope="module")
+def digits() -> Problem:
+    return Problem(build_spectrum(load_dataset("digits", 60, classes=(3, 8), n_test=100), "erf", 1.0))
+
+
+def _reaction(measure: Measure, rng: np.random.Generator) -> Reaction:
+    spectrum = measure.problem.spectrum
+    size, y = len(spectrum.eigenvalues), spectrum.dataset.y_train
+    return Reaction(
+        spectrum.labels / (y @ y),
+        0.1 * rng.standard_normal(size),
+        rng.standard_normal(size),
+        np.array([0.2, 0.6]),
+        rng.standard_normal((2, size)),
+    )
+
+
+@pytest.mark.parametrize("name", ["erf", "tanh"])
+@pytest.mark.parametrize("units", [1, 2])
+def test_gradients_agree_with_differences(name, units):
+    """Both measures at states whose share lies below, between and above the two nodes of the reaction."""
+    problem = Problem(build_spectrum(gaussian_dataset(20, 30, seed=1), name, 1.0))
+    rng = np.random.default_rng(0)
+    measure = Measure(problem, 0.1, 30.0, 1.3, units)
+    measure = replace(measure, reaction=_reaction(measure, rng))
+    x = np.tile(_phases.heavy_start(measure), (12, 1)) + 0.2 * rng.standard_normal((12, measure.dimension))
+    x[:, -1 - units : -1] *= np.linspace(0.1, 1.5, 12)[:, None]
+    terms = measure.terms(measure.unpack(x))
+    shares = terms.contribution @ measure.reaction.share
+    assert shares.min() < 0.2 and shares.max() > 0.6 and ((shares > 0.2) & (shares < 0.6)).any()
+    for target in (measure.plain, measure.largest):
+        gradient = target(x)[1]
+        for j in range(measure.dimension):
+            step = 1e-5 * np.eye(measure.dimension)[j]
+            difference = (target(x + step)[0] - target(x - step)[0]) / 2e-5
+            assert np.allclose(gradient[:, j], difference, rtol=1e-5, atol=2e-5)
+
+
+def test_linear_network_with_an_explicit_unit_is_exact():
+    """(9.2) holds for every number of explicit units; 60 chains of 400 draws know <v^2>, mse and D to 0.3 %."""
+    data = gaussian_dataset(12, 20, seed=2)
+    exact = solve_grid(data, "linear", temperature=0.3, width=8, approximations=["exact"], peaks=False).squeeze()
+    problem = Problem(build_spectrum(data, "linear", 1.0))
+    for units in (1, 2):
+        measure = Measure(problem, 0.3, 8.0, 1.0, units)
+        frame = Frame(np.zeros(measure.dimension), np.eye(measure.dimension))
+        rng = np.random.default_rng(units)
+        start = rng.standard_normal((60, measure.dimension))
+        chains = run_chains(measure.plain, frame, start, 50, 400, rng)
+        rank, size = problem.root.shape[1], len(problem.spectrum.eigenvalues)
+        direction = _explicit.Direction(np.zeros(rank), np.zeros(size), np.zeros((1, size)))
+        sets = (training_inputs(problem),)
+        found = _explicit.average(measure, chains.theta, 6, sets, direction, (np.zeros((1, 1)),))
+
+        def agrees(values: np.ndarray, expected: float) -> bool:
+            error = values.std(ddof=1) / np.sqrt(len(values))
+            return abs(values.mean() - expected) < 5.0 * error and error < 0.01 * expected
+
+        classes = problem.spectrum.class_weights_train
+        distance = np.array([geometry(k, classes)["centroid_distance_sq"] for k in found.inputs[0].kernel])
+        assert agrees(found.readout_square, float(exact.readout_variance))
+        assert agrees(found.inputs[0].square.mean(axis=1), float(exact.mse.sel(split="train")))
+        assert agrees(distance, float(exact.centroid_distance_sq.sel(split="train")))
+
+
+def test_no_explicit_unit_is_the_integral_over_the_order_parameter():
+    """Eq. (4) is the exact partition function of a linear network, computed by another quadrature."""
+    data = gaussian_dataset(12, 20, seed=2)
+    problem = Problem(build_spectrum(data, "linear", 1.0))
+    for temperature, width, lambda1 in ((0.1, 8, 1.0), (1.0, 40, 2.0)):
+        exact = solve_grid(
+            data, "linear", temperature=temperature, width=width, lambda1=lambda1, approximations=["exact"],
+            peaks=False,
+        ).squeeze()  # fmt: skip
+        found = _phases.lazy_log_evidence(Measure(problem, temperature, float(width), lambda1))
+        assert 0.5 - found / width == pytest.approx(float(exact.free_energy), abs=1e-9)
+
+
+def test_laplace_against_thermodynamic_integration(digits):
+    """ln Z of the heavy mode by integrating <U_Gauss - U> from the Gaussian at the mode to the measure itself.
+
+    Chains know each of nine nodes to 0.1; a mistake in the Hessian or a constant would cost many nats.
+    """
+    measure = Measure(digits, 0.01, 60.0, 1.0)
+    mode = _phases.heavy_mode(measure)
+    lowest = measure.plain(mode.x[None])[0][0]
+    hessian = _phases.hessian_at(measure.plain, mode.x)
+    frame = frame_at(mode.x, hessian, floor=1e-6)
+
+    def gauss(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pull = (x - mode.x) @ hessian
+        return lowest + 0.5 * ((x - mode.x) * pull).sum(axis=1), pull
+
+    nodes, weights = np.polynomial.legendre.leggauss(5)
+    slopes = []
+    for part in 0.5 * (nodes + 1.0):
+
+        def between(x: np.ndarray, part: float = part) -> tuple[np.ndarray, np.ndarray]:
+            (e0, g0), (e1, g1) = gauss(x), measure.plain(x)
+            return (1.0 - part) * e0 + part * e1, (1.0 - part) * g0 + part * g1
+
+        rng = np.random.default_rng(3)
+        start = rng.standard_normal((64, measure.dimension))
+        theta = run_chains(between, frame, start, 10, 40, rng).theta.reshape(-1, measure.dimension)
+        slopes.append((gauss(theta)[0] - measure.plain(theta)[0]).mean())
+    correction = 0.5 * weights @ np.array(slopes)
+    assert np.ptp(slopes) > 0.5  # the path is not trivial
+    assert abs(correction) < 1.5  # of 13.5 nats by which the phase leads
+
+
+@pytest.mark.shared
+def test_evidence_and_transition_of_the_reference(shared_dir):
+    """reference/condensed.json, MNIST 4 against 9 at P = 400: lead to 0.02 nats, shares to their digits."""
+    reference = json.loads((shared_dir / "reference" / "condensed.json").read_text())
+    data = load_dataset("mnist", 400, classes=(4, 9), n_test=200, root=str(shared_dir / "data" / "mnist"))
+    problem = Problem(build_spectrum(data, "erf", 1.0))
+    rows = {(row[0], row[1]): row[2:] for row in reference["rows"]}
+    for key in ((100, 0.1), (200, 0.03), (400, 0.05)):
+        measure = Measure(problem, key[1], float(key[0]), 1.0)
+        mode = _phases.heavy_mode(measure)
+        lead, share, readout, order_parameter = rows[key]
+        assert mode.log_evidence - _phases.lazy_log_evidence(measure) == pytest.approx(lead, abs=0.02)
+        assert mode.share == pytest.approx(share, abs=1e-3)
+        assert mode.x[-2] ** 2 / key[0] == pytest.approx(readout, abs=1e-3)
+        assert np.exp(mode.x[-1]) == pytest.approx(order_parameter, abs=1e-3)
+    assert _phases.condensation_temperature(problem, 400.0, 1.0) == pytest.approx(0.0485, abs=5e-4)
+
+
+def test_heavy_mode_is_the_same_from_either_side(digits):
+    """Followed from a colder and from a hotter temperature, and from the labels themselves."""
+    at = [Measure(digits, t, 60.0, 1.0) for t in (0.003, 0.01, 0.03)]
+    direct, cold, hot = (_phases.heavy_mode(m) for m in (at[1], at[0], at[2]))
+    for start in (cold, hot):
+        followed = _phases.heavy_mode(at[1], start.x)
+        assert followed.log_evidence == pytest.approx(direct.log_evidence, abs=1e-5)
+
+
+def test_there_is_no_heavy_mode_at_high_temperature(digits):
+    assert _phases.heavy_mode(Measure(digits, 1.0, 60.0, 1.0)) is None
+
+
+def test_bounded_readouts_against_quadrature():
+    for q, p, bound in ((0.3, 1.2, 1.5), (5.0, 1.0, 2.0), (-4.0, 2.0, 3.0), (0.1, 1.0, 9.0), (30.0, 1.0, 3.0)):
+        found = bounded_readouts(np.array([q]), np.array([p]), bound)
+
+        def moment(k: int, q: float = q, p: float = p, bound: float = bound) -> float:
+            scale = bound * abs(q)
+            return quad(lambda v: v**k * np.exp(q * v - 0.5 * p * v * v - scale), -bound, bound, epsrel=1e-12)[0]
+
+        m = [moment(k) / moment(0) for k in range(5)]
+        expected = [m[1], m[2], m[2] - m[1] ** 2, m[3] - m[1] * m[2], m[4] - m[2] ** 2]
+        assert np.allclose([float(x[0]) for x in found[1:]], expected, rtol=1e-5, atol=1e-8)
+        assert found.log_norm[0] == pytest.approx(
+            np.log(moment(0) / np.sqrt(2 * np.pi)) + bound * abs(q), abs=1e-8
+        )
+
+
+def test_gaussian_others_without_a_bound_are_the_proportional_theory(digits):
+    """lambda1 N/(N - 1) and N - 1 units: <v^2> of eq. (10) is Q/lambda1 of section 3."""
+    spectrum, width = digits.spectrum, 60.0
+    for temperature in (0.01, 1.0):
+        setting = Setting(digits, temperature, width, 1.0, spectrum.labels, np.inf)
+        point = Points(np.array([temperature]), np.array([width - 1.0]), np.array([width / (width - 1.0)]))
+        q = solve_order_parameter(spectrum, point).order_parameter[0]
+        # <v^2> per unit with precision lambda1 is (Q/lambda1') N/(N - 1) = Q/lambda1
+        assert solve_gaussian(setting).square == pytest.approx(q, rel=1e-9)
