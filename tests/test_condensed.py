@@ -46,7 +46,12 @@ def ladder(spectrum: Spectrum) -> Condensed:
 def test_within_a_percent_of_sampling_where_the_proportional_theory_is_off_by_up_to_fifty(spectrum, ladder):
     """D within 1 %, the others within 1.5 %, plus twice the errors of both sides (section 9 of theory.md)."""
     plain = solve_grid(
-        spectrum.dataset, "erf", temperature=[0.01, 0.1], width=60, approximations=["proportional"], peaks=False
+        spectrum.dataset,
+        "erf",
+        temperature=[0.01, 0.1],
+        width=60,
+        approximations=["proportional"],
+        peaks=False,
     ).squeeze()
     worst = 0.0
     for i, point in enumerate(ladder.points):
@@ -87,7 +92,9 @@ def test_a_temperature_does_not_know_the_others(spectrum, ladder):
 def test_high_temperature_agrees_with_the_cavity():
     """No heavy unit: probability 0, and the cavity to O(1/N) and the errors of both."""
     data = gaussian_dataset(30, 40, seed=4)
-    cavity = solve_grid(data, "tanh", temperature=1.0, width=60, approximations=["cavity"], peaks=False).squeeze()
+    cavity = solve_grid(
+        data, "tanh", temperature=1.0, width=60, approximations=["cavity"], peaks=False
+    ).squeeze()
     spectrum = build_spectrum(data, "tanh", 1.0)
     point = solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[1.0]).points[0]
     assert point.converged

@@ -62,7 +62,9 @@ def test_gradients_agree_with_differences(name, units):
 def test_linear_network_with_an_explicit_unit_is_exact():
     """(9.2) holds for every number of explicit units; 60 chains of 400 draws know <v^2>, mse and D to 0.3 %."""
     data = gaussian_dataset(12, 20, seed=2)
-    exact = solve_grid(data, "linear", temperature=0.3, width=8, approximations=["exact"], peaks=False).squeeze()
+    exact = solve_grid(
+        data, "linear", temperature=0.3, width=8, approximations=["exact"], peaks=False
+    ).squeeze()
     problem = Problem(build_spectrum(data, "linear", 1.0))
     for units in (1, 2):
         measure = Measure(problem, 0.3, 8.0, 1.0, units)
@@ -163,12 +165,20 @@ def test_there_is_no_heavy_mode_at_high_temperature(digits):
 
 
 def test_bounded_readouts_against_quadrature():
-    for q, p, bound in ((0.3, 1.2, 1.5), (5.0, 1.0, 2.0), (-4.0, 2.0, 3.0), (0.1, 1.0, 9.0), (30.0, 1.0, 3.0)):
+    for q, p, bound in (
+        (0.3, 1.2, 1.5),
+        (5.0, 1.0, 2.0),
+        (-4.0, 2.0, 3.0),
+        (0.1, 1.0, 9.0),
+        (30.0, 1.0, 3.0),
+    ):
         found = bounded_readouts(np.array([q]), np.array([p]), bound)
 
         def moment(k: int, q: float = q, p: float = p, bound: float = bound) -> float:
             scale = bound * abs(q)
-            return quad(lambda v: v**k * np.exp(q * v - 0.5 * p * v * v - scale), -bound, bound, epsrel=1e-12)[0]
+            return quad(
+                lambda v: v**k * np.exp(q * v - 0.5 * p * v * v - scale), -bound, bound, epsrel=1e-12
+            )[0]
 
         m = [moment(k) / moment(0) for k in range(5)]
         expected = [m[1], m[2], m[2] - m[1] ** 2, m[3] - m[1] * m[2], m[4] - m[2] ** 2]

@@ -9,11 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from proplim.theory._cavity_draws import average_of
+from proplim.theory._cavity_draws import Draws, average_of
 from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
 from proplim.theory.condensed._slopes import slope_of
+
+
+CONTROLS = (0.0, 0.3, 0.75, 1.4)
+"""Excess variances along the signal at which the kernel is known, as control variates of <s s^T>."""
 
 
 class CorrectionInputs(NamedTuple):
@@ -35,8 +39,13 @@ class Correction(NamedTuple):
 
 
 def correction(
-    setting: Setting, gaussian: Gaussian, cavity: Cavity, sets: tuple[Inputs, ...],
-    left: tuple[np.ndarray, ...], direction: Direction, noise: tuple[np.ndarray, ...],
+    setting: Setting,
+    gaussian: Gaussian,
+    cavity: Cavity,
+    sets: tuple[Inputs, ...],
+    left: tuple[np.ndarray, ...],
+    direction: Direction,
+    noise: tuple[np.ndarray, ...],
 ) -> Correction:
     """Differences of all observables; `left` holds the labels of every input set that the explicit units leave."""
     spectrum = setting.problem.spectrum
@@ -95,28 +104,51 @@ def _radial_response(setting: Setting, cavity: Cavity, inverse: np.ndarray) -> f
     return float(cavity.weights @ (slope * radial).sum(axis=1)) / len(cavity.weights)
 
 
-def _kernel_change(setting: Setting, gaussian: Gaussian, cavity: Cavity, inputs: Inputs, features: np.ndarray) -> np.ndarray:
+def _tilt(draws: Draws, excess: float) -> np.ndarray:
+    """Density of N(0, 1 + excess n n^T) over that of the draws."""
+    square = (draws.z @ draws.direction) ** 2
+    precision = 1.0 / (1.0 + excess) - 1.0 / (1.0 + draws.excess)
+    return np.asarray(np.exp(-0.5 * precision * square) * np.sqrt((1.0 + draws.excess) / (1.0 + excess)))
+
+
+def _kernel_change(
+    setting: Setting, gaussian: Gaussian, cavity: Cavity, inputs: Inputs, features: np.ndarray
+) -> np.ndarray:
     """<s s^T> of a unit, cavity less Gaussian."""
-    w, count = cavity.weights - 1.0, len(cavity.weights)
-    second = inputs.proposal_kernel(cavity.draws) - inputs.kernel
-    second += (features * w[:, None]).T @ features / count
+    draws, count = cavity.draws, len(cavity.weights)
+    tilts = np.stack([_tilt(draws, excess) for excess in CONTROLS], axis=1)
+    levels = np.linalg.lstsq(tilts, cavity.weights, rcond=None)[0]
+    rest = cavity.weights - tilts @ levels
+    known = [level * inputs.wide_kernel(draws.direction, e) for level, e in zip(levels, CONTROLS, strict=True)]
+    second = np.sum(known, axis=0) - inputs.kernel
+    second += (features * rest[:, None]).T @ features / count
     matrix = np.outer(gaussian.a, gaussian.a) - np.diag(1.0 / gaussian.widths)
     return np.asarray(second - gaussian.square / setting.width * (inputs.modes @ matrix @ inputs.modes.T))
 
 
-def _training(setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, inputs: Inputs) -> CorrectionInputs:
+def _training(
+    setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, inputs: Inputs
+) -> CorrectionInputs:
     basis, t = setting.problem.spectrum.eigenvectors, setting.temperature
     change = np.diag(1.0 / gaussian.widths) - inverse  # Var f = T - T^2 Sigma^-1
     variance = t * t * np.einsum("ik,kl,il->i", basis, change, basis, optimize=True)
     residual, before = t * (basis @ cavity.a), t * (basis @ gaussian.a)
     left = setting.null_labels
     square = (left + residual) ** 2 - (left + before) ** 2 + variance
-    return CorrectionInputs(before - residual, square, _kernel_change(setting, gaussian, cavity, inputs, cavity.draws.features))
+    return CorrectionInputs(
+        before - residual, square, _kernel_change(setting, gaussian, cavity, inputs, cavity.draws.features)
+    )
 
 
 def _test(
-    setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, inputs: Inputs, train: Inputs,
-    left: np.ndarray, noise: np.ndarray,
+    setting: Setting,
+    gaussian: Gaussian,
+    cavity: Cavity,
+    inverse: np.ndarray,
+    inputs: Inputs,
+    train: Inputs,
+    left: np.ndarray,
+    noise: np.ndarray,
 ) -> CorrectionInputs:
     """Predictor (B.11, B.12) and kernel; the kernel of the proposal is a control variate throughout."""
     basis, root_n, part = setting.problem.spectrum.eigenvectors, np.sqrt(setting.width), setting.part
@@ -132,10 +164,12 @@ def _test(
     rest = second - level
     train_mean = first @ cavity.modes / count
     omega = level * cross + (features * rest[:, None]).T @ cavity.modes / count - np.outer(mean, train_mean)
-    diagonal = np.diag(inputs.proposal_kernel(cavity.draws))
+    diagonal = np.diag(inputs.wide_kernel(cavity.draws.direction, cavity.draws.excess))
     omega_diagonal = level * diagonal + rest @ features**2 / count - mean**2
     f = part * root_n * mean
-    variance = part * omega_diagonal - part**2 * np.einsum("ik,kl,il->i", omega, inverse, omega, optimize=True)
+    variance = part * omega_diagonal - part**2 * np.einsum(
+        "ik,kl,il->i", omega, inverse, omega, optimize=True
+    )
     g = part * gaussian.square
     f_before = g * (inputs.modes @ gaussian.a)
     before = g * np.diag(inputs.kernel) - g**2 * (inputs.modes**2 @ (1.0 / gaussian.widths))

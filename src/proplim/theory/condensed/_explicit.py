@@ -59,7 +59,11 @@ class Explicit(NamedTuple):
 
 
 def average(
-    measure: Measure, theta: np.ndarray, groups: int, sets: tuple[Inputs, ...], direction: Direction,
+    measure: Measure,
+    theta: np.ndarray,
+    groups: int,
+    sets: tuple[Inputs, ...],
+    direction: Direction,
     noise: tuple[np.ndarray, ...],
 ) -> Explicit:
     """Averages over draws (draws, chains, dimension); chains are split into groups.
@@ -90,7 +94,14 @@ def average(
         slope = (product - share.mean() * contribution) / variance
         fields = (np.stack([s[name][i] for s in stats]) for name in ("mean", "square", "kernel"))
         inputs.append(ExplicitInputs(*fields, contribution, slope))
-    scalars = ("order_parameter", "readout_square", "heavy_share", "signal_covariance", "signal_variance", "trace")
+    scalars = (
+        "order_parameter",
+        "readout_square",
+        "heavy_share",
+        "signal_covariance",
+        "signal_variance",
+        "trace",
+    )
     return Explicit(
         *(np.array([s[name] for s in stats]) for name in scalars),
         share=float(share.mean()),
@@ -108,7 +119,13 @@ def _rows(noise: tuple[np.ndarray, ...], group: int, parts: list[np.ndarray]) ->
     return tuple(np.roll(x, -(start % len(x)), axis=0) if len(x) > 1 else x for x in noise)
 
 
-def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], direction: Direction, noise: tuple[np.ndarray, ...]) -> dict:
+def _group(
+    measure: Measure,
+    x: np.ndarray,
+    sets: tuple[Inputs, ...],
+    direction: Direction,
+    noise: tuple[np.ndarray, ...],
+) -> dict:
     signal, signal_modes, stein = direction
     spectrum, n_width = measure.problem.spectrum, measure.width
     states = measure.unpack(x)
@@ -129,15 +146,31 @@ def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], direction:
     part = measure.others / n_width
     # g (a a^T - D^-1), the rise of the others' feature kernel
     kernel_modes = (a * g[:, None]).T @ a / count - np.diag((g[:, None] / terms.widths).mean(axis=0))
-    result = {
-        "order_parameter": np.exp(states.u).mean(),
-        "readout_square": part * np.exp(states.u).mean() / measure.lambda1 + (states.v**2).sum(axis=1).mean() / n_width,
-        "heavy_share": share_of_units[rows, top].mean(),
-        "signal_covariance": (g * (a @ signal_modes)).mean() / root_n
-        + (states.v * along).sum(axis=1).mean() / (n_width * np.sqrt(lambda0)),
-        "signal_variance": part * (1.0 / lambda0 + (per_unit * rise).mean()) + _prior_part(measure, along, lambda0, signal),
-        "trace": _radial(measure, states, terms) / (n_width * lambda0)
-        + part * (per_unit * (((a @ stein.T) ** 2).sum(axis=1) - ((stein**2).sum(axis=0) / terms.widths).sum(axis=1))).mean(),
+    gradient = measure.unpack(measure.largest(x)[1])
+    # mean zero by partial integration over z, over (v, sqrt Q) scaled together, and over u
+    controls = np.stack(
+        [
+            (states.z * gradient.z).sum(axis=(1, 2)) - measure.units * measure.rank,
+            (states.v * gradient.v).sum(axis=1) + 2.0 * gradient.u - measure.units,
+            gradient.u,
+        ],
+        axis=1,
+    )
+    q = np.exp(states.u)
+    trace = ((a @ stein.T) ** 2).sum(axis=1) - ((stein**2).sum(axis=0) / terms.widths).sum(axis=1)
+    outside = measure.units * max(1.0 - float(signal @ signal), 0.0)
+    scalars = {
+        "order_parameter": q,
+        "readout_square": part * q / measure.lambda1 + (states.v**2).sum(axis=1) / n_width,
+        "heavy_share": share_of_units[rows, top],
+        "signal_covariance": g * (a @ signal_modes) / root_n
+        + (states.v * along).sum(axis=1) / (n_width * np.sqrt(lambda0)),
+        "signal_variance": part * (1.0 / lambda0 + per_unit * rise)
+        + ((along**2).sum(axis=1) + outside) / (lambda0 * n_width),
+        "trace": part * per_unit * trace + _radial(measure, states, terms) / (n_width * lambda0),
+    }
+    result: dict = {name: _controlled(values, controls) for name, values in scalars.items()}
+    result |= {
         "share": share,
         "smallest": size.min(axis=1),
         "readouts": size,
@@ -145,7 +178,9 @@ def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], direction:
     }  # fmt: skip
     flat = states.z.reshape(count * measure.units, -1)
     for i, inputs in enumerate(sets):
-        features = terms.features if i == 0 else inputs.features(flat, noise[i]).reshape(count, measure.units, -1)
+        features = (
+            terms.features if i == 0 else inputs.features(flat, noise[i]).reshape(count, measure.units, -1)
+        )
         contribution = (states.v[:, :, None] * features).sum(axis=1) / root_n
         f = contribution + (g[:, None] * a) @ inputs.modes.T
         response = np.einsum("ik,k->i", inputs.modes**2, (g[:, None] ** 2 / terms.widths).mean(axis=0))
@@ -166,15 +201,16 @@ def _group(measure: Measure, x: np.ndarray, sets: tuple[Inputs, ...], direction:
     return result
 
 
-def _prior_part(measure: Measure, along: np.ndarray, lambda0: float, signal: np.ndarray) -> float:
-    """(1/N) sum over the explicit units of <(w.u)^2>; outside the row space w keeps its prior."""
-    outside = max(1.0 - float(signal @ signal), 0.0)
-    return float(((along**2).sum(axis=1).mean() + measure.units * outside) / (lambda0 * measure.width))
+def _controlled(values: np.ndarray, controls: np.ndarray) -> float:
+    """Mean of `values` with what is linear in controls of mean zero taken out."""
+    centred = controls - controls.mean(axis=0)
+    slopes = np.linalg.lstsq(centred, values - values.mean(), rcond=None)[0]
+    return float(values.mean() - controls.mean(axis=0) @ slopes)
 
 
-def _radial(measure: Measure, states: States, terms: Terms) -> float:
-    """sum over the explicit units of <|z|^2> - r, as minus the mean of z . d(U - |z|^2/2)/dz: far less noise."""
+def _radial(measure: Measure, states: States, terms: Terms) -> np.ndarray:
+    """Sum over the explicit units of |z|^2 - r, as minus the mean of z . d(U - |z|^2/2)/dz: far less noise."""
     h = states.z @ measure.problem.root.T
     pull = measure.pull(terms) @ measure.problem.spectrum.eigenvectors.T
     along = (terms.slopes * h * pull[:, None, :]).sum(axis=2)
-    return float((states.v * along).sum(axis=1).mean() / np.sqrt(measure.width))
+    return np.asarray((states.v * along).sum(axis=1) / np.sqrt(measure.width))

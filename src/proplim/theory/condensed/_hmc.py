@@ -41,7 +41,9 @@ def frame_at(centre: np.ndarray, hessian: np.ndarray, floor: float = 0.1) -> Fra
     return Frame(centre, (vectors / np.sqrt(np.maximum(values, floor))).T)
 
 
-def run_chains(target: Target, frame: Frame, start: np.ndarray, warm: int, draws: int, rng: np.random.Generator) -> Chains:
+def run_chains(
+    target: Target, frame: Frame, start: np.ndarray, warm: int, draws: int, rng: np.random.Generator
+) -> Chains:
     """Sample exp(-U) from `start` (chains, d) in coordinates of `frame`."""
     x = start
     state = (x, *_rest(target, frame, x))

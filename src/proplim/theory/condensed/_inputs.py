@@ -59,11 +59,11 @@ class Inputs:
         """sigma(h) of units z (S, r) with a part outside the row space of :meth:`noise`, (S, n)."""
         return self.problem.activation.function(z @ self.root.T + noise[: len(z)])
 
-    def proposal_kernel(self, draws: Draws) -> np.ndarray:
-        """E[sigma sigma'] under the proposal of the draws, (n, n)."""
-        along = self.root @ draws.direction
+    def wide_kernel(self, direction: np.ndarray, excess: float) -> np.ndarray:
+        """E[sigma sigma'] for z ~ N(0, 1 + excess n n^T) with n = `direction`, (n, n)."""
+        along = self.root @ direction
         covariance = self.root @ self.root.T + self.rest @ self.rest.T
-        covariance += draws.excess * np.outer(along, along)
+        covariance += excess * np.outer(along, along)
         variance = np.diag(covariance).copy()
         return kernel_of(self.problem.activation, covariance, variance[:, None], variance[None, :])
 
@@ -96,7 +96,10 @@ def geometry(second: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
     result = {}
     diagonal = np.diag(second)
     scaled = classes / np.sqrt(np.maximum(diagonal, 1e-300))
-    for prefix, weights, spread in (("", classes, classes @ diagonal), ("normalized_", scaled, classes.sum(axis=1))):
+    for prefix, weights, spread in (
+        ("", classes, classes @ diagonal),
+        ("normalized_", scaled, classes.sum(axis=1)),
+    ):
         centroids = weights @ second @ weights.T
         result[f"{prefix}centroid_distance_sq"] = np.asarray(
             centroids[0, 0] + centroids[1, 1] - 2.0 * centroids[0, 1]

@@ -43,7 +43,13 @@ def descend(measure: Measure, x: np.ndarray) -> np.ndarray:
         energy, gradient, _ = measure.energy_and_gradient(unpack(x[None]))
         return float(energy[0]), pack(gradient)[0]
 
-    found = minimize(objective, x, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "maxcor": 30, "ftol": 1e-13, "gtol": 1e-7})
+    found = minimize(
+        objective,
+        x,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 2000, "maxcor": 30, "ftol": 1e-13, "gtol": 1e-7},
+    )
     return found.x
 
 
@@ -72,6 +78,11 @@ def lazy_log_evidence(problem, T, N, l1):
     q = np.exp(u)
     D = T + (q / l1)[:, None] * sp.eigenvalues
     e = 0.5 * (N * (q - u) + np.log(D).sum(1) + (sp.labels**2 / D).sum(1))
-    c = gammaln(0.5 * N) + 0.5 * N * np.log(2 / N) + 0.5 * sp.n_null * np.log(T) + 0.5 * sp.null_label_energy / T
+    c = (
+        gammaln(0.5 * N)
+        + 0.5 * N * np.log(2 / N)
+        + 0.5 * sp.n_null * np.log(T)
+        + 0.5 * sp.null_label_energy / T
+    )
     m = e.min()
     return -m - c + np.log(np.exp(m - e).sum() * (u[1] - u[0]))

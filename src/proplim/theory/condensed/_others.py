@@ -114,7 +114,9 @@ def solve_gaussian(setting: Setting) -> Gaussian:
     best = minima[np.argmin(action[minima])]
     root = brentq(
         lambda x: float(defect(np.log(square_of(np.array([x]))), np.array([x]))[0]),
-        mu[best], mu[best + 1], xtol=1e-13,
+        mu[best],
+        mu[best + 1],
+        xtol=1e-13,
     )
     square_v = float(square_of(np.array([root]))[0])
     widths = t + setting.part * square_v * kappa
@@ -139,7 +141,9 @@ class _Tilt(NamedTuple):
         return float(np.sqrt(square / len(self.missing)))
 
 
-def _tilt(setting: Setting, modes: np.ndarray, log_ratio: np.ndarray, a: np.ndarray, omega: np.ndarray) -> _Tilt | None:
+def _tilt(
+    setting: Setting, modes: np.ndarray, log_ratio: np.ndarray, a: np.ndarray, omega: np.ndarray
+) -> _Tilt | None:
     t, n = setting.temperature, setting.width
     size, count = len(a), len(modes)
     try:
@@ -158,7 +162,9 @@ def _tilt(setting: Setting, modes: np.ndarray, log_ratio: np.ndarray, a: np.ndar
     weights *= count / weights.sum()
     mean, second = _moments(s, weights * readouts.mean, weights * readouts.square)
     missing = inverse_root @ (setting.labels - t * a) - setting.part * np.sqrt(n) * mean
-    excess = setting.part * (second - np.outer(mean, mean)) - np.eye(size) + t * (inverse_root @ inverse_root.T)
+    excess = (
+        setting.part * (second - np.outer(mean, mean)) - np.eye(size) + t * (inverse_root @ inverse_root.T)
+    )
     return _Tilt(weights, readouts, s, mean, missing, excess, root, inverse_root)
 
 

@@ -105,9 +105,7 @@ def lazy_start(measure: Measure) -> np.ndarray:
 
 def saddle(measure: Measure) -> float:
     """Q of the proportional theory."""
-    point = Points(
-        *(np.array([float(x)]) for x in (measure.temperature, measure.width, measure.lambda1))
-    )
+    point = Points(*(np.array([float(x)]) for x in (measure.temperature, measure.width, measure.lambda1)))
     return float(solve_order_parameter(measure.problem.spectrum, point).order_parameter[0])
 
 
@@ -127,7 +125,9 @@ def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode |
     log_evidence += 0.5 * len(x) * np.log(2.0 * np.pi) - 0.5 * log_det
     terms = measure.terms(states)
     spectrum = measure.problem.spectrum
-    share = float(terms.contribution[0] @ spectrum.labels / (spectrum.dataset.y_train @ spectrum.dataset.y_train))
+    share = float(
+        terms.contribution[0] @ spectrum.labels / (spectrum.dataset.y_train @ spectrum.dataset.y_train)
+    )
     return HeavyMode(x, float(log_evidence), readout, share)
 
 

@@ -32,7 +32,12 @@ def bounded_readouts(q: np.ndarray, p: np.ndarray, bound: float) -> Readouts:
     if not np.isfinite(bound):
         square = variance + mean**2
         return Readouts(
-            log_norm, mean, square, variance, 2.0 * mean * variance, 2.0 * variance**2 + 4.0 * mean**2 * variance
+            log_norm,
+            mean,
+            square,
+            variance,
+            2.0 * mean * variance,
+            2.0 * variance**2 + 4.0 * mean**2 * variance,
         )
     root = np.sqrt(p)
     upper, lower = (bound - mean) * root, (bound + mean) * root

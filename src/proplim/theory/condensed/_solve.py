@@ -40,7 +40,11 @@ ROUNDS = 2
 """Rounds in which explicit units and others answer to each other before the last one."""
 REPLICATES = 4
 """Independent sets of draws of the others."""
-LEAST_DRAWS, DRAWS_PER_INPUT = 8192, 20
+LEAST_DRAWS, DRAWS_PER_INPUT, GROWTH = 8192, 40, 4
+"""Draws of a replicate: at least so many and so many for every training input; a part of them first."""
+PRECISION = 0.0015
+"""Relative Monte-Carlo error of the corrections that is accepted with the first part of the draws."""
+UNSOLVED = "the cavity equations of the other units have no solution"
 MOST_UNITS = 2
 """Largest number of explicit units; more than one where the others of one have no solution."""
 NEGLIGIBLE = 1e-3
@@ -105,9 +109,18 @@ class _Common(NamedTuple):
     width: float
     lambda1: float
     sets: tuple[Inputs, ...]
+    counts: list[int]
     normals: list[np.ndarray]
     noise: list[tuple[np.ndarray, ...]]
     seed: int
+
+
+class _Side(NamedTuple):
+    """The others at one share of the explicit units: labels left on every input set, and Gaussian solution."""
+
+    setting: Setting
+    gaussian: Gaussian
+    left: tuple[np.ndarray, ...]
 
 
 class _Phase(NamedTuple):
@@ -146,7 +159,9 @@ def solve_condensed(
         If the activation is linear (its `exact` theory has no condensed phase apart) or not odd.
     """
     if spectrum.activation.name == "linear" or not spectrum.activation.odd:
-        allowed = "an odd nonlinear activation (erf, tanh): the condensed theory has been checked on these alone"
+        allowed = (
+            "an odd nonlinear activation (erf, tanh): the condensed theory has been checked on these alone"
+        )
         raise InvalidInput("activation", spectrum.activation.name, allowed)
     if not width >= 3.0:
         raise InvalidInput("width", width, "at least 3 units")
@@ -175,7 +190,7 @@ def _common(spectrum: Spectrum, width: float, lambda1: float) -> _Common:
     noise = [
         tuple(x.noise(count, np.random.default_rng([seed, 100 + i])) for x in sets) for i in range(REPLICATES)
     ]
-    return _Common(problem, width, lambda1, sets, normals, noise, seed)
+    return _Common(problem, width, lambda1, sets, [count // GROWTH, count], normals, noise, seed)
 
 
 def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
@@ -196,12 +211,15 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     values["converged"] = np.asarray(float(not reasons))
     units = max(phase.measure.units for _, phase in phases)
     predictor = tuple(
-        sum(p * _moments(phase, EVERY, EVERY)[f"mean{i}"] for p, phase in phases) for i in range(len(common.sets))
+        sum(p * _moments(phase, EVERY, EVERY)[f"mean{i}"] for p, phase in phases)
+        for i in range(len(common.sets))
     )
     return CondensedPoint(temperature, values, not reasons, "; ".join(reasons), units, predictor)
 
 
-def _lobes(measure: Measure, mode: _phases.HeavyMode | None, weight: float) -> list[tuple[float, np.ndarray | None]]:
+def _lobes(
+    measure: Measure, mode: _phases.HeavyMode | None, weight: float
+) -> list[tuple[float, np.ndarray | None]]:
     """Weight and start of every phase: heavy and lazy mode of the largest unit, or the one they both lead to."""
     heavy = _phases.minimise(measure.largest, _phases.heavy_start(measure) if mode is None else mode.x)
     if mode is not None and weight > 1.0 - NEGLIGIBLE:
@@ -213,19 +231,24 @@ def _lobes(measure: Measure, mode: _phases.HeavyMode | None, weight: float) -> l
 
 
 def _solve_phase(common: _Common, temperature: float, start: np.ndarray) -> _Phase:
+    first = None
     for units in range(1, MOST_UNITS + 1):
         measure = Measure(common.problem, temperature, common.width, common.lambda1, units)
         at = start if units == 1 else _more_units(measure, start)
         phase = _answer_each_other(common, measure, at)
         if not phase.reason:
             return phase
-        first = phase if units == 1 else first
+        first = first or phase
+    assert first is not None
     return first
 
 
 def _more_units(measure: Measure, start: np.ndarray) -> np.ndarray:
     """The first explicit unit where it was, the others ordinary."""
-    one, many = replace(measure, units=1).unpack(start[None]), measure.unpack(_phases.lazy_start(measure)[None])
+    one, many = (
+        replace(measure, units=1).unpack(start[None]),
+        measure.unpack(_phases.lazy_start(measure)[None]),
+    )
     z, v = many.z.copy(), many.v.copy()
     z[:, 0], v[:, 0] = one.z[:, 0], one.v[:, 0]
     v[:, 1:] = np.minimum(v[:, 1:], 0.9 * v[:, :1])
@@ -240,8 +263,6 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
     stein = _stein(problem)
     reduced = np.linalg.qr(stein, mode="r") if len(stein) > stein.shape[1] else stein
     direction = Direction(problem.basis.T @ along, along @ stein, reduced)
-    units: dict[int, UnitDraws] = {}
-    guesses: list[Cavity | None] = [None, None]
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
         chains = _sample(common, measure, start, DRAWS if final else FIRST_DRAWS)
@@ -249,36 +270,76 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
             reason = f"acceptance {chains.acceptance:.2f} of the chains of the explicit units"
             return _Phase(_averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason)
         explicit = _averages(common, measure, chains, direction, 2 if final else 1)
-        found: list[list[Cavity]] = []
-        settings = [_left_labels(common, measure, explicit, sign) for sign in NODES]
-        gaussians = [solve_gaussian(setting) for setting, _ in settings]
-        for replicate in range(REPLICATES if final else 1):
-            if replicate not in units:
-                units[replicate] = draw_unit(settings[0][0], gaussians[0], common.normals[replicate])
-            nodes = []
-            for i in range(2):
-                cavity = solve_cavity_of_others(settings[i][0], gaussians[i], units[replicate], guesses[i])
-                if cavity is None:
-                    reason = "the cavity equations of the other units have no solution"
-                    return _Phase(_averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason)
-                guesses[i] = cavity
-                nodes.append(cavity)
-            found.append(nodes)
+        sides = [_side(common, measure, explicit, sign) for sign in NODES]
         if not final:
-            measure = replace(measure, reaction=_reaction(measure, explicit, gaussians, found))
+            first = _solve_others(common, sides, 1, common.counts[0])
+            if first is None:
+                return _Phase(
+                    _averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, UNSOLVED
+                )
+            measure = replace(measure, reaction=_reaction(measure, explicit, sides, first))
+    for count in common.counts:
+        found = _solve_others(common, sides, REPLICATES, count)
+        if found is None:
+            continue
+        corrections = [
+            _mean(*(
+                correction(
+                    side.setting, side.gaussian, cavity, common.sets, side.left, direction,
+                    common.noise[replicate],
+                )
+                for side, cavity in zip(sides, nodes, strict=True)
+            ))
+            for replicate, nodes in enumerate(found)
+        ]  # fmt: skip
+        if _precise(common, explicit, corrections):
+            break
+    if found is None:
+        return _Phase(explicit, [], NO_SPREAD, measure, UNSOLVED)
     fraction = min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found for c in nodes)
     if fraction < LEAST_EFFECTIVE_FRACTION:
         reason = f"effective sample size of the other units {fraction:.2f} of the draws"
         return _Phase(explicit, [], NO_SPREAD, measure, reason)
-    corrections = [
-        _mean(*(
-            correction(setting, gaussian, cavity, common.sets, left, direction, common.noise[replicate])
-            for (setting, left), gaussian, cavity in zip(settings, gaussians, nodes, strict=True)
-        ))
-        for replicate, nodes in enumerate(found)
-    ]  # fmt: skip
-    spread = participation_of_readouts(measure, explicit, found[0], GROUPS, np.random.default_rng([common.seed, 200]))
+    rng = np.random.default_rng([common.seed, 200])
+    spread = participation_of_readouts(measure, explicit, found[0], GROUPS, rng)
     return _Phase(explicit, corrections, spread, measure, "")
+
+
+def _solve_others(
+    common: _Common, sides: list[_Side], replicates: int, count: int
+) -> list[list[Cavity]] | None:
+    """Cavity of the others at both shares on the first `count` draws of every replicate."""
+    found: list[list[Cavity]] = []
+    for normals in common.normals[:replicates]:
+        unit = draw_unit(sides[0].setting, sides[0].gaussian, normals[:count])
+        nodes = []
+        for i, side in enumerate(sides):
+            start = found[-1][i] if found else None
+            cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, start)
+            if cavity is None:
+                return None
+            nodes.append(cavity)
+        found.append(nodes)
+    return found
+
+
+def _precise(common: _Common, explicit: Explicit, corrections: list[Correction]) -> bool:
+    """Whether the corrections are known well enough: their errors relative to D, <v^2> and the mean squared errors."""
+
+    def error(values: list[float]) -> float:
+        return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+    errors = [error([c.readout_square for c in corrections]) / float(explicit.readout_square.mean())]
+    for i, inputs in enumerate(common.sets):
+        difference = inputs.classes[1] - inputs.classes[0]
+        distance = float(difference @ explicit.inputs[i].kernel.mean(axis=0) @ difference)
+        if np.isfinite(distance):
+            errors.append(
+                error([float(difference @ c.inputs[i].kernel @ difference) for c in corrections]) / distance
+            )
+        square = float(explicit.inputs[i].square.mean())
+        errors.append(error([float(c.inputs[i].square.mean()) for c in corrections]) / square)
+    return max(errors) < PRECISION
 
 
 def _stein(problem: Problem) -> np.ndarray:
@@ -286,7 +347,9 @@ def _stein(problem: Problem) -> np.ndarray:
     from proplim.kernels import stein_vectors
 
     spectrum = problem.spectrum
-    return stein_vectors(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0) @ spectrum.eigenvectors
+    return (
+        stein_vectors(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0) @ spectrum.eigenvectors
+    )
 
 
 def _sample(common: _Common, measure: Measure, start: np.ndarray, draws: int) -> Chains:
@@ -302,29 +365,39 @@ def _averages(common: _Common, measure: Measure, chains: Chains, direction: Dire
     return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, common.noise[0])
 
 
-def _left_labels(common: _Common, measure: Measure, explicit: Explicit, sign: float):
-    """The other units at the mean share plus or minus its standard deviation."""
+def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) -> _Side:
+    """The others at the mean share plus (`sign` 1) or minus (-1) its standard deviation."""
     spectrum = common.problem.spectrum
     left = tuple(
         inputs.targets - found.contribution - sign * explicit.spread * found.slope
         for inputs, found in zip(common.sets, explicit.inputs, strict=False)
     )
-    bound = max(explicit.bounds[0] + sign * explicit.spread * explicit.bounds[1], 0.5 * explicit.bounds[0])
+    bound, change = explicit.bounds
+    bound = max(bound + sign * explicit.spread * change, 0.5 * bound)
     labels = spectrum.eigenvectors.T @ left[0]
     null = left[0] - spectrum.eigenvectors @ labels
     setting = Setting(
-        common.problem, measure.temperature, measure.width, measure.lambda1, labels, bound, measure.units, null
+        common.problem,
+        measure.temperature,
+        measure.width,
+        measure.lambda1,
+        labels,
+        bound,
+        measure.units,
+        null,
     )
-    return setting, left
+    return _Side(setting, solve_gaussian(setting), left)
 
 
-def _reaction(measure: Measure, explicit: Explicit, gaussians: list[Gaussian], found: list[list[Cavity]]) -> Reaction:
+def _reaction(
+    measure: Measure, explicit: Explicit, sides: list[_Side], found: list[list[Cavity]]
+) -> Reaction:
     """Eq. (9) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
-    fields = np.array([
-        np.mean([nodes[i].a for nodes in found], axis=0) - gaussian.a for i, gaussian in enumerate(gaussians)
-    ])  # fmt: skip
+    fields = np.array(
+        [np.mean([nodes[i].a for nodes in found], axis=0) - side.gaussian.a for i, side in enumerate(sides)]
+    )
     basis, first = spectrum.eigenvectors, explicit.inputs[0]
     nodes = explicit.share + explicit.spread * np.array(NODES)
     return Reaction(
@@ -363,7 +436,8 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
         "order_parameter": e.order_parameter[groups].mean() + measure.lambda1 * squares,
         "readout_variance": e.readout_square[groups].mean() + part * squares,
         "signal_variance": e.signal_variance[groups].mean() + part * change(lambda c: c.signal_variance),
-        "readout_signal_covariance": e.signal_covariance[groups].mean() + part * change(lambda c: c.signal_covariance),
+        "readout_signal_covariance": e.signal_covariance[groups].mean()
+        + part * change(lambda c: c.signal_covariance),
         "hidden_trace_shift": trace,
         "heavy_unit_share": e.heavy_share[groups].mean(),
         "readout_participation": phase.participation[groups].mean(),
@@ -371,11 +445,15 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
     for i, inputs in enumerate(e.inputs):
         result[f"mean{i}"] = inputs.mean[groups].mean(axis=0) + change(lambda c, i=i: c.inputs[i].mean)
         result[f"square{i}"] = inputs.square[groups].mean(axis=0) + change(lambda c, i=i: c.inputs[i].square)
-        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + part * change(lambda c, i=i: c.inputs[i].kernel)
+        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + part * change(
+            lambda c, i=i: c.inputs[i].kernel
+        )
     return result
 
 
-def _finish(common: _Common, temperature: float, moments: dict[str, np.ndarray], noise: list[float]) -> dict[str, np.ndarray]:
+def _finish(
+    common: _Common, temperature: float, moments: dict[str, np.ndarray], noise: list[float]
+) -> dict[str, np.ndarray]:
     """Observables of the mixture's moments; `noise` is the variance of the sampled mean predictor."""
     result = {name: np.asarray(moments[name], dtype=float) for name in _SCALARS}
     splits = []
@@ -410,7 +488,9 @@ def _values(common: _Common, temperature: float, phases: list[tuple[float, _Phas
         sources.append([mixed(EVERY, slice(c, c + 1)) for c in range(REPLICATES)])
     noise = []
     for i in range(len(common.sets)):
-        noise.append(sum(float(np.var([m[f"mean{i}"] for m in s], axis=0, ddof=1).mean()) / len(s) for s in sources))
+        noise.append(
+            sum(float(np.var([m[f"mean{i}"] for m in s], axis=0, ddof=1).mean()) / len(s) for s in sources)
+        )
     values = _finish(common, temperature, mixed(EVERY, EVERY), noise)
     variance = {name: np.zeros_like(value) for name, value in values.items()}
     for source in sources:

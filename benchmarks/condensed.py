@@ -1,0 +1,134 @@
+"""The condensed theory against posterior sampling, and its cost beside the plain cavity.
+
+    python benchmarks/condensed.py --mnist FOLDER --keep FOLDER     # the accuracy table of docs/condensed.md
+    python benchmarks/condensed.py --cost [--mnist FOLDER]          # seconds of one core: points, a ladder, growth with P
+
+The table prints, for every point, the relative deviation in percent of D and <v^2> and of the mean squared error on
+training and test inputs: proportional theory, then condensed theory with the error of the difference in brackets.
+`--keep` stores sampled points and reuses them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from proplim.datasets import Dataset, load_dataset
+from proplim.sampling import SamplingSettings, sample_posterior
+from proplim.seeds import content_hash
+from proplim.theory import build_spectrum, solve_grid
+from proplim.theory.condensed import solve_condensed
+
+TABLE = (
+    ("digits", (3, 8), 60, 60, 10.0), ("digits", (3, 8), 60, 60, 1.0), ("digits", (3, 8), 60, 60, 0.1),
+    ("digits", (3, 8), 60, 60, 0.01), ("digits", (3, 8), 120, 120, 0.1), ("digits", (3, 8), 120, 120, 0.01),
+    ("digits", (3, 8), 240, 60, 1.0), ("digits", (3, 8), 240, 60, 0.3), ("digits", (3, 8), 240, 60, 0.1),
+    ("digits", (3, 8), 240, 60, 0.01), ("digits", (1, 7), 80, 160, 0.03), ("digits", (5, 9), 80, 160, 0.003),
+    ("digits", (4, 9), 100, 50, 0.003), ("digits", (4, 9), 120, 60, 0.03), ("digits", (4, 9), 120, 60, 0.1),
+    ("mnist", (1, 7), 120, 60, 0.02), ("mnist", (3, 5), 160, 80, 0.3), ("mnist", (3, 5), 160, 80, 0.1),
+    ("mnist", (3, 5), 160, 80, 0.05), ("mnist", (3, 5), 160, 80, 0.01), ("mnist", (4, 9), 100, 200, 0.03),
+    ("mnist", (4, 9), 200, 50, 0.3), ("mnist", (5, 8), 200, 400, 0.03), ("mnist", (7, 9), 100, 25, 1.0),
+)  # fmt: skip
+"""Source, classes, P, N and T."""
+COLUMNS = (
+    ("D", "centroid_distance_sq", 0), ("v2", "readout_variance", None), ("mse train", "mse", 0), ("mse test", "mse", 1)
+)  # fmt: skip
+LADDER = np.logspace(-3.0, 2.0, 31)
+GROWTH = (100, 200, 400)
+
+
+def data_set(source: str, classes: tuple[int, int], n_train: int, mnist: Path | None) -> Dataset:
+    """Seed 0, 100 test inputs of digits and 200 of MNIST."""
+    if source == "digits":
+        return load_dataset("digits", n_train, classes=classes, n_test=100)
+    return load_dataset("mnist", n_train, classes=classes, n_test=200, root=str(mnist))
+
+
+def sampled_point(data: Dataset, width: int, temperature: float, keep: Path | None) -> xr.Dataset:
+    """Summary of a long posterior sample, read from `keep` where it has been computed before."""
+    name = f"erf_{content_hash(data.identity)[:12]}_N{width}_T{temperature:g}.nc"
+    if keep is not None and (keep / name).exists():
+        return xr.load_dataset(keep / name)
+    settings = SamplingSettings(target_ess=1500.0, warmup=600, min_draws=500, max_draws=6000, keep_draws=False)
+    summary = sample_posterior(data, "erf", width=width, temperature=temperature, settings=settings).summary
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        summary.to_netcdf(keep / name)
+    return summary
+
+
+def table(mnist: Path | None, keep: Path | None) -> None:
+    """Deviations from sampling at the points of TABLE."""
+    heads = " | ".join(label for label, *_ in COLUMNS)
+    print(f"| data | P/N | T | P(condensed), share | {heads} | units, s | converged |")
+    for source, classes, n_train, width, temperature in TABLE:
+        if source == "mnist" and mnist is None:
+            continue
+        data = data_set(source, classes, n_train, mnist)
+        sampled = sampled_point(data, width, temperature, keep)
+        grid = {"temperature": temperature, "width": width, "approximations": ["proportional"], "peaks": False}
+        plain = solve_grid(data, "erf", **grid).squeeze()
+        start = time.process_time()
+        spectrum = build_spectrum(data, "erf", 1.0)
+        point = solve_condensed(spectrum, width=width, lambda1=1.0, temperatures=[temperature]).points[0]
+        seconds = time.process_time() - start
+        cells = []
+        for _, name, split in COLUMNS:
+            pick = () if split is None else (split,)
+            mean = float(sampled[name].sel(statistic="mean").values[pick])
+            error = float(sampled[name].sel(statistic="mcse").values[pick])
+            before, after = float(plain[name].values[pick]), float(point.values[name][pick])
+            error = np.hypot(error, float(point.values[f"{name}_mcse"][pick]))
+            cells.append(f"{100 * (before / mean - 1):+.1f}, {100 * (after / mean - 1):+.2f} ({100 * error / mean:.2f})")
+        probability, share = (float(point.values[k]) for k in ("condensed_probability", "heavy_unit_share"))
+        print(
+            f"| {source} {classes[0]}v{classes[1]} | {n_train}/{width} | {temperature:g} | {probability:.2f}, {share:.2f} | "
+            f"{' | '.join(cells)} | {point.units}, {seconds:.1f} | {point.reason or 'yes'} |",
+            flush=True,
+        )
+
+
+def cost(mnist: Path | None) -> None:
+    """Processor seconds of the condensed theory and of the plain cavity on the same data."""
+    source, classes = ("digits", (3, 8)) if mnist is None else ("mnist", (3, 8))
+    sizes = tuple(p for p in GROWTH if source == "mnist" or p <= 200)
+    for n_train in sizes:
+        data = data_set(source, classes, n_train, mnist)
+        spectrum = build_spectrum(data, "erf", 1.0)
+        for temperature in (1.0, 0.1, 0.03):
+            start = time.process_time()
+            point = solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=[temperature]).points[0]
+            seconds = time.process_time() - start
+            error = float(point.values["centroid_distance_sq_mcse"][0] / point.values["centroid_distance_sq"][0])
+            line = f"P = N = {n_train}, T = {temperature:g}: {seconds:.1f} s, error of D {100 * error:.2f} %"
+            if n_train == sizes[0]:
+                start = time.process_time()
+                grid = {"temperature": temperature, "width": n_train, "approximations": ["cavity"], "peaks": False}
+                plain = solve_grid(data, "erf", **grid)
+                solved = "solved" if float(plain.converged.squeeze()) > 0 else "no solution"
+                line += f"; plain cavity {time.process_time() - start:.1f} s ({solved})"
+            print(line, flush=True)
+        if n_train == sizes[0]:
+            start = time.process_time()
+            solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=LADDER)
+            print(f"ladder of {len(LADDER)} temperatures: {time.process_time() - start:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", type=Path, help="folder with MNIST files")
+    parser.add_argument("--keep", type=Path, help="folder for sampled points")
+    parser.add_argument("--cost", action="store_true", help="times instead of accuracy")
+    arguments = parser.parse_args()
+    if arguments.cost:
+        cost(arguments.mnist)
+    else:
+        table(arguments.mnist, arguments.keep)
+
+
+if __name__ == "__main__":
+    main()
