@@ -1,7 +1,7 @@
 """The condensed theory against posterior sampling, and its cost beside the plain cavity.
 
     python benchmarks/condensed.py --mnist FOLDER --keep FOLDER     # the accuracy table of docs/condensed.md
-    python benchmarks/condensed.py --cost [--mnist FOLDER]          # seconds of one core: points, a ladder, growth with P
+    python benchmarks/condensed.py --cost [--mnist FOLDER]    # seconds of one core: points, ladder, growth with P
 
 The table prints, for every point, the relative deviation in percent of D and <v^2> and of the mean squared error on
 training and test inputs: proportional theory, then condensed theory with the error of the difference in brackets.
@@ -53,7 +53,9 @@ def sampled_point(data: Dataset, width: int, temperature: float, keep: Path | No
     name = f"erf_{content_hash(data.identity)[:12]}_N{width}_T{temperature:g}.nc"
     if keep is not None and (keep / name).exists():
         return xr.load_dataset(keep / name)
-    settings = SamplingSettings(target_ess=1500.0, warmup=600, min_draws=500, max_draws=6000, keep_draws=False)
+    settings = SamplingSettings(
+        target_ess=1500.0, warmup=600, min_draws=500, max_draws=6000, keep_draws=False
+    )
     summary = sample_posterior(data, "erf", width=width, temperature=temperature, settings=settings).summary
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,12 @@ def table(mnist: Path | None, keep: Path | None) -> None:
             continue
         data = data_set(source, classes, n_train, mnist)
         sampled = sampled_point(data, width, temperature, keep)
-        grid = {"temperature": temperature, "width": width, "approximations": ["proportional"], "peaks": False}
+        grid = {
+            "temperature": temperature,
+            "width": width,
+            "approximations": ["proportional"],
+            "peaks": False,
+        }
         plain = solve_grid(data, "erf", **grid).squeeze()
         start = time.process_time()
         spectrum = build_spectrum(data, "erf", 1.0)
@@ -83,10 +90,13 @@ def table(mnist: Path | None, keep: Path | None) -> None:
             error = float(sampled[name].sel(statistic="mcse").values[pick])
             before, after = float(plain[name].values[pick]), float(point.values[name][pick])
             error = np.hypot(error, float(point.values[f"{name}_mcse"][pick]))
-            cells.append(f"{100 * (before / mean - 1):+.1f}, {100 * (after / mean - 1):+.2f} ({100 * error / mean:.2f})")
+            cells.append(
+                f"{100 * (before / mean - 1):+.1f}, {100 * (after / mean - 1):+.2f} ({100 * error / mean:.2f})"
+            )
         probability, share = (float(point.values[k]) for k in ("condensed_probability", "heavy_unit_share"))
         print(
-            f"| {source} {classes[0]}v{classes[1]} | {n_train}/{width} | {temperature:g} | {probability:.2f}, {share:.2f} | "
+            f"| {source} {classes[0]}v{classes[1]} | {n_train}/{width} | {temperature:g} "
+            f"| {probability:.2f}, {share:.2f} | "
             f"{' | '.join(cells)} | {point.units}, {seconds:.1f} | {point.reason or 'yes'} |",
             flush=True,
         )
@@ -101,13 +111,22 @@ def cost(mnist: Path | None) -> None:
         spectrum = build_spectrum(data, "erf", 1.0)
         for temperature in (1.0, 0.1, 0.03):
             start = time.process_time()
-            point = solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=[temperature]).points[0]
+            point = solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=[temperature]).points[
+                0
+            ]
             seconds = time.process_time() - start
-            error = float(point.values["centroid_distance_sq_mcse"][0] / point.values["centroid_distance_sq"][0])
+            error = float(
+                point.values["centroid_distance_sq_mcse"][0] / point.values["centroid_distance_sq"][0]
+            )
             line = f"P = N = {n_train}, T = {temperature:g}: {seconds:.1f} s, error of D {100 * error:.2f} %"
             if n_train == sizes[0]:
                 start = time.process_time()
-                grid = {"temperature": temperature, "width": n_train, "approximations": ["cavity"], "peaks": False}
+                grid = {
+                    "temperature": temperature,
+                    "width": n_train,
+                    "approximations": ["cavity"],
+                    "peaks": False,
+                }
                 plain = solve_grid(data, "erf", **grid)
                 solved = "solved" if float(plain.converged.squeeze()) > 0 else "no solution"
                 line += f"; plain cavity {time.process_time() - start:.1f} s ({solved})"
@@ -119,7 +138,9 @@ def cost(mnist: Path | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mnist", type=Path, help="folder with MNIST files")
     parser.add_argument("--keep", type=Path, help="folder for sampled points")
     parser.add_argument("--cost", action="store_true", help="times instead of accuracy")

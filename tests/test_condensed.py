@@ -108,7 +108,8 @@ def test_without_test_inputs_the_test_split_is_nan():
     spectrum = build_spectrum(data, "erf", 1.0)
     point = solve_condensed(spectrum, width=40.0, lambda1=1.0, temperatures=[1.0]).points[0]
     assert point.converged
-    assert np.isnan(point.values["mse"][1]) and np.isfinite(point.values["mse"][0])
+    assert np.isnan(point.values["mse"][1])
+    assert np.isfinite(point.values["mse"][0])
 
 
 @pytest.mark.parametrize("name", ["relu", "linear"])

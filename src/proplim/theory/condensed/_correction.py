@@ -15,7 +15,6 @@ from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
 from proplim.theory.condensed._slopes import slope_of
 
-
 CONTROLS = (0.0, 0.3, 0.75, 1.4)
 """Excess variances along the signal at which the kernel is known, as control variates of <s s^T>."""
 
@@ -119,7 +118,9 @@ def _kernel_change(
     tilts = np.stack([_tilt(draws, excess) for excess in CONTROLS], axis=1)
     levels = np.linalg.lstsq(tilts, cavity.weights, rcond=None)[0]
     rest = cavity.weights - tilts @ levels
-    known = [level * inputs.wide_kernel(draws.direction, e) for level, e in zip(levels, CONTROLS, strict=True)]
+    known = [
+        level * inputs.wide_kernel(draws.direction, e) for level, e in zip(levels, CONTROLS, strict=True)
+    ]
     second = np.sum(known, axis=0) - inputs.kernel
     second += (features * rest[:, None]).T @ features / count
     matrix = np.outer(gaussian.a, gaussian.a) - np.diag(1.0 / gaussian.widths)

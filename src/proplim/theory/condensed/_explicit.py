@@ -79,7 +79,7 @@ def average(
     noise : tuple of (S, n) arrays
         Of every input set, preactivations outside the row space; the same for every group.
     """
-    draws, chains, dimension = theta.shape
+    dimension = theta.shape[-1]
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
     stats = [_group(measure, part, sets, direction, _rows(noise, i, parts)) for i, part in enumerate(parts)]
     joined = {k: np.concatenate([s[k] for s in stats]) for k in ("share", "smallest", "readouts")}
@@ -92,18 +92,21 @@ def average(
         contribution = np.mean([s["contribution"][i] for s in stats], axis=0)
         product = np.mean([s["share_contribution"][i] for s in stats], axis=0)
         slope = (product - share.mean() * contribution) / variance
-        fields = (np.stack([s[name][i] for s in stats]) for name in ("mean", "square", "kernel"))
-        inputs.append(ExplicitInputs(*fields, contribution, slope))
-    scalars = (
-        "order_parameter",
-        "readout_square",
-        "heavy_share",
-        "signal_covariance",
-        "signal_variance",
-        "trace",
-    )
+        mean, square, kernel = (
+            np.stack([s[name][i] for s in stats]) for name in ("mean", "square", "kernel")
+        )
+        inputs.append(ExplicitInputs(mean, square, kernel, contribution, slope))
+
+    def scalar(name: str) -> np.ndarray:
+        return np.array([s[name] for s in stats])
+
     return Explicit(
-        *(np.array([s[name] for s in stats]) for name in scalars),
+        order_parameter=scalar("order_parameter"),
+        readout_square=scalar("readout_square"),
+        heavy_share=scalar("heavy_share"),
+        signal_covariance=scalar("signal_covariance"),
+        signal_variance=scalar("signal_variance"),
+        trace=scalar("trace"),
         share=float(share.mean()),
         spread=float(np.sqrt(variance)),
         bounds=np.array([joined["smallest"].mean(), bound_slope]),

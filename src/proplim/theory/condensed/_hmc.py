@@ -12,8 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 PATH_LENGTH = 0.5 * np.pi
+"""A quarter turn of the Gaussian part takes position into momentum."""
 JITTER = 0.2
+"""Relative half-width of the path lengths."""
 STEPS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+"""Kicks of a trajectory, tried in turn until LEAST_ACCEPTANCE is met on PILOT trajectories."""
 LEAST_ACCEPTANCE = 0.8
 PILOT = 6
 
@@ -27,10 +30,18 @@ class Frame(NamedTuple):
     axes: np.ndarray  # (d, d)
 
 
-class Chains(NamedTuple):
-    """Draws of all chains, (draws, chains, d), and the mean acceptance."""
+class State(NamedTuple):
+    """Coordinates x of all chains, energy U, and gradient of U - |x|^2/2."""
 
-    theta: np.ndarray
+    x: np.ndarray
+    energy: np.ndarray
+    rest: np.ndarray
+
+
+class Chains(NamedTuple):
+    """Draws of all chains, their mean acceptance, and the kicks of a trajectory."""
+
+    theta: np.ndarray  # (draws, chains, d)
     acceptance: float
     steps: int
 
@@ -45,8 +56,7 @@ def run_chains(
     target: Target, frame: Frame, start: np.ndarray, warm: int, draws: int, rng: np.random.Generator
 ) -> Chains:
     """Sample exp(-U) from `start` (chains, d) in coordinates of `frame`."""
-    x = start
-    state = (x, *_rest(target, frame, x))
+    state = State(start, *_rest(target, frame, start))
     for steps in STEPS:
         total = 0.0
         for _ in range(PILOT):
@@ -59,7 +69,7 @@ def run_chains(
     kept, rates = np.empty((draws, *start.shape)), 0.0
     for i in range(draws):
         state, rate = _trajectory(target, frame, state, steps, rng)
-        kept[i] = state[0]
+        kept[i] = state.x
         rates += rate / max(draws, 1)
     return Chains(frame.centre + kept @ frame.axes, rates, steps)
 
@@ -70,7 +80,10 @@ def _rest(target: Target, frame: Frame, x: np.ndarray) -> tuple[np.ndarray, np.n
     return energy, gradient @ frame.axes.T - x
 
 
-def _trajectory(target, frame, state, steps, rng):
+def _trajectory(
+    target: Target, frame: Frame, state: State, steps: int, rng: np.random.Generator
+) -> tuple[State, float]:
+    """One trajectory of random length, accepted or not, and the mean acceptance."""
     x, energy, rest = state
     p = rng.standard_normal(x.shape)
     eps = PATH_LENGTH / steps * (1.0 + JITTER * (2.0 * rng.random() - 1.0))
@@ -87,5 +100,5 @@ def _trajectory(target, frame, state, steps, rng):
     change = np.where(np.isfinite(change), change, -np.inf)
     accepted = np.log(rng.random(len(x))) < change
     pick = accepted[:, None]
-    new = (np.where(pick, x1, x), np.where(accepted, e1, energy), np.where(pick, r1, rest))
+    new = State(np.where(pick, x1, x), np.where(accepted, e1, energy), np.where(pick, r1, rest))
     return new, float(np.minimum(1.0, np.exp(np.minimum(change, 0.0))).mean())

@@ -25,9 +25,13 @@ from proplim.theory.condensed._readouts import Readouts, bounded_readouts
 
 STEPS = 25
 KRYLOV = 40
+"""Dimension of the Krylov space of a linear system."""
 JACOBIAN_DRAWS = 2048
+"""Draws that the Jacobian is taken from, all where that does not converge."""
 SHORTEST = 1.0 / 64.0
+"""Shortest part of a Newton step that is tried."""
 TOLERANCE = 3e-4
+"""Accepted length of the Newton step left, in widths of the modes of Sigma."""
 EXCESS = 0.75
 """Excess variance of the draws along the signal."""
 
@@ -141,9 +145,9 @@ class _Tilt(NamedTuple):
         return float(np.sqrt(square / len(self.missing)))
 
 
-def _tilt(
-    setting: Setting, modes: np.ndarray, log_ratio: np.ndarray, a: np.ndarray, omega: np.ndarray
-) -> _Tilt | None:
+def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -> _Tilt | None:
+    """Weights, moments of v and defects of eq. (11); None where Sigma is not positive."""
+    modes, log_ratio = unit.modes, unit.draws.log_ratio
     t, n = setting.temperature, setting.width
     size, count = len(a), len(modes)
     try:
@@ -222,13 +226,12 @@ def solve_cavity_of_others(
 
     It starts from the Gaussian solution, or from that of other draws.
     """
-    draws, modes = unit
     if start is None:
         a, omega = gaussian.a, np.diag(gaussian.widths - setting.temperature)
     else:
         a, omega = start.a, start.sigma - setting.temperature * np.eye(len(start.a))
-    tilt = _tilt(setting, modes, draws.log_ratio, a, omega)
-    jacobian_draws = min(JACOBIAN_DRAWS, len(modes))
+    tilt = _tilt(setting, unit, a, omega)
+    jacobian_draws = min(JACOBIAN_DRAWS, len(unit.modes))
     for _ in range(STEPS):
         if tilt is None or not np.isfinite(tilt.residual):
             return None
@@ -239,26 +242,35 @@ def solve_cavity_of_others(
         if length < TOLERANCE:
             sigma = omega + setting.temperature * np.eye(len(a))
             return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
-        moved = _shortened(setting, modes, draws.log_ratio, a, omega, tilt, d_a, d_omega)
+        moved = _shortened(setting, unit, a, omega, tilt, (d_a, d_omega))
         if moved is None:
-            if jacobian_draws == len(modes):
+            if jacobian_draws == len(unit.modes):
                 return None
-            jacobian_draws = len(modes)
+            jacobian_draws = len(unit.modes)
             continue
         if moved[2].residual > 0.3 * tilt.residual:
-            jacobian_draws = len(modes)
+            jacobian_draws = len(unit.modes)
         a, omega, tilt = moved
     return None
 
 
-def _shortened(setting, modes, log_ratio, a, omega, tilt, d_a, d_omega):
+def _shortened(
+    setting: Setting,
+    unit: UnitDraws,
+    a: np.ndarray,
+    omega: np.ndarray,
+    tilt: _Tilt,
+    step: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, _Tilt] | None:
+    """The longest tried part of a Newton step that keeps Sigma positive and reduces the residual."""
+    d_a, d_omega = step
     lowest = float(np.linalg.eigvalsh(d_omega)[0])
     part = min(1.0, 0.9 / -lowest) if lowest < 0.0 else 1.0
     step_a = np.linalg.solve(tilt.root.T, d_a)
     step_omega = tilt.root @ d_omega @ tilt.root.T
     step_omega = 0.5 * (step_omega + step_omega.T)
     while part > SHORTEST:
-        moved = _tilt(setting, modes, log_ratio, a + part * step_a, omega + part * step_omega)
+        moved = _tilt(setting, unit, a + part * step_a, omega + part * step_omega)
         if moved is not None and moved.residual < (1.0 - 0.01 * part) * tilt.residual:
             return a + part * step_a, omega + part * step_omega, moved
         part *= 0.5

@@ -19,7 +19,7 @@ def participation_of_readouts(
 
     The others are drawn from the cavity at the nearer of the two shares.
     """
-    count, n = len(explicit.shares), int(round(measure.others))
+    count, n = len(explicit.shares), round(measure.others)
     result = np.empty(groups)
     size = count // groups
     for group in range(groups):

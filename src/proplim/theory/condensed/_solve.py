@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from proplim.theory._cavity_draws import Problem, sobol_normals
 from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
-from proplim.theory.condensed._correction import Correction, correction
+from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
 from proplim.theory.condensed._explicit import Direction, Explicit
 from proplim.theory.condensed._hmc import Chains, frame_at, run_chains
 from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
@@ -25,12 +25,12 @@ from proplim.theory.condensed._others import (
     Cavity,
     Gaussian,
     Setting,
-    UnitDraws,
     draw_unit,
     solve_cavity_of_others,
     solve_gaussian,
 )
 from proplim.theory.condensed._participation import participation_of_readouts
+from proplim.theory.condensed._peak import find_peaks
 
 CHAINS, GROUPS = 64, 8
 """Chains side by side, and groups of them that give the error."""
@@ -96,10 +96,15 @@ class Condensed:
         In the order of the temperatures given.
     condensation_temperature : float
         T_c; NaN where there is none.
+    peak_temperature, peak_distance : (2,) arrays
+        T* of the largest D on training and test inputs, and D there; NaN where D is largest at an end of the
+        range searched, or where peaks have not been asked for.
     """
 
     points: list[CondensedPoint]
     condensation_temperature: float
+    peak_temperature: np.ndarray
+    peak_distance: np.ndarray
 
 
 class _Common(NamedTuple):
@@ -134,7 +139,7 @@ class _Phase(NamedTuple):
 
 
 def solve_condensed(
-    spectrum: Spectrum, *, width: float, lambda1: float, temperatures: Sequence[float]
+    spectrum: Spectrum, *, width: float, lambda1: float, temperatures: Sequence[float], peaks: bool = False
 ) -> Condensed:
     """The condensed theory at every temperature (docs/condensed.md).
 
@@ -148,6 +153,8 @@ def solve_condensed(
         Precision of the prior of a readout.
     temperatures : sequence of float
         A temperature's values do not depend on the others.
+    peaks : bool
+        Whether T* is located too, which takes about twenty more points.
 
     Returns
     -------
@@ -169,7 +176,22 @@ def solve_condensed(
         common = _common(spectrum, float(width), float(lambda1))
         points = [_solve_point(common, float(t)) for t in temperatures]
         critical = _phases.condensation_temperature(common.problem, common.width, common.lambda1)
-    return Condensed(points, critical)
+        unknown = np.full(2, np.nan)
+        peak = find_peaks(lambda t: _distances(common, t), _hottest(common)) if peaks else (unknown, unknown)
+    return Condensed(points, critical, *peak)
+
+
+def _distances(common: _Common, temperature: float) -> np.ndarray:
+    """D on training and test inputs; NaN where the point has not converged."""
+    point = _solve_point(common, temperature)
+    return point.values["centroid_distance_sq"] if point.converged else np.full(2, np.nan)
+
+
+def _hottest(common: _Common) -> float:
+    """A temperature at which the labels hardly pull."""
+    spectrum = common.problem.spectrum
+    y = spectrum.dataset.y_train
+    return max(float(np.trace(spectrum.kernel)) / (len(y) * common.lambda1), float(y @ y) / len(y))
 
 
 def _common(spectrum: Spectrum, width: float, lambda1: float) -> _Common:
@@ -210,16 +232,12 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
         reasons.append(f"D is known to {error / distance:.1%} only")
     values["converged"] = np.asarray(float(not reasons))
     units = max(phase.measure.units for _, phase in phases)
-    predictor = tuple(
-        sum(p * _moments(phase, EVERY, EVERY)[f"mean{i}"] for p, phase in phases)
-        for i in range(len(common.sets))
-    )
+    moments = _mixture(phases, EVERY, EVERY)
+    predictor = tuple(moments[f"mean{i}"] for i in range(len(common.sets)))
     return CondensedPoint(temperature, values, not reasons, "; ".join(reasons), units, predictor)
 
 
-def _lobes(
-    measure: Measure, mode: _phases.HeavyMode | None, weight: float
-) -> list[tuple[float, np.ndarray | None]]:
+def _lobes(measure: Measure, mode: _phases.HeavyMode | None, weight: float) -> list[tuple[float, np.ndarray]]:
     """Weight and start of every phase: heavy and lazy mode of the largest unit, or the one they both lead to."""
     heavy = _phases.minimise(measure.largest, _phases.heavy_start(measure) if mode is None else mode.x)
     if mode is not None and weight > 1.0 - NEGLIGIBLE:
@@ -261,7 +279,7 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
     point = Points(*(np.array([x]) for x in (measure.temperature, width, measure.lambda1)))
     along = signal_of_point(problem.spectrum, point)
     stein = _stein(problem)
-    reduced = np.linalg.qr(stein, mode="r") if len(stein) > stein.shape[1] else stein
+    reduced = np.asarray(np.linalg.qr(stein, mode="r")) if len(stein) > stein.shape[1] else stein
     direction = Direction(problem.basis.T @ along, along @ stein, reduced)
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
@@ -272,7 +290,9 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
         explicit = _averages(common, measure, chains, direction, 2 if final else 1)
         sides = [_side(common, measure, explicit, sign) for sign in NODES]
         if not final:
-            first = _solve_others(common, sides, 1, common.counts[0])
+            first = None
+            for count in common.counts:
+                first = first or _solve_others(common, sides, 1, count)
             if first is None:
                 return _Phase(
                     _averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, UNSOLVED
@@ -407,12 +427,17 @@ def _reaction(
 
 def _mean(first: Correction, second: Correction) -> Correction:
     """Average of the corrections at two shares."""
-    scalars = [0.5 * (a + b) for a, b in zip(first[:4], second[:4], strict=True)]
     inputs = tuple(
-        type(a)(*(0.5 * (x + z) for x, z in zip(a, b, strict=True)))
+        CorrectionInputs(0.5 * (a.mean + b.mean), 0.5 * (a.square + b.square), 0.5 * (a.kernel + b.kernel))
         for a, b in zip(first.inputs, second.inputs, strict=True)
     )
-    return Correction(*scalars, inputs)
+    return Correction(
+        readout_square=0.5 * (first.readout_square + second.readout_square),
+        signal_covariance=0.5 * (first.signal_covariance + second.signal_covariance),
+        signal_variance=0.5 * (first.signal_variance + second.signal_variance),
+        trace=0.5 * (first.trace + second.trace),
+        inputs=inputs,
+    )
 
 
 _SCALARS = (
@@ -427,8 +452,8 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
     part = measure.others / measure.width
     some = phase.corrections[replicates]
 
-    def change(get) -> np.ndarray:
-        return np.mean([get(c) for c in some], axis=0) if some else np.asarray(0.0)
+    def change(get: Callable[[Correction], float | np.ndarray]) -> np.ndarray:
+        return np.asarray(np.mean([get(c) for c in some], axis=0) if some else 0.0)
 
     squares = change(lambda c: c.readout_square)
     trace = e.trace[groups].mean() + part * change(lambda c: c.trace) if some else np.asarray(np.nan)
@@ -449,6 +474,12 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
             lambda c, i=i: c.inputs[i].kernel
         )
     return result
+
+
+def _mixture(phases: list[tuple[float, _Phase]], groups: slice, replicates: slice) -> dict[str, np.ndarray]:
+    """:func:`_moments` averaged over phases by their weight."""
+    parts = [(p, _moments(phase, groups, replicates)) for p, phase in phases]
+    return {name: np.sum([p * part[name] for p, part in parts], axis=0) for name in parts[0][1]}
 
 
 def _finish(
@@ -479,19 +510,15 @@ def _finish(
 def _values(common: _Common, temperature: float, phases: list[tuple[float, _Phase]]) -> dict[str, np.ndarray]:
     """Observables of the mixture of phases with standard errors over groups of chains and over replicates."""
 
-    def mixed(groups: slice, replicates: slice) -> dict[str, np.ndarray]:
-        parts = [(p, _moments(phase, groups, replicates)) for p, phase in phases]
-        return {name: sum(p * part[name] for p, part in parts) for name in parts[0][1]}
-
-    sources = [[mixed(slice(g, g + 1), EVERY) for g in range(GROUPS)]]
+    sources = [[_mixture(phases, slice(g, g + 1), EVERY) for g in range(GROUPS)]]
     if all(phase.corrections for _, phase in phases):
-        sources.append([mixed(EVERY, slice(c, c + 1)) for c in range(REPLICATES)])
+        sources.append([_mixture(phases, EVERY, slice(c, c + 1)) for c in range(REPLICATES)])
     noise = []
     for i in range(len(common.sets)):
         noise.append(
             sum(float(np.var([m[f"mean{i}"] for m in s], axis=0, ddof=1).mean()) / len(s) for s in sources)
         )
-    values = _finish(common, temperature, mixed(EVERY, EVERY), noise)
+    values = _finish(common, temperature, _mixture(phases, EVERY, EVERY), noise)
     variance = {name: np.zeros_like(value) for name, value in values.items()}
     for source in sources:
         single = [_finish(common, temperature, m, [0.0] * len(common.sets)) for m in source]
