@@ -63,6 +63,14 @@ def sampled_point(data: Dataset, width: int, temperature: float, keep: Path | No
     return summary
 
 
+def _plain(data: Dataset, approximation: str, width: int, temperature: float) -> xr.Dataset:
+    """One point of another theory."""
+    grid = solve_grid(
+        data, "erf", temperature=temperature, width=width, approximations=[approximation], peaks=False
+    )
+    return grid.squeeze()
+
+
 def table(mnist: Path | None, keep: Path | None) -> None:
     """Deviations from sampling at the points of TABLE."""
     heads = " | ".join(label for label, *_ in COLUMNS)
@@ -121,19 +129,13 @@ def cost(mnist: Path | None) -> None:
             line = f"P = N = {n_train}, T = {temperature:g}: {seconds:.1f} s, error of D {100 * error:.2f} %"
             if n_train == sizes[0]:
                 start = time.process_time()
-                grid = {
-                    "temperature": temperature,
-                    "width": n_train,
-                    "approximations": ["cavity"],
-                    "peaks": False,
-                }
-                plain = solve_grid(data, "erf", **grid)
-                solved = "solved" if float(plain.converged.squeeze()) > 0 else "no solution"
+                plain = _plain(data, "cavity", n_train, temperature)
+                solved = "solved" if float(plain.converged) > 0 else "no solution"
                 line += f"; plain cavity {time.process_time() - start:.1f} s ({solved})"
             print(line, flush=True)
         if n_train == sizes[0]:
             start = time.process_time()
-            solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=LADDER)
+            solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=list(LADDER))
             print(f"ladder of {len(LADDER)} temperatures: {time.process_time() - start:.0f} s", flush=True)
 
 

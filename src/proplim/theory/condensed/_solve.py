@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -452,7 +452,7 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
     part = measure.others / measure.width
     some = phase.corrections[replicates]
 
-    def change(get: Callable[[Correction], float | np.ndarray]) -> np.ndarray:
+    def change(get: Callable[[Correction], Any]) -> np.ndarray:
         return np.asarray(np.mean([get(c) for c in some], axis=0) if some else 0.0)
 
     squares = change(lambda c: c.readout_square)
@@ -468,11 +468,13 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
         "readout_participation": phase.participation[groups].mean(),
     }
     for i, inputs in enumerate(e.inputs):
-        result[f"mean{i}"] = inputs.mean[groups].mean(axis=0) + change(lambda c, i=i: c.inputs[i].mean)
-        result[f"square{i}"] = inputs.square[groups].mean(axis=0) + change(lambda c, i=i: c.inputs[i].square)
-        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + part * change(
-            lambda c, i=i: c.inputs[i].kernel
-        )
+
+        def of(name: str, i: int = i) -> np.ndarray:
+            return change(lambda c: getattr(c.inputs[i], name))
+
+        result[f"mean{i}"] = inputs.mean[groups].mean(axis=0) + of("mean")
+        result[f"square{i}"] = inputs.square[groups].mean(axis=0) + of("square")
+        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + part * of("kernel")
     return result
 
 
