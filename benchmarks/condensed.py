@@ -80,13 +80,7 @@ def table(mnist: Path | None, keep: Path | None) -> None:
             continue
         data = data_set(source, classes, n_train, mnist)
         sampled = sampled_point(data, width, temperature, keep)
-        grid = {
-            "temperature": temperature,
-            "width": width,
-            "approximations": ["proportional"],
-            "peaks": False,
-        }
-        plain = solve_grid(data, "erf", **grid).squeeze()
+        plain = _plain(data, "proportional", width, temperature)
         start = time.process_time()
         spectrum = build_spectrum(data, "erf", 1.0)
         point = solve_condensed(spectrum, width=width, lambda1=1.0, temperatures=[temperature]).points[0]
