@@ -71,8 +71,8 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     blocks : sequence of (point, result)
         `point` gives the grid coordinates that `result` does not have as dimensions (scalars); `result` has
         any of the other grid dimensions, and the stage's own. Its attribute `reason`, if it has one, says why
-        its points fell short, its attribute `failed` that they have no values because of an error. What a
-        result lacks (one that failed has `converged` alone) is NaN.
+        its points fell short, `reasons` (JSON: index of a point -> words) why single ones did, `failed` that they
+        have no values because of an error. What a result lacks (one that failed has `converged` alone) is NaN.
     stage : str
 
     Returns
@@ -103,6 +103,8 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
         count = int(np.prod(shape, dtype=np.int64))
         if result.attrs.get("reason"):
             reasons |= {str(n_points + i): str(result.attrs["reason"]) for i in range(count)}
+        own = json.loads(result.attrs.get("reasons", "{}"))
+        reasons |= {str(n_points + int(i)): text for i, text in own.items()}
         if result.attrs.get("failed"):
             failed += range(n_points, n_points + count)
         n_points += count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from proplim.activations import Activation, get_activation
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
-from proplim.geometry import LABELS
 from proplim.observables import Observable, variables_of
 from proplim.schema import SPLITS, job_axes
 from proplim.theory._blocks import Points
@@ -25,6 +25,10 @@ CHUNK = 1 << 15
 """Points given to an approximation at once."""
 ERROR = "_mcse"
 """Suffix of the standard error of a variable."""
+REASON = "reason"
+"""What a theory says of each point that fell short, beside its numbers."""
+REASONS = "reasons"
+"""Attribute that says which points fell short and why, as JSON: index of the point in the grid -> words."""
 
 
 def solve_grid(
@@ -63,7 +67,8 @@ def solve_grid(
         Dims (approximation, width, temperature, lambda1; split and label where they apply), float64, all
         theory variables of :mod:`proplim.observables`; the peaks of :func:`solve_peaks` have no
         temperature. NaN with converged = 0 where a point fails, and where an approximation does not apply to
-        the activation.
+        the activation. The attribute `reasons` is JSON: index of a point in (width, temperature, lambda1) ->
+        why it fell short, where a theory says so.
 
     Raises
     ------
@@ -89,12 +94,16 @@ def solve_grid(
     reported = {name for result in results for name in result}
     wanted = [*_along_grid(), *(v for v in _reported_beside(chosen) if v.name in reported)]
     coords: dict[str, Any] = {
-        **axes, "width": np.atleast_1d(np.asarray(width)), "split": list(SPLITS), "label": list(LABELS)
+        **axes, "width": np.atleast_1d(np.asarray(width)), "split": list(SPLITS), "label": list(dataset.labels)
     }  # fmt: skip
     sizes = {name: len(values) for name, values in coords.items()}
     data = {v.name: _stack(v, results, sizes) for v in wanted}
     data |= {v.name: _stack(v, found, sizes) for v in _without_temperature()}
-    return xr.Dataset(data, coords={"approximation": list(approximations), **coords})
+    return xr.Dataset(
+        data,
+        coords={"approximation": list(approximations), **coords},
+        attrs={REASONS: _reasons(chosen, results)},
+    )
 
 
 def solve_peaks(
@@ -175,7 +184,7 @@ def _reported_beside(approximations: Iterable[Approximation]) -> list[Observable
 def _in_chunks(approximation: Approximation, spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
     """Solve CHUNK points at a time, so that what a theory needs in between does not grow with the grid.
 
-    Of a point that has not converged only the evidence is kept.
+    Of a point that has not converged only the evidence is kept, unless the approximation says otherwise.
     """
     if approximation.applies(spectrum.activation):
         return {"converged": np.zeros(points.size)}
@@ -189,9 +198,23 @@ def _in_chunks(approximation: Approximation, spectrum: Spectrum, points: Points)
             value = np.asarray(part[name], dtype=float)
             if name not in result:
                 result[name] = np.full((points.size, *value.shape[1:]), np.nan)
-            kept = np.ones_like(converged) if name in always else converged
+            everything = name in always or approximation.keeps_unconverged
+            kept = np.ones_like(converged) if everything else converged
             result[name][start : start + CHUNK][kept] = value[kept]
+        if REASON in part:
+            result.setdefault(REASON, np.full(points.size, "", dtype=object))
+            result[REASON][start : start + CHUNK] = part[REASON]
     return result
+
+
+def _reasons(approximations: Sequence[Approximation], results: Sequence[Mapping[str, np.ndarray]]) -> str:
+    """Why points fell short, in the words of the theories that say so."""
+    found: dict[int, list[str]] = {}
+    for approximation, result in zip(approximations, results, strict=True):
+        for index, text in enumerate(result.get(REASON, ())):
+            if text:
+                found.setdefault(index, []).append(f"{approximation.name}: {text}")
+    return json.dumps({str(index): "; ".join(texts) for index, texts in found.items()})
 
 
 def _peaks(

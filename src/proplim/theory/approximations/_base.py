@@ -80,16 +80,20 @@ class Approximation:
         returns a :class:`~proplim.theory.Solution`; or a :class:`~proplim.observables.State` of the n points; or a
         mapping of variable names to (n, ...) arrays, `converged` (n,) among them. A point's numbers must not
         depend on the other points. Numerical failure of a point is `converged` 0; an exception ends the job.
+        `reason`, n texts, may say why points fell short.
     order : int
         Place in menus and legends; those of one place go by name.
     applies : callable
         ``applies(activation, n_outputs=1)`` -> "" or the reason why not. Where it does not apply all is NaN.
     peaks : callable, optional
-        ``peaks(spectrum, width, lambda1)`` for (n,) arrays -> `peak_temperature`, `peak_height_over_prior` and
-        `peak_height_over_low_temperature`, (n, 2) arrays with the last axis `split`.
+        ``peaks(spectrum, width, lambda1)`` for (n,) arrays -> what belongs to a whole curve in T: `peak_temperature`,
+        `peak_height_over_prior` and `peak_height_over_low_temperature`, (n, 2) arrays with the last axis `split`, and
+        `condensation_temperature`, (n, 1).
     evidence : mapping
         Name -> long name of what `solve` or `peaks` report beside the variables of the cubes; it is kept where a
         point did not converge. Standard errors (a variable's name with the suffix `_mcse`) need no entry.
+    keeps_unconverged : bool
+        Whether the numbers of a point that did not converge are kept, as the best that is known.
     point_seconds, peak_seconds : callable
         ``(size) -> float``: seconds on one core for a grid point, and for T* at one width and lambda1.
     look : Look
@@ -102,6 +106,7 @@ class Approximation:
     applies: Callable[..., str] = _everywhere
     peaks: Callable[[Spectrum, np.ndarray, np.ndarray], Mapping[str, np.ndarray]] | None = None
     evidence: Mapping[str, str] = field(default_factory=dict)
+    keeps_unconverged: bool = False
     point_seconds: Callable[[Size], float] = mode_sum_seconds
     peak_seconds: Callable[[Size], float] = no_seconds
     look: Look = field(default_factory=Look)
