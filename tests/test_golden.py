@@ -1,4 +1,4 @@
-"""No number of the default study moves unseen: a change shows here and has to be explained in CHANGELOG.md."""
+"""No number of the golden study moves unseen: a change shows here and has to be explained in CHANGELOG.md."""
 
 from __future__ import annotations
 

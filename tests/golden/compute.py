@@ -1,4 +1,4 @@
-"""Golden numbers of the default study: what the code gives, kept, so that no number moves unseen.
+"""Golden numbers of a small study: what the code gives, kept, so that no number moves unseen.
 
 ``python tests/golden/compute.py`` writes golden.json anew and prints the line that CHANGELOG.md must then carry,
 under an entry that says why the numbers moved.
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 FILE = Path(__file__).with_name("golden.json")
-ROOT = Path(__file__).resolve().parents[2]
+STUDY = Path(__file__).with_name("study.yaml")
 
 THEORY = ("order_parameter", "free_energy", "readout_variance", "hidden_trace_shift", "signal_variance")
 THEORY += ("readout_signal_covariance", "centroid_distance_sq", "gyration_radius_sq", "mse", "bias_sq")
@@ -39,13 +39,13 @@ DYNAMICS = (
 def compute(stage: str) -> dict[str, Any]:
     """Golden numbers of a stage, by variable; sampling as [mean, mcse].
 
-    Theory on every kernel and width of the default study at every fifth temperature, sampling at P = 60,
+    Theory on every kernel and width of the study at every fifth temperature, sampling at P = 60,
     N = 60, T = 1, dynamics at P = 60, N = 120.
     """
     from proplim.config import load_config
     from proplim.datasets import prepare_dataset
 
-    config = load_config(ROOT / "config.yaml")
+    config = load_config(STUDY)
     (dataset_config,) = config.datasets
     if stage == "theory":
         from proplim.theory import solve_grid
