@@ -83,7 +83,8 @@ class JobsSection(_Section):
         default=None, description="most grid points in a job; left out: as many as seconds_per_job allows"
     )
     threads: Annotated[PlainInt, Field(ge=1, le=1024)] = Field(
-        default=1, description="cores of a sampling job, which runs its chains side by side"
+        default=1,
+        description="cores of a job of sampling or dynamics, which runs chains or replicas side by side",
     )
 
 

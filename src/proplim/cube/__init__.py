@@ -11,7 +11,14 @@ from proplim._lazy import lazy_names
 
 if TYPE_CHECKING:
     from proplim.cube._assemble import assemble_cube, write_cube
-    from proplim.cube._files import DamagedFile, content_checksum, open_netcdf, read_netcdf, write_netcdf
+    from proplim.cube._files import (
+        DamagedFile,
+        content_checksum,
+        open_netcdf,
+        read_netcdf,
+        whole_file,
+        write_netcdf,
+    )
     from proplim.cube._provenance import provenance
     from proplim.cube._tables import point_table, read_table, write_table
 
@@ -25,6 +32,7 @@ _HOME = {
     "content_checksum": "_files",
     "open_netcdf": "_files",
     "read_netcdf": "_files",
+    "whole_file": "_files",
     "write_netcdf": "_files",
     "provenance": "_provenance",
 }
@@ -38,6 +46,7 @@ __all__ = [
     "provenance",
     "read_netcdf",
     "read_table",
+    "whole_file",
     "write_cube",
     "write_netcdf",
     "write_table",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from pathlib import Path
+
 from proplim.study._failures import SUFFIX
 from proplim.study._ledger import Ledger, write_ledger
 from proplim.study._manifests import manifest_file
 from proplim.study._packing import Block
 from proplim.study._plan import Plan
 from proplim.study._workspace import ledger_file, result_file
+
+UNFINISHED_SECONDS = 3600.0
+"""Age from which a file that was never finished belongs to a job that was killed."""
 
 
 def save_plan(plan: Plan) -> None:
@@ -16,6 +23,7 @@ def save_plan(plan: Plan) -> None:
     Results of jobs all of whose points failed and are now tried again in another job are deleted.
     """
     workspace = plan.workspace
+    _sweep(workspace.root)
     jobs: dict[str, dict[str, list[Block]]] = {}
     for stage, members in workspace.ledger.jobs.items():
         finished = workspace.finished.get(stage, frozenset())
@@ -31,6 +39,14 @@ def save_plan(plan: Plan) -> None:
         jobs.get(stage, {}).pop(name, None)
     ledger = Ledger(plan.granularity(), jobs, current, plan.batches, dict(workspace.digests))
     write_ledger(ledger, ledger_file(workspace.root))
+
+
+def _sweep(root: Path) -> None:
+    """Delete the unfinished files of jobs that were killed; young ones may be under way on a cluster."""
+    for file in root.rglob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS:
+                file.unlink()
 
 
 def _fruitless(plan: Plan) -> list[tuple[str, str]]:

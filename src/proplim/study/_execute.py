@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,6 +115,8 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
     if folder := stage.leaves(plan.config):
         write_manifest(path, run.files, plan.workspace.root / folder)
     write_table(table, path)
+    for used in run.scratch:
+        shutil.rmtree(used, ignore_errors=True)
 
 
 def _part(block: Block, point: Mapping[str, Any], result: xr.Dataset) -> Block:

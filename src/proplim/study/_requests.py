@@ -70,7 +70,7 @@ class Requests:
 
     def threads(self, stage: str) -> int:
         """Cores of a job."""
-        return self.plan.config.jobs.threads if stage == "sampling" else 1
+        return self.plan.config.jobs.threads if stage_of(stage).parallel else 1
 
 
 def _arrays_mb(size: Size) -> float:

@@ -45,6 +45,8 @@ class Run:
     progress : Progress
     files : list of Path
         Files of single points that are there, in the folder that the stage :meth:`~Stage.leaves`; computing adds to it.
+    scratch : list of Path
+        Folders that are of no use once the job's result is written; computing adds to it.
     """
 
     config: StudyConfig
@@ -52,6 +54,7 @@ class Run:
     threads: int
     progress: Progress
     files: list[Path] = field(default_factory=list)
+    scratch: list[Path] = field(default_factory=list)
 
 
 class Stage(ABC):
@@ -64,6 +67,8 @@ class Stage(ABC):
     """Raised by one when its numbers change on purpose, so that results of older code are not reused."""
     program_axis: ClassVar[str] = "width"
     """Axis of a kernel whose values need a compiled program each."""
+    parallel: ClassVar[bool] = False
+    """Whether a job runs what a point is made of (chains, replicas) side by side."""
     whole_axis: ClassVar[str | None] = None
     """Axis whose values stay together in a job, as they share work."""
     start_seconds: ClassVar[float]

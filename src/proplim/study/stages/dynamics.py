@@ -16,6 +16,7 @@ from proplim.dynamics import OPTIMIZERS
 from proplim.schema import Point, Size
 from proplim.seeds import canonical_json
 from proplim.study._identity import point_hash, seeds_text
+from proplim.study._replicas import ReplicaFolder
 from proplim.study.stages._base import Results, Run, Stage, along, dumped, network_of, or_reason
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from proplim.config import StudyConfig
     from proplim.datasets import Dataset
+    from proplim.dynamics import Progress
     from proplim.study._packing import Block
 
 RECORD = (1.7e-3, 1e-6, 2.5e-9)
@@ -32,12 +34,17 @@ STRAGGLERS = "stragglers"
 """Folder of the study with the attributions of training to single inputs."""
 
 
+REPLICAS = "replicas"
+"""Folder of replicas that are finished, of points that are not."""
+
+
 class Dynamics(Stage):
     """Training dynamics on the grid (docs/dynamics.md)."""
 
     name = "dynamics"
     title = "Gradient-descent dynamics of finite one-hidden-layer networks"
-    numerics = 2
+    numerics = 3
+    parallel = True
     start_seconds, compile_seconds, runtime_margin, base_memory_mb = 6.0, 5.0, 6.0, 950.0
 
     def settings(self, config: StudyConfig) -> dict[str, Any]:
@@ -86,15 +93,26 @@ class Dynamics(Stage):
     def _train(self, run: Run, point: Point, dataset: Dataset) -> xr.Dataset:
         from proplim.dynamics import train
 
-        return train(dataset, **network_of(point), settings=run.config.dynamics.settings)
+        return train(dataset, **network_of(point), **self._how(run, point, dataset))
+
+    def _how(self, run: Run, point: Point, dataset: Dataset) -> dict[str, Any]:
+        """Settings, cores and progress of a training; its replicas are kept until the job is done."""
+        digest = point_hash(self, point, dataset.identity, self.settings(run.config))
+        folder = run.root / REPLICAS / point.dataset / f"{point.label()}-{digest}"
+        run.scratch.append(folder)
+        return {
+            "settings": run.config.dynamics.settings,
+            "threads": run.threads,
+            "progress": run.progress.within(point, _replicas),
+            "kept": ReplicaFolder(folder),
+        }
 
     def _train_attributed(self, run: Run, point: Point, dataset: Dataset) -> xr.Dataset:
         """Train, and keep under stragglers/ the attribution of the run to single inputs."""
         from proplim.dynamics import train_with_stragglers
 
         started = time.perf_counter()
-        settings = run.config.dynamics.settings
-        result, table = train_with_stragglers(dataset, **network_of(point), settings=settings)
+        result, table = train_with_stragglers(dataset, **network_of(point), **self._how(run, point, dataset))
         digest = point_hash(self, point, dataset.identity, self.settings(run.config))
         path = run.root / STRAGGLERS / point.dataset / f"{point.label()}-{digest}.nc"
         attributes: dict[str, str | float] = {
@@ -111,6 +129,11 @@ class Dynamics(Stage):
         write_netcdf(table.assign_attrs(attributes), path)
         run.files.append(path)
         return result
+
+
+def _replicas(now: Progress) -> str:
+    """How far the replicas of a point are."""
+    return f"{now.optimizer}, replica {now.replica} at t = {now.time:.3g}, {100 * now.done:.0f} % of all"
 
 
 STAGE = Dynamics()
