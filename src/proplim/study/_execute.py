@@ -115,8 +115,8 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
     if folder := stage.leaves(plan.config):
         write_manifest(path, run.files, plan.workspace.root / folder)
     write_table(table, path)
-    for used in run.scratch:
-        shutil.rmtree(used, ignore_errors=True)
+    for unfinished in run.scratch:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _part(block: Block, point: Mapping[str, Any], result: xr.Dataset) -> Block:
