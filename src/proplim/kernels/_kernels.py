@@ -1,6 +1,6 @@
 """Input kernel C, feature kernel K and Stein vectors B of docs/theory.md, section 2.
 
-Closed forms where the activation has them, vectorised Gauss-Hermite quadrature where it does not.
+Inputs in, kernels out; the Gaussian averages behind them are in ``_averages.py``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import numpy as np
 
 from proplim.activations import Activation, get_activation
 from proplim.errors import InvalidInput
+from proplim.kernels._averages import feature_covariance, mean_feature, mean_slope
 
 
 def input_kernel(x1: np.ndarray, x2: np.ndarray, lambda0: float) -> np.ndarray:
@@ -59,53 +60,30 @@ def feature_kernel(
     c12 = input_kernel(x1, x2, lambda0)
     c11 = input_kernel_diagonal(x1, lambda0)[:, None]
     c22 = input_kernel_diagonal(x2, lambda0)[None, :]
-    kernel = _kernel(get_activation(activation), c12, c11, c22)
+    kernel = feature_covariance(get_activation(activation), c12, c11, c22)
     return 0.5 * (kernel + kernel.T) if x1 is x2 else kernel
 
 
 def feature_kernel_diagonal(activation: str | Activation, x: np.ndarray, lambda0: float = 1.0) -> np.ndarray:
     """K(x, x) of every input, shape (P,) (docs/theory.md, eq. 2.2)."""
     c = input_kernel_diagonal(x, lambda0)
-    return _kernel(get_activation(activation), c, c, c)
+    return feature_covariance(get_activation(activation), c, c, c)
 
 
 def feature_mean(activation: str | Activation, x: np.ndarray, lambda0: float = 1.0) -> np.ndarray:
     """m(x) = E[sigma(h(x))], shape (P,); zero for an odd activation (docs/theory.md, eq. 2.3)."""
-    activation = get_activation(activation)
-    c = input_kernel_diagonal(x, lambda0)
-    if activation.mean is not None:
-        return np.asarray(activation.mean(c), dtype=float)
-    if activation.odd:
-        return np.zeros_like(c)
-    from proplim.kernels._quadrature import gaussian_mean
-
-    return gaussian_mean(activation, c)
+    return mean_feature(get_activation(activation), input_kernel_diagonal(x, lambda0))
 
 
 def stein_coefficients(activation: str | Activation, x: np.ndarray, lambda0: float = 1.0) -> np.ndarray:
     """E[sigma'(h(x))] / (lambda0 sqrt(N0)), shape (P,): B_a(x) is x_a times it (docs/theory.md, eq. 2.4)."""
-    activation = get_activation(activation)
-    c = input_kernel_diagonal(x, lambda0)
-    if activation.mean_derivative is not None:
-        slope = np.asarray(activation.mean_derivative(c), dtype=float)
-    else:
-        from proplim.kernels._quadrature import gaussian_mean_derivative
-
-        slope = gaussian_mean_derivative(activation, c)
+    slope = mean_slope(get_activation(activation), input_kernel_diagonal(x, lambda0))
     return slope / (lambda0 * np.sqrt(x.shape[1]))
 
 
 def stein_vectors(activation: str | Activation, x: np.ndarray, lambda0: float = 1.0) -> np.ndarray:
     """B = E[w sigma(h(x))] of every input by Stein's lemma, shape (N0, P) (docs/theory.md, eq. 2.4)."""
     return (x * stein_coefficients(activation, x, lambda0)[:, None]).T
-
-
-def _kernel(activation: Activation, c12: np.ndarray, c11: np.ndarray, c22: np.ndarray) -> np.ndarray:
-    if activation.kernel is not None:
-        return np.asarray(activation.kernel(c12, c11, c22), dtype=float)
-    from proplim.kernels._quadrature import gaussian_kernel
-
-    return gaussian_kernel(activation, c12, c11, c22)
 
 
 def _positive(key: str, value: float) -> float:

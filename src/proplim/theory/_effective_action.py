@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.theory._blocks import BLOCK, Points, in_blocks
+from proplim.theory._response import ModeSums, Response
 from proplim.theory._spectrum import Spectrum
 
 EPS = np.finfo(float).eps
@@ -109,28 +110,8 @@ def solve_order_parameter(spectrum: Spectrum, points: Points) -> OrderParameter:
     return _choose_minimum(points, roots, polished)
 
 
-class _Sums(NamedTuple):
-    """p, e and their derivatives in ln theta, each of the shape of theta."""
-
-    p: np.ndarray
-    e: np.ndarray
-    dp: np.ndarray
-    de: np.ndarray
-
-
-def _sums(spectrum: Spectrum, theta: np.ndarray) -> _Sums:
-    t = theta[:, None] * spectrum.eigenvalues
-    r = 1.0 + t
-    np.divide(1.0, r, out=r)
-    t *= r
-    p = t.sum(-1)
-    bell = t * r
-    dp = bell.sum(-1)
-    bell *= spectrum.label_energies
-    e = bell.sum(-1)
-    r -= t
-    bell *= r
-    return _Sums(p, e, dp, bell.sum(-1))
+def _sums(spectrum: Spectrum, theta: np.ndarray) -> ModeSums:
+    return Response.of(spectrum.eigenvalues, theta).sums(spectrum.label_energies)
 
 
 @dataclass(frozen=True)
@@ -142,14 +123,14 @@ class _Table:
     """
 
     theta: np.ndarray
-    sums: _Sums
+    sums: ModeSums
     lower: np.ndarray
     upper: np.ndarray
     slope_lower: np.ndarray
     slope_upper: np.ndarray
 
 
-def _bounds(theta: np.ndarray, sums: _Sums, mesh: float) -> tuple[np.ndarray, ...]:
+def _bounds(theta: np.ndarray, sums: ModeSums, mesh: float) -> tuple[np.ndarray, ...]:
     """Bounds between neighbouring nodes (docs/theory.md, eq. 3.8).
 
     e and p' are sums of logistic bells, whose first three derivatives they bound term by term. Neither
@@ -193,7 +174,7 @@ def _tabulate(spectrum: Spectrum) -> _Table:
     last = np.ceil((-np.log(kappa[0]) + MARGIN) / MESH)
     theta = np.exp(MESH * np.arange(first, last + 1.0))
     parts = in_blocks(lambda th: _sums(spectrum, th)._asdict(), theta)
-    sums = _Sums(**parts)
+    sums = ModeSums(**parts)
     return _Table(theta, sums, *_bounds(theta, sums, MESH))
 
 
@@ -289,8 +270,8 @@ def _candidate_cells(table: _Table, factors: np.ndarray) -> tuple[np.ndarray, np
     return tuple(np.concatenate(part) for part in zip(*pairs, strict=True))  # type: ignore[return-value]
 
 
-def _gather(sums: _Sums, cell: np.ndarray) -> _Sums:
-    return _Sums(*(np.stack([s[cell], s[cell + 1]], axis=-1) for s in sums))
+def _gather(sums: ModeSums, cell: np.ndarray) -> ModeSums:
+    return ModeSums(*(np.stack([s[cell], s[cell + 1]], axis=-1) for s in sums))
 
 
 def _subdivide(spectrum: Spectrum, point: np.ndarray, theta: np.ndarray, mesh: float) -> tuple:
@@ -300,10 +281,10 @@ def _subdivide(spectrum: Spectrum, point: np.ndarray, theta: np.ndarray, mesh: f
     nodes = theta[:, :1] * np.exp(mesh * np.arange(SUBDIVISION + 1.0))
     nodes[:, -1] = theta[:, 1]
     parts = in_blocks(lambda th: _sums(spectrum, th)._asdict(), nodes.ravel())
-    sums = _Sums(**{k: v.reshape(nodes.shape) for k, v in parts.items()})
+    sums = ModeSums(**{k: v.reshape(nodes.shape) for k, v in parts.items()})
     bounds = [b.reshape(4, -1) for b in _bounds(nodes, sums, mesh)]
     ends = [np.stack([a[:, :-1].ravel(), a[:, 1:].ravel()], axis=-1) for a in (nodes, *sums)]
-    return np.repeat(point, SUBDIVISION), ends[0], _Sums(*ends[1:]), bounds
+    return np.repeat(point, SUBDIVISION), ends[0], ModeSums(*ends[1:]), bounds
 
 
 def _outer_roots(table: _Table, points: Points, factors: np.ndarray) -> list[tuple[np.ndarray, ...]]:

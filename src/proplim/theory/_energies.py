@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from proplim.theory._blocks import Points, in_blocks
+from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
 
 
@@ -37,9 +38,7 @@ def energies(
     def block(
         t_: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray, curvature: np.ndarray
     ) -> dict[str, np.ndarray]:
-        x = (q / (l1 * t_))[:, None] * spectrum.eigenvalues
-        r = 1.0 / (1.0 + x)
-        t = x * r
+        t, r = Response.of(spectrum.eigenvalues, q / (l1 * t_))
         p, dp = t.sum(-1), (t * r).sum(-1)
         energy = spectrum.label_energies * r
         e = (energy * t).sum(-1)

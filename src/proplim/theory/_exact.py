@@ -11,8 +11,9 @@ rule on every second node agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import gammaln
@@ -20,9 +21,12 @@ from scipy.special import gammaln
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
 from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
 from proplim.theory._energies import energies
-from proplim.theory._observables import Forms, forms_of, predictor_and_weights
-from proplim.theory._peaks import maximise
+from proplim.theory._forms import Forms, InputForms, forms_of
+from proplim.theory._peaks import maximise, separations
+from proplim.theory._rescaled import RescaledInputs, RescaledState
+from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
+from proplim.theory._states import Solution, States, Values
 
 CUTOFF = 42.0
 """The density is cut where it has fallen by exp(-42), about 6e-19."""
@@ -32,22 +36,25 @@ NODES_AT_ONCE = 1024
 TOLERANCE = 1e-7
 """Accepted difference to the rule with half the nodes; the error of the full rule is about its square."""
 BISECTIONS = 10
+"""Halvings of the interval in which an end of the support lies; it need not be known better."""
 
 
-class _Nodes(NamedTuple):
-    """Quadrature of m grid points with k nodes each.
+@dataclass(frozen=True)
+class Quadrature:
+    """Nodes in u of m grid points, k for each.
 
     Parameters
     ----------
     points : Points
-        The grid points of all m k nodes.
-    order_parameter : (m k,) array
+        The m points.
+    order_parameter : (m, k) array
+        Q at the nodes.
     weights : (m, k) array
         Summing to one over the nodes.
     log_integral : (m,) array
         ln of the integral of exp(-N S/2) over u.
     error : (m,) array
-        Difference to the rule on every second node.
+        Largest difference to the rule on every second node, of mass, mean and variance of u.
     """
 
     points: Points
@@ -56,50 +63,258 @@ class _Nodes(NamedTuple):
     log_integral: np.ndarray
     error: np.ndarray
 
+    @classmethod
+    def of(
+        cls,
+        spectrum: Spectrum,
+        points: Points,
+        low: np.ndarray,
+        high: np.ndarray,
+        action: np.ndarray,
+        *,
+        k: int,
+    ) -> Quadrature:
+        """The rule with k nodes from `low` to `high`; `action` is S at its minimum."""
+        step = (high - low) / k
+        u = low[:, None] + step[:, None] * np.arange(k)  # the right end, of weight exp(-CUTOFF), is left out
+        q = np.exp(u)
+        flat = (np.repeat(a, k) for a in points)
+        excess = effective_action(spectrum, q.ravel(), *flat).reshape(u.shape) - action[:, None]
+        density = np.exp(-0.5 * points.width[:, None] * excess)
+        total = density.sum(axis=1)
+        weights = density / total[:, None]
+        half_total = density[:, ::2].sum(axis=1)
+        half = density[:, ::2] / half_total[:, None]
+        deviation = u - (weights * u).sum(axis=1)[:, None]
+        variance = (weights * deviation**2).sum(axis=1)
+        error = np.abs(2.0 * half_total / total - 1.0)
+        error = np.maximum(error, np.abs((half * deviation[:, ::2]).sum(axis=1)) / np.sqrt(variance))
+        error = np.maximum(error, np.abs((half * deviation[:, ::2] ** 2).sum(axis=1) / variance - 1.0))
+        log_integral = np.log(step * total) - 0.5 * points.width * action
+        return cls(points, q, weights, log_integral, error)
 
-def solve_exact(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
-    """Posterior means of the finite linear network; other activations come back unconverged.
+    @property
+    def nodes(self) -> Points:
+        """Grid points of all m k nodes, one after the other."""
+        return Points(*(np.repeat(a, self.weights.shape[1]) for a in self.points))
+
+    def average(self, value: np.ndarray) -> np.ndarray:
+        """Posterior mean of (m k, ...) values at the nodes, (m, ...)."""
+        value = value.reshape(*self.weights.shape, *value.shape[1:])
+        pairs = zip(self.weights, value, strict=True)
+        return np.stack([np.einsum("k,k...->...", w, v) for w, v in pairs])
+
+
+class ExactState:
+    """m grid points as averages over Q; a :class:`proplim.observables.State`.
 
     Parameters
     ----------
     spectrum : Spectrum
+    forms : Forms
+    quadrature : Quadrature
+    saddle : (m,) array
+        Q of the proportional theory, which defines the signal direction.
+    """
+
+    def __init__(
+        self, spectrum: Spectrum, forms: Forms, quadrature: Quadrature, saddle: np.ndarray
+    ) -> None:
+        self.spectrum, self.forms, self.quadrature = spectrum, forms, quadrature
+        self.given = RescaledState(spectrum, forms, quadrature.nodes, quadrature.order_parameter.ravel())
+        response = self.given.response
+        self.response = Response(quadrature.average(response.t), quadrature.average(response.r))
+        self.learned = self.response.learned(spectrum.labels, spectrum.eigenvalues)
+        self._saddle = saddle
+        self.train = ExactTrainingInputs(self, forms.train, self.given.train)
+        test = self.given.test
+        self.test = None if forms.test is None or test is None else ExactInputs(self, forms.test, test)
+
+    @cached_property
+    def readout_variance(self) -> np.ndarray:
+        """<v^2>, (m,)."""
+        return self.quadrature.average(self.given.readout_variance)
+
+    @property
+    def hidden_trace_shift(self) -> np.ndarray:
+        """tr<w w^T> - N0/lambda0, (m,)."""
+        return self.quadrature.average(self.given.hidden_trace_shift)
+
+    @property
+    def signal_variance(self) -> np.ndarray:
+        """<(w.u)^2> of docs/theory.md, eq. 7.5, (m,): u does not move with Q; NaN where there is none."""
+        along = np.repeat(self._direction, self.quadrature.weights.shape[1], axis=0)
+        shift = (along * self.given.learned).sum(-1) ** 2 / self.given.g
+        shift = shift - (self.given.response.t * along**2).sum(-1)
+        return 1.0 / self.spectrum.lambda0 + self.quadrature.average(shift) / self.quadrature.points.width
+
+    @property
+    def readout_signal_covariance(self) -> np.ndarray:
+        """<v (w.u)> of docs/theory.md, eq. 7.5, (m,); zero along every direction where B a = 0."""
+        covariance = (self._direction * self.learned).sum(-1) / np.sqrt(self.quadrature.points.width)
+        return np.where(np.isfinite(covariance), covariance, 0.0)
+
+    @cached_property
+    def _direction(self) -> np.ndarray:
+        """R^T u for the signal direction u of the proportional theory, (m, r); NaN without a signal."""
+        points = self.quadrature.points
+        saddle = Response.of(self.spectrum.eigenvalues, self._saddle / (points.lambda1 * points.temperature))
+        vector = self.forms.signal(saddle.learned(self.spectrum.labels, self.spectrum.eigenvalues))
+        norm = np.sqrt((vector**2).sum(-1, keepdims=True))
+        unit = np.where(norm > 0.0, vector / np.where(norm > 0.0, norm, 1.0), np.nan)
+        return self.forms.signal_transposed(unit)
+
+
+class ExactInputs:
+    """Averages over Q of what the proportional theory says about one kind of inputs."""
+
+    def __init__(self, state: ExactState, forms: InputForms, given: RescaledInputs) -> None:
+        self._state, self._forms, self._given = state, forms, given
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Labels, (inputs,)."""
+        return self._forms.targets
+
+    @property
+    def class_weights(self) -> np.ndarray:
+        """u_s, (C, inputs)."""
+        return self._forms.weights
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Mean predictor, (m, inputs)."""
+        return self._forms.mean(self._state.learned)
+
+    @cached_property
+    def bias_sq(self) -> np.ndarray:
+        """Squared bias of the mean predictor, (m,)."""
+        return ((self.mean - self.targets) ** 2).mean(-1)
+
+    @cached_property
+    def predictive_variance(self) -> np.ndarray:
+        """Var f = <Var(f|Q)> + Var <f|Q> (docs/theory.md, eq. 7.4), (m,).
+
+        The second from the squared biases, in which the labels drop out.
+        """
+        average = self._state.quadrature.average
+        spread = np.maximum(average(self._given.bias_sq) - self.bias_sq, 0.0)
+        return average(self._given.predictive_variance) + spread
+
+    def feature_form(self, vector: np.ndarray) -> np.ndarray:
+        """a^T K' a, (m,)."""
+        return self._state.quadrature.average(self._given.feature_form(vector))
+
+    def feature_spread(self, weights: np.ndarray) -> np.ndarray:
+        """sum_mu u_mu K'_mumu - u^T K' u, (m,)."""
+        return self._state.quadrature.average(self._given.feature_spread(weights))
+
+
+class ExactTrainingInputs(ExactInputs):
+    """On the training inputs y - f = U (r yt), free of cancellation."""
+
+    @cached_property
+    def bias_sq(self) -> np.ndarray:
+        """Squared bias of the mean predictor, (m,)."""
+        spectrum = self._state.spectrum
+        missed = ((self._state.response.r * spectrum.labels) ** 2).sum(-1) + spectrum.null_label_energy
+        return missed / spectrum.n_train
+
+
+@dataclass(frozen=True)
+class _Supports:
+    """n grid points with the interval of u that a quadrature has to cover."""
+
+    spectrum: Spectrum
+    points: Points
+    solution: OrderParameter
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def fields(self) -> tuple[np.ndarray, ...]:
+        """All that :meth:`Quadrature.of` needs, as (n,) arrays."""
+        return (*self.points, self.low, self.high, self.solution.action)
+
+    def quadrature(self, fields: tuple[np.ndarray, ...], k: int) -> Quadrature:
+        """k nodes for each point of a block."""
+        return Quadrature.of(self.spectrum, Points(*fields[:3]), *fields[3:], k=k)
+
+    def resolved(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Numbers of nodes, each with the points for which it is the smallest that is enough."""
+        todo = np.nonzero(self.solution.converged)[0]
+        for k in NODES:
+            if not len(todo):
+                return
+
+            def error(*fields: np.ndarray, k: int = k) -> Values:
+                return {"error": self.quadrature(fields, k).error}
+
+            found = in_blocks(error, *(a[todo] for a in self.fields), block=at_once(k), tail=at_once(k))
+            enough = found["error"] <= TOLERANCE
+            if enough.any():
+                yield k, todo[enough]
+            todo = todo[~enough]
+
+
+def at_once(k: int) -> int:
+    """Points in a block where each has k nodes."""
+    return max(NODES_AT_ONCE // k, 1)
+
+
+def solve_exact(spectrum: Spectrum, points: Points) -> Solution:
+    """Posterior means of the finite linear network.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the linear activation.
     points : Points
 
     Returns
     -------
-    dict of (n, ...) arrays
+    Solution
         `order_parameter` is lambda1 <v^2>, the posterior mean of Q; `free_energy` is eq. 7.3.
     """
-    if spectrum.activation.name != "linear":
-        return {"converged": np.zeros(points.size)}
-    forms = forms_of(spectrum)
-    solution = solve_order_parameter(spectrum, points)
-    low, high = _support(spectrum, points, solution)
-    arrays = (*points, low, high, solution.action, solution.order_parameter)
-    result: dict[str, np.ndarray] = {}
-    todo = np.nonzero(solution.converged)[0]
-    for nodes in NODES:
-        if not len(todo):
-            break
+    forms, supports = forms_of(spectrum), _supports(spectrum, points)
+    saddle = supports.solution.order_parameter
+    converged = np.zeros(points.size)
+    states = []
+    for k, which in supports.resolved():
 
-        def block(*a: np.ndarray, k: int = nodes) -> dict[str, np.ndarray]:
-            return _averages(spectrum, forms, Points(*a[:3]), *a[3:], k=k)
+        def state(*fields: np.ndarray, k: int = k) -> ExactState:
+            return ExactState(spectrum, forms, supports.quadrature(fields[:-1], k), fields[-1])
 
-        part = in_product_blocks(block, *(a[todo] for a in arrays), block=max(NODES_AT_ONCE // nodes, 1))
-        for name, value in part.items():
-            result.setdefault(name, np.full((points.size, *value.shape[1:]), np.nan))[todo] = value
-        todo = todo[~(part["error"] <= TOLERANCE)]
-    result["converged"] = solution.converged.astype(float)
-    result["converged"][todo] = 0.0
-    result["stationary_points"] = solution.stationary_points
+        fields = tuple(a[which] for a in (*supports.fields, saddle))
+        states.append(States(state, fields, points=which, block=at_once(k), report=_energies))
+        converged[which] = 1.0
+    values = {"converged": converged, "stationary_points": supports.solution.stationary_points}
+    return Solution(values, tuple(states))
+
+
+def _energies(state: ExactState) -> Values:
+    """Order parameter, free energy and energies per unit (docs/theory.md, eq. 7.3 and below)."""
+    quadrature = state.quadrature
+    n, average = quadrature.points.width, quadrature.average
+    at = energies(state.spectrum, quadrature.nodes, quadrature.order_parameter.ravel(), None)
+    result = {name: average(value) for name, value in at.items()}
+    log_prior = 0.5 * n * np.log(0.5 * n) - gammaln(0.5 * n)
+    k = quadrature.weights.shape[1]
+    deviation = at["mean_energy"] - np.repeat(result["mean_energy"], k)
+    slope = at["free_energy_temperature_derivative"]
+    slope = slope - np.repeat(result["free_energy_temperature_derivative"], k)
+    result["mean_energy_temperature_derivative"] -= n * average(deviation * slope)
+    result["order_parameter"] = quadrature.points.lambda1 * state.readout_variance
+    result["free_energy"] = 0.5 - (log_prior + quadrature.log_integral) / n
     return result
 
 
-def _support(spectrum: Spectrum, points: Points, solution: OrderParameter) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval of u that the quadrature covers."""
-    ends = ((solution.first, -1.0), (solution.last, 1.0))
-    low, high = (_end_of_support(spectrum, points, solution.action, q, sign) for q, sign in ends)
-    return low, high
+def _supports(spectrum: Spectrum, points: Points) -> _Supports:
+    """Intervals of u, from the outermost stationary points outwards."""
+    solution = solve_order_parameter(spectrum, points)
+    low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
+    high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
+    return _Supports(spectrum, points, solution, low, high)
 
 
 def _end_of_support(
@@ -128,171 +343,32 @@ def _end_of_support(
     return outer
 
 
-def _quadrature(
-    spectrum: Spectrum, points: Points, low: np.ndarray, high: np.ndarray, action: np.ndarray, *, k: int
-) -> _Nodes:
-    step = (high - low) / k
-    u = low[:, None] + step[:, None] * np.arange(k)  # the right end, of weight exp(-CUTOFF), is left out
-    flat = Points(*(np.repeat(a, k) for a in points))
-    q = np.exp(u.ravel())
-    excess = effective_action(spectrum, q, *flat).reshape(u.shape) - action[:, None]
-    density = np.exp(-0.5 * points.width[:, None] * excess)
-    total = density.sum(axis=1)
-    weights = density / total[:, None]
-    # mass and the first two moments of u have to agree with the rule on every second node
-    half_total = density[:, ::2].sum(axis=1)
-    half = density[:, ::2] / half_total[:, None]
-    deviation = u - (weights * u).sum(axis=1)[:, None]
-    variance = (weights * deviation**2).sum(axis=1)
-    error = np.abs(2.0 * half_total / total - 1.0)
-    error = np.maximum(error, np.abs((half * deviation[:, ::2]).sum(axis=1)) / np.sqrt(variance))
-    error = np.maximum(error, np.abs((half * deviation[:, ::2] ** 2).sum(axis=1) / variance - 1.0))
-    log_integral = np.log(step * total) - 0.5 * points.width * action
-    return _Nodes(flat, q, weights, log_integral, error)
+def exact_class_distance(spectrum: Spectrum, points: Points) -> np.ndarray:
+    """D alone, (n, splits), without the products of the full solution; NaN where unconverged."""
+    supports, splits = _supports(spectrum, points), separations(spectrum)
+    result = np.full((points.size, len(splits)), np.nan)
+    for k, which in supports.resolved():
 
-
-def _averages(
-    spectrum: Spectrum,
-    forms: Forms,
-    points: Points,
-    low: np.ndarray,
-    high: np.ndarray,
-    action: np.ndarray,
-    saddle: np.ndarray,
-    *,
-    k: int,
-) -> dict[str, np.ndarray]:
-    """Posterior means with k nodes a point; `saddle` is Q of the proportional theory (eqs. 7.1-7.5)."""
-    nodes = _quadrature(spectrum, points, low, high, action, k=k)
-    n = points.width
-
-    def average(value: np.ndarray) -> np.ndarray:
-        value = value.reshape(*nodes.weights.shape, *value.shape[1:])
-        return np.stack([np.einsum("k,k...->...", w, v) for w, v in zip(nodes.weights, value, strict=True)])
-
-    at = predictor_and_weights(spectrum, forms, nodes.points, nodes.order_parameter, feature_learning=True)
-    at |= energies(spectrum, nodes.points, nodes.order_parameter, None)
-    result = {name: average(value) for name, value in at.items()}
-    result["error"] = nodes.error
-    result["order_parameter"] = points.lambda1 * result["readout_variance"]
-    response = _responses(spectrum, nodes.points, nodes.order_parameter)
-    mean_t, mean_r = average(response["t"]), average(response["r"])
-    result |= _mean_predictor(spectrum, forms, mean_t, mean_r)
-    # Var f = <Var(f|s)> + Var <f|s>, the second from the squared biases, whose labels drop out
-    spread = np.maximum(average(at["bias_sq"]) - result["bias_sq"], 0.0)
-    result["predictive_variance"] = average(at["predictive_variance"]) + spread
-    direction = _signal_in_modes(spectrum, forms, points, saddle)
-    result |= _signal(spectrum, points, nodes, response["t"], direction, mean_t, average)
-    result["free_energy"] = 0.5 - (0.5 * n * np.log(0.5 * n) - gammaln(0.5 * n) + nodes.log_integral) / n
-    slope, energy = at["free_energy_temperature_derivative"], at["mean_energy"]
-    deviation = energy - np.repeat(result["mean_energy"], k)
-    covariance = average(deviation * (slope - np.repeat(average(slope), k)))
-    result["mean_energy_temperature_derivative"] -= n * covariance
-    return result
-
-
-def _responses(spectrum: Spectrum, points: Points, q: np.ndarray) -> dict[str, np.ndarray]:
-    """t and r of every point and mode, each (n, r)."""
-
-    def block(t_: np.ndarray, _: np.ndarray, l1: np.ndarray, q: np.ndarray) -> dict[str, np.ndarray]:
-        x = (q / (l1 * t_))[:, None] * spectrum.eigenvalues
-        r = 1.0 / (1.0 + x)
-        return {"t": x * r, "r": r}
-
-    return in_blocks(block, *points, q)
-
-
-def _modes(spectrum: Spectrum, t: np.ndarray) -> np.ndarray:
-    """b of eq. 3.9."""
-    return t * (spectrum.labels / np.sqrt(spectrum.eigenvalues))
-
-
-def _mean_predictor(
-    spectrum: Spectrum, forms: Forms, mean_t: np.ndarray, mean_r: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Squared bias and accuracy of the averaged predictor, which is linear in t."""
-    modes = _modes(spectrum, mean_t)
-    result = {"bias_sq": np.full((len(modes), 2), np.nan), "accuracy": np.full((len(modes), 2), np.nan)}
-    for i, inputs in enumerate((forms.train, forms.test)):
-        if inputs is not None:
-            f = in_product_blocks(lambda b, inputs=inputs: {"f": inputs.mean(b)}, modes)["f"]
-            result["accuracy"][:, i] = (f * inputs.targets > 0.0).mean(-1)
-            result["bias_sq"][:, i] = ((f - inputs.targets) ** 2).mean(-1)
-    # on the training inputs y - f = U (r yt) is free of cancellation
-    missed = ((mean_r * spectrum.labels) ** 2).sum(-1) + spectrum.null_label_energy
-    result["bias_sq"][:, 0] = missed / spectrum.n_train
-    return result
-
-
-def _signal_in_modes(spectrum: Spectrum, forms: Forms, points: Points, saddle: np.ndarray) -> np.ndarray:
-    """R^T u for the unit vector u = B a / |B a| of the proportional theory, (m, r); NaN without a signal."""
-
-    def block(b: np.ndarray) -> dict[str, np.ndarray]:
-        vector = forms.signal(b)
-        norm = np.sqrt((vector**2).sum(-1, keepdims=True))
-        unit = np.where(norm > 0.0, vector / np.where(norm > 0.0, norm, 1.0), np.nan)
-        return {"direction": forms.signal_transposed(unit)}
-
-    modes = _modes(spectrum, _responses(spectrum, points, saddle)["t"])
-    return in_product_blocks(block, modes)["direction"]
-
-
-def _signal(
-    spectrum: Spectrum,
-    points: Points,
-    nodes: _Nodes,
-    t: np.ndarray,
-    direction: np.ndarray,
-    mean_t: np.ndarray,
-    average: Callable[[np.ndarray], np.ndarray],
-) -> dict[str, np.ndarray]:
-    """Moments of the hidden weights along u, which does not move with s (docs/theory.md, eq. 7.5)."""
-    along = np.repeat(direction, nodes.weights.shape[1], axis=0)
-    g = nodes.order_parameter / nodes.points.lambda1
-    shift = (along * _modes(spectrum, t)).sum(-1) ** 2 / g - (t * along**2).sum(-1)
-    covariance = (direction * _modes(spectrum, mean_t)).sum(-1) / np.sqrt(points.width)
-    silent = ~np.isfinite(covariance)  # B a = 0: the covariance vanishes along every direction
-    return {
-        "readout_signal_covariance": np.where(silent, 0.0, covariance),
-        "signal_variance": 1.0 / spectrum.lambda0 + average(shift) / points.width,
-    }
-
-
-def exact_class_distance(spectrum: Spectrum, forms: Forms, points: Points) -> np.ndarray:
-    """D alone, (n, 2) with `split`, without the products of the full solution; NaN where unconverged."""
-    solution = solve_order_parameter(spectrum, points)
-    low, high = _support(spectrum, points, solution)
-    result = np.full((points.size, 2), np.nan)
-    todo = np.arange(points.size)
-    for k in NODES:
-        if not len(todo):
-            break
-
-        def block(*a: np.ndarray, k: int = k) -> dict[str, np.ndarray]:
-            nodes = _quadrature(spectrum, Points(*a[:3]), *a[3:], k=k)
-            responses = _responses(spectrum, nodes.points, nodes.order_parameter)["t"]
-            g = nodes.order_parameter / nodes.points.lambda1
+        def block(*fields: np.ndarray, k: int = k) -> Values:
+            quadrature = supports.quadrature(fields, k)
+            q, nodes = quadrature.order_parameter.ravel(), quadrature.nodes
+            g = q / nodes.lambda1
+            t = Response.of(spectrum.eigenvalues, g / nodes.temperature).t
             columns = []
-            for inputs in (forms.train, forms.test):
-                if inputs is None:
-                    columns.append(np.full(len(a[0]), np.nan))
+            for separation in splits:
+                if separation is None:
+                    columns.append(np.full(quadrature.points.size, np.nan))
                     continue
-                product = inputs.contrast * spectrum.labels / np.sqrt(spectrum.eigenvalues)
-                rise = (responses * product).sum(-1) ** 2 / g
-                shift = rise - (responses * inputs.contrast**2).sum(-1)
-                shift = (nodes.weights * shift.reshape(nodes.weights.shape)).sum(axis=1)
-                columns.append(inputs.prior_centroid + shift / a[1])
-            return {"value": np.stack(columns, axis=-1), "error": nodes.error}
+                shift = (t * separation.means).sum(-1) ** 2 / g - (t * separation.form.modes).sum(-1)
+                shift = (quadrature.weights * shift.reshape(quadrature.weights.shape)).sum(axis=1)
+                columns.append(separation.form.prior + shift / quadrature.points.width)
+            return {"value": np.stack(columns, axis=-1)}
 
-        arrays = (*points, low, high, solution.action)
-        part = in_product_blocks(block, *(a[todo] for a in arrays), block=max(NODES_AT_ONCE // k, 1))
-        good = part["error"] <= TOLERANCE
-        result[todo[good]] = part["value"][good]
-        todo = todo[~good]
+        fields = (a[which] for a in supports.fields)
+        result[which] = in_product_blocks(block, *fields, block=at_once(k))["value"]
     return result
 
 
-def find_exact_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
+def find_exact_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> Values:
     """T* of the exact class distance (docs/theory.md, section 7); parameters and result as `find_peaks`."""
-    forms = forms_of(spectrum)
-    return maximise(lambda points: exact_class_distance(spectrum, forms, points), spectrum, width, lambda1)
+    return maximise(lambda points: exact_class_distance(spectrum, points), spectrum, width, lambda1)

@@ -13,15 +13,19 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import elementwise as solvers
 
+from proplim.geometry import contrast
 from proplim.theory._blocks import Points, elementwise, in_blocks
 from proplim.theory._effective_action import solve_order_parameter
-from proplim.theory._observables import InputForms, forms_of
+from proplim.theory._forms import InputForms, QuadraticForm, forms_of
+from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
 
 LADDER = np.logspace(-8, 6, 14 * 6 + 1)
 """Temperatures searched, in units of tr K / (P lambda1)."""
 CURVES = 256
 """Curves D(T) followed at once."""
+LOG_TEMPERATURE = 1e-13
+"""ln T* is located to this accuracy where the derivative of D is known."""
 SIGNIFICANT_HEIGHT = 1e-9
 """Without a derivative, a peak counts when it exceeds both ends of the ladder by this fraction."""
 SIGNIFICANT = 1e-11
@@ -29,7 +33,7 @@ SIGNIFICANT = 1e-11
 
 
 class ClassDistance(NamedTuple):
-    """D and its derivative along the temperature; (n, 2) arrays, the last axis being `split`.
+    """D and its derivative along the temperature; (n, splits) arrays.
 
     Parameters
     ----------
@@ -43,32 +47,53 @@ class ClassDistance(NamedTuple):
     magnitude: np.ndarray
 
 
-def class_distance(spectrum: Spectrum, forms: list[InputForms | None], points: Points) -> ClassDistance:
-    """D of the proportional theory and dD/dlnT at every point (docs/theory.md, eqs. 3.10 and 3.20).
+class Separation(NamedTuple):
+    """The class distance of one kind of inputs in the eigenbasis of the kernel.
 
     Parameters
     ----------
-    spectrum : Spectrum
-    forms : list of InputForms or None
-        Of the training and of the test inputs; NaN where None.
-    points : Points
-        n grid points.
+    form : d^T K d with d = u_+ - u_-
+    means : (r,) array
+        mu of docs/theory.md, eq. 3.19: the difference of the class means of the predictor is sum_k mu_k t_k.
     """
+
+    form: QuadraticForm
+    means: np.ndarray
+
+
+def separations(spectrum: Spectrum) -> list[Separation | None]:
+    """The class distance of every kind of inputs, in the order of the `split` axis; None without test inputs."""
+    scaled = spectrum.labels / np.sqrt(spectrum.eigenvalues)
+
+    def of(inputs: InputForms) -> Separation:
+        difference = contrast(inputs.weights)
+        return Separation(inputs.form(difference), inputs.projection(difference) * scaled)
+
+    return [None if inputs is None else of(inputs) for inputs in forms_of(spectrum).splits]
+
+
+def prior_distances(spectrum: Spectrum) -> np.ndarray:
+    """D of the prior, (splits,); NaN without test inputs."""
+    return np.array([np.nan if s is None else s.form.prior for s in separations(spectrum)])
+
+
+def class_distance(spectrum: Spectrum, points: Points) -> ClassDistance:
+    """D of the proportional theory and dD/dlnT at n points (docs/theory.md, eqs. 3.19 and 3.20)."""
     solution = solve_order_parameter(spectrum, points)
+    splits = separations(spectrum)
 
     def block(
         t_: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray, curvature: np.ndarray
     ) -> dict[str, np.ndarray]:
-        x = (q / (l1 * t_))[:, None] * spectrum.eigenvalues
-        r = 1.0 / (1.0 + x)
-        t = x * r
+        response = Response.of(spectrum.eigenvalues, q / (l1 * t_))
+        t, r = response
         tr = t * r
         energy = tr * spectrum.label_energies
         # d ln Q / d ln T and d ln theta / d ln T; their difference is one
         log_q = (tr.sum(-1) / n - 2.0 * (energy * r).sum(-1) / (n * t_)) / curvature
         log_theta = -(q + energy.sum(-1) / (n * t_)) / curvature
-        splits = [_along_temperature(spectrum, f, r, t, q / l1, n, log_q, log_theta) for f in forms]
-        return {name: np.stack([s[name] for s in splits], axis=-1) for name in ClassDistance._fields}
+        parts = [_along_temperature(s, response, q / l1, n, log_q, log_theta) for s in splits]
+        return {name: np.stack([p[name] for p in parts], axis=-1) for name in ClassDistance._fields}
 
     values = in_blocks(block, *points, solution.order_parameter, solution.curvature)
     bad = ~solution.converged[:, None]
@@ -76,24 +101,21 @@ def class_distance(spectrum: Spectrum, forms: list[InputForms | None], points: P
 
 
 def _along_temperature(
-    spectrum: Spectrum,
-    forms: InputForms | None,
-    r: np.ndarray,
-    t: np.ndarray,
+    separation: Separation | None,
+    response: Response,
     g: np.ndarray,
     n: np.ndarray,
     log_q: np.ndarray,
     log_theta: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    if forms is None:
+    if separation is None:
         return dict.fromkeys(ClassDistance._fields, np.full_like(g, np.nan))
-    product = forms.contrast * spectrum.labels / np.sqrt(spectrum.eigenvalues)
-    square = forms.contrast**2
-    m, dm = (t * product).sum(-1), (t * r * product).sum(-1)
-    free, dfall = forms.centroid_rest + (r * square).sum(-1), (t * r * square).sum(-1)
+    (t, r), (form, means) = response, separation
+    m, dm = (t * means).sum(-1), (t * r * means).sum(-1)
+    free, dfall = form.rest + (r * form.modes).sum(-1), (t * r * form.modes).sum(-1)
     terms = np.stack([-(m**2) / g * log_q, log_theta * 2.0 * m * dm / g, -log_theta * dfall]) / n
     return {
-        "value": forms.prior_centroid * (1.0 - 1.0 / n) + (free + m**2 / g) / n,
+        "value": form.prior * (1.0 - 1.0 / n) + (free + m**2 / g) / n,
         "slope": terms[0] + terms[1] + terms[2],
         "magnitude": np.abs(terms[0]) + np.abs(terms[1]) + np.abs(terms[2]),
     }
@@ -109,7 +131,7 @@ def find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> di
 
     Returns
     -------
-    dict of (n, 2) arrays
+    dict of (n, splits) arrays
         `peak_temperature`, `peak_height_over_prior`, `peak_height_over_low_temperature` with dims (n, split).
         NaN where D is largest at an end of the ladder, and without test inputs.
     """
@@ -121,17 +143,15 @@ def find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> di
 
 
 def _find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
-    all_forms = forms_of(spectrum)
-    forms = [all_forms.train, all_forms.test]
-    prior = np.array([np.nan if f is None else f.prior_centroid for f in forms])
-    n, rungs = len(width), LADDER.size
+    prior = prior_distances(spectrum)
+    n, rungs, splits = len(width), LADDER.size, len(prior)
     scale = np.trace(spectrum.kernel) / spectrum.n_train
-    temperature = np.full((n, 2), np.nan)
+    temperature = np.full((n, splits), np.nan)
     if not scale > 0.0:
         return peak_heights(temperature, temperature, prior, temperature)
     ladder = scale * LADDER / lambda1[:, None]
     flat = Points(ladder.ravel(), np.repeat(width, rungs), np.repeat(lambda1, rungs))
-    along = ClassDistance(*(a.reshape(n, rungs, 2) for a in class_distance(spectrum, forms, flat)))
+    along = ClassDistance(*(a.reshape(n, rungs, splits) for a in class_distance(spectrum, flat)))
     sign = np.where(np.abs(along.slope) > SIGNIFICANT * along.magnitude, np.sign(along.slope), 0.0)
     point, rung, split = np.nonzero((sign[:, :-1] > 0.0) & (sign[:, 1:] < 0.0))
     height = along.value.max(axis=1)
@@ -139,20 +159,22 @@ def _find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> d
 
         def derivative(log_t: np.ndarray, n: np.ndarray, l1: np.ndarray, split: np.ndarray) -> np.ndarray:
             points = Points(elementwise(np.exp, log_t), n, l1)
-            return np.take_along_axis(class_distance(spectrum, forms, points).slope, split[:, None], axis=1)[
-                :, 0
-            ]
+            return _column(class_distance(spectrum, points).slope, split)
 
         bracket = tuple(elementwise(np.log, ladder[point, rung + i]) for i in (0, 1))
         args = (width[point], lambda1[point], split)
-        root = solvers.find_root(derivative, bracket, args=args, tolerances={"xatol": 1e-13, "fatol": 0.0})
+        root = solvers.find_root(derivative, bracket, args=args, tolerances={"xatol": LOG_TEMPERATURE, "fatol": 0.0})
         t = elementwise(np.exp, root.x)
-        at_peak = class_distance(spectrum, forms, Points(t, *args[:2])).value
-        value = np.take_along_axis(at_peak, split[:, None], axis=1)[:, 0]
+        value = _column(class_distance(spectrum, Points(t, *args[:2])).value, split)
         for i in np.argsort(value, kind="stable"):  # of several peaks of a curve the highest is written last
             if value[i] >= height[point[i], split[i]]:
                 temperature[point[i], split[i]], height[point[i], split[i]] = t[i], value[i]
     return peak_heights(temperature, height, prior, along.value[:, 0])
+
+
+def _column(values: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """One entry of every row."""
+    return np.take_along_axis(values, column[:, None], axis=1)[:, 0]
 
 
 def maximise(
@@ -166,20 +188,19 @@ def maximise(
     Parameters
     ----------
     distance : callable
-        Points -> D, (n, 2) with `split`; NaN where unknown.
+        Points -> D, (n, splits); NaN where unknown.
     spectrum : Spectrum
     width, lambda1 : (n,) arrays
     """
-    forms = forms_of(spectrum)
-    prior = np.array([np.nan if f is None else f.prior_centroid for f in (forms.train, forms.test)])
+    prior = prior_distances(spectrum)
     scale = np.trace(spectrum.kernel) / spectrum.n_train
-    n, rungs = len(width), LADDER.size
-    temperature = np.full((n, 2), np.nan)
+    n, rungs, splits = len(width), LADDER.size, len(prior)
+    temperature = np.full((n, splits), np.nan)
     if not scale > 0.0:
         return peak_heights(temperature, temperature, prior, temperature)
     ladder = scale * LADDER / lambda1[:, None]
     flat = Points(ladder.ravel(), np.repeat(width, rungs), np.repeat(lambda1, rungs))
-    d = distance(flat).reshape(n, rungs, 2)
+    d = distance(flat).reshape(n, rungs, splits)
     top = np.argmax(np.nan_to_num(d, nan=-np.inf), axis=1)
     height = np.take_along_axis(d, top[:, None], axis=1)[:, 0]
     least = np.maximum(d[:, 0], d[:, -1]) * (1.0 + SIGNIFICANT_HEIGHT)
@@ -187,8 +208,7 @@ def maximise(
     if len(point):
 
         def below(log_t: np.ndarray, n: np.ndarray, l1: np.ndarray, split: np.ndarray) -> np.ndarray:
-            value = distance(Points(elementwise(np.exp, log_t), n, l1))
-            return -np.take_along_axis(value, split[:, None], axis=1)[:, 0]
+            return -_column(distance(Points(elementwise(np.exp, log_t), n, l1)), split)
 
         args = (width[point], lambda1[point], split)
         rung = top[point, split]

@@ -1,4 +1,4 @@
-"""Matrix products whose rows do not know each other."""
+"""Matrix product computed in row blocks of one shape, so that a row's bits do not depend on the others."""
 
 from __future__ import annotations
 
@@ -6,24 +6,32 @@ from collections.abc import Callable
 
 import numpy as np
 
-from proplim.theory._blocks import BLOCK
+from proplim.theory._blocks import BLOCK, in_product_blocks
 
 
-def row_product(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return rows -> rows @ matrix.T for (BLOCK, r) blocks, bit-identical wherever a row stands in it.
+def row_product(matrix: np.ndarray, block: int = BLOCK) -> Callable[[np.ndarray], np.ndarray]:
+    """Return rows -> rows @ matrix.T for (n, r) rows, each with the same bits wherever it stands.
 
-    One matrix product does that with the BLAS libraries we know, but none promises it: edge tiles
-    may sum in another order. So it is tried on this matrix, with the rows rolled by one and reversed; a
-    library that fails gets one matrix-vector product a row, slower and certain.
+    Matrix products of a fixed number of rows have that property with the BLAS libraries we know, but none promises
+    it: edge tiles may sum in another order. So it is tried on this matrix, with the rows rolled by one and
+    reversed; a library that fails gets one matrix-vector product a row, slower and certain.
 
     Parameters
     ----------
-    matrix : (n, r) array
+    matrix : (m, r) array
+    block : int
+        Rows in a product.
     """
     matrix = np.ascontiguousarray(matrix)
-    rows = np.random.default_rng(0).standard_normal((BLOCK, matrix.shape[1]))
+    rows = np.random.default_rng(0).standard_normal((block, matrix.shape[1]))
     expected = rows @ matrix.T
-    orders = (np.roll(np.arange(BLOCK), 1), np.arange(BLOCK)[::-1])
+    orders = (np.roll(np.arange(block), 1), np.arange(block)[::-1])
     if all(np.array_equal(rows[order] @ matrix.T, expected[order]) for order in orders):
-        return lambda block: block @ matrix.T
-    return lambda block: np.stack([matrix @ row for row in block])
+        return lambda rows: _of_blocks(lambda part: part @ matrix.T, rows, block)
+    return lambda rows: np.stack([matrix @ row for row in rows])
+
+
+def _of_blocks(product: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, block: int) -> np.ndarray:
+    if len(rows) == block:
+        return product(np.ascontiguousarray(rows))
+    return in_product_blocks(lambda part: {"product": product(part)}, rows, block=block)["product"]

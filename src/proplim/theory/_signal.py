@@ -10,6 +10,7 @@ from proplim.datasets import Dataset
 from proplim.kernels import stein_coefficients
 from proplim.theory._blocks import Points
 from proplim.theory._effective_action import solve_order_parameter
+from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum, build_spectrum
 
 
@@ -52,8 +53,8 @@ def signal_of_point(spectrum: Spectrum, point: Points) -> np.ndarray:
 
         return unit_signal(spectrum, two_order_parameter_residual(spectrum, point)[0])
     q = solve_order_parameter(spectrum, point).order_parameter[0]
-    residual = spectrum.labels / (1.0 + q / (point.lambda1[0] * point.temperature[0]) * spectrum.eigenvalues)
-    return unit_signal(spectrum, spectrum.eigenvectors @ residual)
+    r = Response.of(spectrum.eigenvalues, np.array([q / (point.lambda1[0] * point.temperature[0])])).r[0]
+    return unit_signal(spectrum, spectrum.eigenvectors @ (r * spectrum.labels))
 
 
 def unit_signal(spectrum: Spectrum, residual: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from proplim.observables import Observable, variables_of
 from proplim.schema import SPLITS, job_axes
 from proplim.theory._blocks import Points
 from proplim.theory._spectrum import Spectrum, build_spectrum
+from proplim.theory._states import values_of
 from proplim.theory.approximations import APPROXIMATIONS, Approximation
 
 GRID = job_axes("theory")
@@ -192,7 +193,8 @@ def _in_chunks(approximation: Approximation, spectrum: Spectrum, points: Points)
     always = {"converged", *approximation.evidence}
     result: dict[str, np.ndarray] = {}
     for start in range(0, points.size, CHUNK):
-        part = approximation.solve(spectrum, Points(*(a[start : start + CHUNK] for a in points)))
+        chunk = Points(*(a[start : start + CHUNK] for a in points))
+        part = values_of(approximation.solve(spectrum, chunk), chunk.size)
         converged = np.asarray(part["converged"]) > 0
         for name in known & set(part):
             value = np.asarray(part[name], dtype=float)

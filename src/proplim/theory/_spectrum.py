@@ -18,7 +18,11 @@ from proplim.geometry import class_weights
 from proplim.kernels import feature_kernel, feature_kernel_diagonal, stein_coefficients
 
 TEST_ROWS = 1024
-"""Rows of the test kernel held at once while its class averages are taken."""
+"""Rows of the test kernel held at once."""
+CONSTANT_ON_CLASSES = 1e-12
+"""Relative rounding allowed to a vector that is constant on every class."""
+RANK = 10
+"""Eigenvalues below max(P, RANK) eps kappa_max are zero to rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,11 @@ class Spectrum:
         """Number of modes left out."""
         return self.n_train - len(self.eigenvalues)
 
+    @property
+    def linear(self) -> bool:
+        """Whether sigma(h) = h, for which Gaussian features are exact."""
+        return self.activation.name == "linear"
+
     @cached_property
     def label_energies(self) -> np.ndarray:
         """Squared labels in the eigenbasis, shape (r,)."""
@@ -72,12 +81,12 @@ class Spectrum:
 
     @cached_property
     def class_weights_train(self) -> np.ndarray:
-        """u_s of the training inputs, shape (2, P)."""
+        """u_s of the training inputs, shape (C, P)."""
         return class_weights(self.dataset.y_train)
 
     @cached_property
     def class_weights_test(self) -> np.ndarray:
-        """u_s of the test inputs, shape (2, P_test)."""
+        """u_s of the test inputs, shape (C, P_test)."""
         return class_weights(self.dataset.y_test)
 
     @cached_property
@@ -95,16 +104,38 @@ class Spectrum:
         """Psi = k(x)^T U kappa^(-1/2), shape (P_test, r); its rows have squared norm at most K(x, x)."""
         return (self.kernel_test_train @ self.eigenvectors) / np.sqrt(self.eigenvalues)
 
+    def train_form(self, vector: np.ndarray) -> float:
+        """a^T K a on the training inputs for a (P,) vector a."""
+        return float(vector @ self.kernel @ vector)
+
+    def test_form(self, vector: np.ndarray) -> float:
+        """a^T K a on the test inputs for a (P_test,) vector a, without holding the whole kernel.
+
+        Of a vector that is constant on every class the class averages of the kernel are enough.
+        """
+        present = np.isfinite(self.class_weights_test).all(axis=1)
+        weights = self.class_weights_test[present]
+        coefficients = (weights > 0.0) @ vector
+        if np.allclose(coefficients @ weights, vector, rtol=CONSTANT_ON_CLASSES, atol=0.0):
+            return float(coefficients @ self._test_class_kernel[np.ix_(present, present)] @ coefficients)
+        return float(vector @ self._test_kernel_times(vector))
+
     @cached_property
-    def test_class_kernel(self) -> np.ndarray:
-        """u_s^T K u_s' on the test inputs, shape (2, 2), without holding the whole kernel."""
-        x, weights = self.dataset.x_test, self.class_weights_test
-        result = np.zeros((2, 2))
-        for start in range(0, len(x), TEST_ROWS):
-            rows = slice(start, start + TEST_ROWS)
-            block = feature_kernel(self.activation, x[rows], x, self.lambda0)
-            result += weights[:, rows] @ block @ weights.T
+    def _test_class_kernel(self) -> np.ndarray:
+        """u_s^T K u_s' on the test inputs, shape (C, C)."""
+        weights = self.class_weights_test
+        result = weights @ self._test_kernel_times(weights.T)
         return 0.5 * (result + result.T)
+
+    def _test_kernel_times(self, columns: np.ndarray) -> np.ndarray:
+        """K on the test inputs times (P_test, ...) columns, some rows of K at a time."""
+        x = self.dataset.x_test
+        return np.concatenate(
+            [
+                feature_kernel(self.activation, x[start : start + TEST_ROWS], x, self.lambda0) @ columns
+                for start in range(0, len(x), TEST_ROWS)
+            ]
+        )
 
     @cached_property
     def signal_modes(self) -> np.ndarray:
@@ -119,6 +150,20 @@ class Spectrum:
         if vectors.shape[0] <= vectors.shape[1]:
             return vectors
         return np.asarray(np.linalg.qr(vectors, mode="r"))
+
+
+def rounding_floor(eigenvalues: np.ndarray, scale: float = 0.0) -> float:
+    """What an eigenvalue of a (P, P) matrix has to exceed to be no rounding error.
+
+    Parameters
+    ----------
+    eigenvalues : (P,) array
+        Ascending.
+    scale : float
+        Size of what was subtracted to form the matrix, if larger than its largest eigenvalue.
+    """
+    size = max(float(eigenvalues[-1]), scale, 0.0)
+    return max(len(eigenvalues), RANK) * float(np.finfo(float).eps) * size
 
 
 def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: float) -> Spectrum:
@@ -143,8 +188,7 @@ def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: floa
         largest = float(np.abs(dataset.x_train).max())
         raise InvalidInput("x_train", largest, "inputs whose kernel is finite; standardise them")
     eigenvalues, eigenvectors = np.linalg.eigh(kernel)
-    floor = max(dataset.n_train, 10) * np.finfo(float).eps * max(eigenvalues[-1], 0.0)
-    kept = eigenvalues > floor
+    kept = eigenvalues > rounding_floor(eigenvalues)
     eigenvectors, null = np.ascontiguousarray(eigenvectors[:, kept]), eigenvectors[:, ~kept]
     return Spectrum(
         dataset=dataset,

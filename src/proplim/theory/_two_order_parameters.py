@@ -12,26 +12,46 @@ of u = ln Q alone, whose minima are bracketed on a mesh over the interval of eq.
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from proplim.kernels import feature_mean, stein_coefficients
 from proplim.theory._blocks import Points, in_blocks
-from proplim.theory._spectrum import Spectrum
+from proplim.theory._products import row_product
+from proplim.theory._response import Response
+from proplim.theory._spectrum import Spectrum, rounding_floor
+from proplim.theory._states import Solution, States
 
 MESH = 240
 """Nodes of the mesh in ln Q on which minima are bracketed."""
+WIDENED = 1e-3
+"""The mesh reaches this fraction beyond the interval of eq. (A.6)."""
 BISECTIONS = 60
+SHARE_STEPS = 80
+"""Most steps of the iteration for p."""
+LARGEST_SHARE = 30.0
+"""ln(p/Q) is cut here at N = 1, where the interval (A.5) is unbounded."""
 RESIDUAL_TOLERANCE = 1e-9
 """Accepted residual of either equation, relative to the size of its terms."""
-_BLOCK = 32
+BLOCK = 32
+"""Points worked on at once: each has MESH nodes of P modes."""
 
 
-@dataclass(frozen=True)
-class _Basis:
-    """The training set in the eigenbasis of Kc: kappa, U, and m and y in that basis, (P,) each."""
+class Basis(NamedTuple):
+    """The training set in the eigenbasis of Kc: kappa, U, and m and y in that basis.
+
+    Parameters
+    ----------
+    eigenvalues : (P,) array
+        Exact zeros where the features have no variance.
+    eigenvectors : (P, P) array
+    mean, labels : (P,) arrays
+    """
 
     eigenvalues: np.ndarray
     eigenvectors: np.ndarray
@@ -39,15 +59,25 @@ class _Basis:
     labels: np.ndarray
 
 
-class _State(NamedTuple):
-    """Sigma^-1 = diag(1/A) - c' (mt/A)(mt/A)^T and Sigma^-1 y in the eigenbasis, for n points."""
+class Inverse(NamedTuple):
+    """Sigma^-1 = diag(1/A) - c' (mt/A)(mt/A)^T and a = Sigma^-1 y in the eigenbasis, for n points.
 
-    inverse: np.ndarray  # 1/A, (n, P)
-    spike: np.ndarray  # c', (n,)
-    residual: np.ndarray  # U^T a, (n, P)
+    Parameters
+    ----------
+    diagonal : (n, P) array
+        1/A.
+    spike : (n,) array
+        c'.
+    residual : (n, P) array
+        U^T a.
+    """
+
+    diagonal: np.ndarray
+    spike: np.ndarray
+    residual: np.ndarray
 
 
-def solve_two_order_parameters(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
+def solve_two_order_parameters(spectrum: Spectrum, points: Points) -> Solution:
     """Proportional limit of an activation that is not odd, at every point (docs/cavity.md, part A).
 
     Parameters
@@ -57,20 +87,29 @@ def solve_two_order_parameters(spectrum: Spectrum, points: Points) -> dict[str, 
 
     Returns
     -------
-    dict of (n,), (n, 2) or (n, 2, 2) arrays
-        The variables of the theory cube; `conjugate_order_parameter` is R, `stationarity_residual` the larger
-        of the relative residuals of both equations, `converged` says that both are at rounding level.
+    Solution
+        `conjugate_order_parameter` is R, `stationarity_residual` the larger of the relative residuals of both
+        equations, `converged` says that both are at rounding level.
     """
     basis = _basis(spectrum)
-    forms = _Forms.build(spectrum, basis)
 
     def block(t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
-        solution = _solve(basis, t, n, l1)
-        return solution | _observables(spectrum, basis, forms, solution, t, n, l1)
+        return _solve(basis, t, n, l1)
 
-    result = in_blocks(block, *points, block=_BLOCK)
-    result["converged"] = (result["stationarity_residual"] <= RESIDUAL_TOLERANCE).astype(float)
-    return {k: v for k, v in result.items() if k not in ("share", "action")}
+    values = in_blocks(block, *points, block=BLOCK)
+    share = values.pop("share")
+    values["conjugate_order_parameter"] = 1.0 / share - 1.0
+    small = values["stationarity_residual"] <= RESIDUAL_TOLERANCE
+    values["converged"] = (small & np.isfinite(values["free_energy"])).astype(float)
+    forms = _forms_of(spectrum)
+
+    def state(
+        t: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray, p: np.ndarray
+    ) -> TwoParameterState:
+        return TwoParameterState(spectrum, forms, Points(t, n, l1), q, p)
+
+    fields = (*points, values["order_parameter"], share)
+    return Solution(values, (States(state, fields, block=BLOCK, report=TwoParameterState.energies),))
 
 
 def two_order_parameter_residual(spectrum: Spectrum, points: Points) -> np.ndarray:
@@ -79,11 +118,11 @@ def two_order_parameter_residual(spectrum: Spectrum, points: Points) -> np.ndarr
 
     def block(t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
         s = _solve(basis, t, n, l1)
-        state = _state(basis, s["order_parameter"], s["share"], t, l1)
+        inverse = _inverse(basis, s["order_parameter"], s["share"], t, l1)
         good = s["stationarity_residual"] <= RESIDUAL_TOLERANCE
-        return {"a": np.where(good[:, None], state.residual @ basis.eigenvectors.T, np.nan)}
+        return {"a": np.where(good[:, None], inverse.residual @ basis.eigenvectors.T, np.nan)}
 
-    return in_blocks(block, *points, block=_BLOCK)["a"]
+    return in_blocks(block, *points, block=BLOCK)["a"]
 
 
 def find_two_order_parameter_peaks(
@@ -91,20 +130,21 @@ def find_two_order_parameter_peaks(
 ) -> dict[str, np.ndarray]:
     """T* of D of (A.9); parameters and result as :func:`proplim.theory._peaks.find_peaks`."""
     from proplim.theory._peaks import maximise
+    from proplim.theory._states import values_of
 
     def distance(points: Points) -> np.ndarray:
-        solved = solve_two_order_parameters(spectrum, points)
+        solved = values_of(solve_two_order_parameters(spectrum, points), points.size)
         return np.where(solved["converged"][:, None] > 0, solved["centroid_distance_sq"], np.nan)
 
     return maximise(distance, spectrum, width, lambda1)
 
 
-def _basis(spectrum: Spectrum) -> _Basis:
+def _basis(spectrum: Spectrum) -> Basis:
     mean = feature_mean(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0)
     eigenvalues, eigenvectors = np.linalg.eigh(spectrum.kernel - np.outer(mean, mean))
     # features without variance along a mode: then Kc and B vanish on it, and so must their rounding errors
-    floor = max(len(mean), 10) * np.finfo(float).eps * max(eigenvalues[-1], np.linalg.norm(mean) ** 2)
-    return _Basis(
+    floor = rounding_floor(eigenvalues, float(mean @ mean))
+    return Basis(
         np.where(eigenvalues > floor, eigenvalues, 0.0),
         eigenvectors,
         eigenvectors.T @ mean,
@@ -112,16 +152,16 @@ def _basis(spectrum: Spectrum) -> _Basis:
     )
 
 
-def _state(basis: _Basis, q: np.ndarray, p: np.ndarray, t: np.ndarray, l1: np.ndarray) -> _State:
-    inverse = 1.0 / (t[:, None] + (q / l1)[:, None] * basis.eigenvalues)
-    g = (inverse * basis.mean**2).sum(-1)
-    e = (inverse * (basis.mean * basis.labels)).sum(-1)
+def _inverse(basis: Basis, q: np.ndarray, p: np.ndarray, t: np.ndarray, l1: np.ndarray) -> Inverse:
+    diagonal = Response.of(basis.eigenvalues, q / (l1 * t)).r / t[:, None]
+    g = (diagonal * basis.mean**2).sum(-1)
+    e = (diagonal * (basis.mean * basis.labels)).sum(-1)
     spike = (p / l1) / (1.0 + (p / l1) * g)
-    return _State(inverse, spike, inverse * (basis.labels - (spike * e)[:, None] * basis.mean))
+    return Inverse(diagonal, spike, diagonal * (basis.labels - (spike * e)[:, None] * basis.mean))
 
 
 def _share(
-    q: np.ndarray, g: np.ndarray, e2: np.ndarray, n: np.ndarray, iterations: int = 80
+    q: np.ndarray, g: np.ndarray, e2: np.ndarray, n: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """p of eq. (A.4) at given Q, and the residual; G = m^T A^-1 m/lambda1, E = (m^T A^-1 y)^2/lambda1.
 
@@ -129,7 +169,7 @@ def _share(
     """
     n = np.broadcast_to(n, q.shape)
     low = -np.log1p(np.divide(e2, 4.0 * g * n, out=np.zeros_like(q), where=g > 0))
-    high = np.where(n > 1, -np.log1p(-1.0 / np.maximum(n, 1.0 + 1e-12)), 30.0)
+    high = np.where(n > 1, -np.log1p(-1.0 / np.maximum(n, 1.0 + 1e-12)), LARGEST_SHARE)
     x, active = np.zeros_like(q), np.ones(q.shape, dtype=bool)
 
     def slope(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +179,7 @@ def _share(
         derivative = -np.exp(-x) + (p * g * r * r - p * e2 * r * r * (2.0 * r - 1.0)) / n
         return value, derivative
 
-    for _ in range(iterations):
+    for _ in range(SHARE_STEPS):
         value, derivative = slope(x)
         low, high = np.where(value > 0, x, low), np.where(value > 0, high, x)
         newton = x - value / np.where(derivative < 0, derivative, -1.0)
@@ -153,7 +193,7 @@ def _share(
 
 
 def _slope(
-    basis: _Basis, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
+    basis: Basis, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Q dS/dQ at the maximum over p, eq. (A.3), p, the residual of (A.4) and the size of the terms."""
     kappa, m, y = basis.eigenvalues, basis.mean, basis.labels
@@ -170,7 +210,7 @@ def _slope(
 
 
 def _action(
-    basis: _Basis, q: np.ndarray, p: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
+    basis: Basis, q: np.ndarray, p: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
 ) -> np.ndarray:
     """S of eq. (A.2); the 1 makes it the S(Q) of an odd activation as m -> 0, where p -> Q."""
     a = t[:, None] + (q / l1)[:, None] * basis.eigenvalues
@@ -187,7 +227,7 @@ def _action(
     )
 
 
-def _solve(basis: _Basis, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
+def _solve(basis: Basis, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
     """Bracket every minimum in ln Q on a mesh, bisect, and keep the one of lowest action."""
     label_energy, trace = (basis.labels**2).sum(), basis.eigenvalues.sum()
     low = np.log(0.999 * np.maximum(1.0 - 1.0 / n, 1e-6) / (1.0 + trace / (n * t * l1)))
@@ -221,164 +261,281 @@ def _solve(basis: _Basis, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[
         1.0,
         1.0,
     )  # keeps what follows finite; not converged
-    result["conjugate_order_parameter"] = 1.0 / result["share"] - 1.0
-    result["free_energy"] = 0.5 * result["action"]
+    result["free_energy"] = 0.5 * result.pop("action")
     return result
 
 
 @dataclass(frozen=True)
-class _Forms:
-    """What the observables of one input set need: Kc and m against the training basis, class averages."""
+class _InputForms:
+    """What the observables of one kind of inputs need.
 
-    modes: np.ndarray  # Kc(x, X) U, (n, P)
-    mean: np.ndarray  # m(x), (n,)
-    centred_diagonal: np.ndarray  # Kc(x, x), (n,)
+    Parameters
+    ----------
+    modes : (m, P) array
+        Kc(x, X) U.
+    product, square_product : callable
+        (n, P) rows -> (n, m), times the transpose of the modes and of their squares.
+    mean : (m,) array
+        m(x).
+    centred_diagonal : (m,) array
+        Kc(x, x).
+    targets : (m,) array
+    weights : (C, m) array
+        u_s.
+    kernel_form : callable
+        (m,) vector a -> a^T K a of the prior.
+    """
+
+    modes: np.ndarray
+    product: Callable[[np.ndarray], np.ndarray]
+    square_product: Callable[[np.ndarray], np.ndarray]
+    mean: np.ndarray
+    centred_diagonal: np.ndarray
     targets: np.ndarray
-    weights: np.ndarray  # u_s, (2, n)
-    class_kernel: np.ndarray  # u_s^T K u_s', (2, 2)
+    weights: np.ndarray
+    kernel_form: Callable[[np.ndarray], float]
 
-    @staticmethod
-    def build(spectrum: Spectrum, basis: _Basis) -> list[_Forms]:
-        data, activation, lambda0 = spectrum.dataset, spectrum.activation, spectrum.lambda0
-        mean = feature_mean(activation, data.x_train, lambda0)
-        weights = spectrum.class_weights_train
-        diagonal = np.diag(spectrum.kernel) - mean**2
-        forms = [
-            _Forms(
-                basis.eigenvectors * basis.eigenvalues,
-                mean,
-                diagonal,
-                data.y_train,
-                weights,
-                weights @ spectrum.kernel @ weights.T,
-            )
-        ]
-        if data.n_test:
-            m = feature_mean(activation, data.x_test, lambda0)
-            centred = spectrum.kernel_test_train - np.outer(m, mean)
-            forms.append(
-                _Forms(
-                    (centred @ basis.eigenvectors) * (basis.eigenvalues > 0.0),
-                    m,
-                    spectrum.kernel_test_diagonal - m**2,
-                    data.y_test,
-                    spectrum.class_weights_test,
-                    spectrum.test_class_kernel,
-                )
-            )
-        return forms
+    @classmethod
+    def of(cls, modes: np.ndarray, *rest: Any) -> _InputForms:
+        """From the modes and the fields after the products."""
+        return cls(modes, row_product(modes, BLOCK), row_product(modes**2, BLOCK), *rest)
 
 
-def _observables(
-    spectrum: Spectrum,
-    basis: _Basis,
-    forms: list[_Forms],
-    solution: dict[str, np.ndarray],
-    t: np.ndarray,
-    n: np.ndarray,
-    l1: np.ndarray,
-) -> dict[str, np.ndarray]:
-    q, p = solution["order_parameter"], solution["share"]
-    state = _state(basis, q, p, t, l1)
-    splits = [_split(f, basis, state, q, p, n, l1) for f in forms]
-    # on the training inputs y - f = T a and Var f = T - T^2 diag Sigma^-1, written without cancellation
-    n_train = spectrum.n_train
-    splits[0]["bias_sq"] = ((t[:, None] * state.residual) ** 2).sum(-1) / n_train
-    loading = (q / l1)[:, None] * basis.eigenvalues * state.inverse
-    spiked = state.spike * (state.inverse**2 * basis.mean**2).sum(-1)
-    splits[0]["predictive_variance"] = (t * loading.sum(-1) + t * t * spiked) / n_train
-    if len(splits) == 1:
-        splits.append({k: np.full_like(v, np.nan) for k, v in splits[0].items()})
-    result = {k: np.stack([s[k] for s in splits], axis=1) for k in splits[0]}
-    result["mse"] = result["bias_sq"] + result["predictive_variance"]
-    result["readout_variance"] = q / l1
-    squared_error = n_train * result["mse"][:, 0]
-    result["mean_energy"] = squared_error / (2.0 * n)
-    # dS/dT at the stationary point is tr Sigma^-1 - |a|^2 over N: (A.10)
-    trace = state.inverse.sum(-1) - state.spike * (state.inverse**2 * basis.mean**2).sum(-1)
-    result["free_energy_temperature_derivative"] = (trace - (state.residual**2).sum(-1)) / (2.0 * n)
-    return result | _hidden_weights(spectrum, basis, state, q / l1, n)
+class _Forms(NamedTuple):
+    """Forms of both kinds of inputs; (n, P) rows -> their image under B U in an orthonormal basis, and back."""
+
+    basis: Basis
+    train: _InputForms
+    test: _InputForms | None
+    signal: Callable[[np.ndarray], np.ndarray]
+    signal_transposed: Callable[[np.ndarray], np.ndarray]
 
 
-def _split(
-    form: _Forms, basis: _Basis, state: _State, q: np.ndarray, p: np.ndarray, n: np.ndarray, l1: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Predictor, eqs. (A.7), and class geometry, eq. (A.9), on one input set."""
-    v, c = q / l1, p / l1
-    overlap = (state.residual * basis.mean).sum(-1)  # m . a
-    centred = state.residual @ form.modes.T  # Kc(x, X) a, (points, n)
-    mean = v[:, None] * centred + (c * overlap)[:, None] * form.mean
-    m_inverse = state.inverse * basis.mean
-    g = (m_inverse * basis.mean).sum(-1)
-    cross = m_inverse @ form.modes.T  # m^T A^-1 Kc(X, x)
-    square = state.inverse @ (form.modes**2).T
-    spike = state.spike[:, None]
-    # k^T Sigma^-1 k for k = (v Kc + c m m^T)(X, x)
-    k_m = v[:, None] * cross + (c * g)[:, None] * form.mean
-    k_a_k = (
-        (v**2)[:, None] * square
-        + (2.0 * v * c)[:, None] * cross * form.mean
-        + (c**2 * g)[:, None] * form.mean**2
+_FORMS: weakref.WeakKeyDictionary[Spectrum, _Forms] = weakref.WeakKeyDictionary()
+
+
+def _forms_of(spectrum: Spectrum) -> _Forms:
+    """The forms of a spectrum, prepared once."""
+    if spectrum not in _FORMS:
+        _FORMS[spectrum] = _build_forms(spectrum, _basis(spectrum))
+    return _FORMS[spectrum]
+
+
+def _build_forms(spectrum: Spectrum, basis: Basis) -> _Forms:
+    data, activation, lambda0 = spectrum.dataset, spectrum.activation, spectrum.lambda0
+    mean = feature_mean(activation, data.x_train, lambda0)
+    train = _InputForms.of(
+        basis.eigenvectors * basis.eigenvalues,
+        mean,
+        np.diag(spectrum.kernel) - mean**2,
+        data.y_train,
+        spectrum.class_weights_train,
+        spectrum.train_form,
     )
-    variance = v[:, None] * form.centred_diagonal + c[:, None] * form.mean**2 - k_a_k + spike * k_m**2
-
-    # K Sigma^-1 K with K = Kc + m m^T, and K a
-    full = centred + overlap[:, None] * form.mean
-    full_m = cross + g[:, None] * form.mean
-    diagonal_inverse = square + 2.0 * cross * form.mean + g[:, None] * form.mean**2 - spike * full_m**2
-    class_full, class_full_m = full @ form.weights.T, full_m @ form.weights.T
-    class_mean = form.weights @ form.mean
-    class_modes = form.weights @ form.modes
-    class_cross = m_inverse @ class_modes.T
-    pairs = [(0, 0), (1, 1), (0, 1)]
-    scale = v / n
-    norm = overlap**2 - (g - state.spike * g * g)  # m^T M m
-    shift = {}
-    for i, j in pairs:
-        inverse_ij = state.inverse @ (class_modes[i] * class_modes[j])
-        inverse_ij = inverse_ij + class_cross[:, i] * class_mean[j] + class_cross[:, j] * class_mean[i]
-        inverse_ij = inverse_ij + g * class_mean[i] * class_mean[j]
-        inverse_ij = inverse_ij - state.spike * class_full_m[:, i] * class_full_m[:, j]
-        shift[i, j] = scale * (
-            class_full[:, i] * class_full[:, j] - inverse_ij - norm * class_mean[i] * class_mean[j]
+    test = None
+    if data.n_test:
+        m = feature_mean(activation, data.x_test, lambda0)
+        centred = spectrum.kernel_test_train - np.outer(m, mean)
+        test = _InputForms.of(
+            (centred @ basis.eigenvectors) * (basis.eigenvalues > 0.0),
+            m,
+            spectrum.kernel_test_diagonal - m**2,
+            data.y_test,
+            spectrum.class_weights_test,
+            spectrum.test_form,
         )
-    diagonal = form.centred_diagonal + form.mean**2
-    diagonal = diagonal + scale[:, None] * (full**2 - diagonal_inverse - norm[:, None] * form.mean**2)
-    kernel = form.class_kernel
-    distance = (
-        kernel[1, 1] + kernel[0, 0] - 2.0 * kernel[0, 1] + shift[1, 1] + shift[0, 0] - 2.0 * shift[0, 1]
-    )
-    radii = diagonal @ form.weights.T - np.stack([kernel[s, s] + shift[s, s] for s in (0, 1)], axis=-1)
-    return {
-        "bias_sq": ((mean - form.targets) ** 2).mean(-1),
-        "predictive_variance": np.maximum(variance, 0.0).mean(-1),
-        "accuracy": (mean * form.targets > 0.0).mean(-1),
-        "centroid_distance_sq": np.maximum(distance, 0.0),
-        "gyration_radius_sq": np.maximum(radii, 0.0),
-    }
+    slopes = stein_coefficients(activation, data.x_train, lambda0)
+    signal = data.x_train.T @ (slopes[:, None] * basis.eigenvectors * (basis.eigenvalues > 0.0))
+    if signal.shape[0] > signal.shape[1]:
+        signal = np.linalg.qr(signal, mode="r")
+    return _Forms(basis, train, test, row_product(signal, BLOCK), row_product(signal.T, BLOCK))
 
 
-def _hidden_weights(
-    spectrum: Spectrum, basis: _Basis, state: _State, v: np.ndarray, n: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Moments of a unit's weights, eq. (A.8)."""
-    coefficients = stein_coefficients(spectrum.activation, spectrum.dataset.x_train, spectrum.lambda0)
-    vectors = spectrum.dataset.x_train.T @ (
-        coefficients[:, None] * basis.eigenvectors * (basis.eigenvalues > 0.0)
-    )  # B U, (N0, P)
-    if vectors.shape[0] > vectors.shape[1]:
-        vectors = np.linalg.qr(vectors, mode="r")
-    signal = state.residual @ vectors.T
-    norm_sq = (signal**2).sum(-1)
-    along_mean = (state.inverse * basis.mean) @ vectors.T
-    trace = state.inverse @ (vectors**2).sum(0) - state.spike * (along_mean**2).sum(-1)
-    back = signal @ vectors
-    reduction = (state.inverse * back**2).sum(-1)
-    reduction = reduction - state.spike * ((state.inverse * basis.mean) * back).sum(-1) ** 2
-    has_signal = norm_sq > 0.0
-    variance = norm_sq - reduction / np.where(has_signal, norm_sq, 1.0)
-    return {
-        "hidden_trace_shift": v / n * (norm_sq - trace),
-        "readout_signal_covariance": v * np.sqrt(norm_sq / n),
-        "signal_variance": np.where(has_signal, 1.0 / spectrum.lambda0 + v / n * variance, np.nan),
-    }
+class TwoParameterState:
+    """n grid points at given Q and p = 1/(1+R); a :class:`proplim.observables.State` (docs/cavity.md, A.3)."""
+
+    def __init__(
+        self, spectrum: Spectrum, forms: _Forms, points: Points, q: np.ndarray, p: np.ndarray
+    ) -> None:
+        self.spectrum, self.points, self.forms, self.basis = spectrum, points, forms, forms.basis
+        self.v, self.c = q / points.lambda1, p / points.lambda1
+        self.inverse = _inverse(forms.basis, q, p, points.temperature, points.lambda1)
+        self.train = _TrainingInputs(self, forms.train)
+        self.test = None if forms.test is None else _Inputs(self, forms.test)
+
+    @cached_property
+    def spiked(self) -> np.ndarray:
+        """U^T A^-1 m, (n, P)."""
+        return self.inverse.diagonal * self.basis.mean
+
+    @cached_property
+    def g(self) -> np.ndarray:
+        """m^T A^-1 m, (n,)."""
+        return (self.spiked * self.basis.mean).sum(-1)
+
+    @cached_property
+    def overlap(self) -> np.ndarray:
+        """m.a, (n,)."""
+        return (self.inverse.residual * self.basis.mean).sum(-1)
+
+    @cached_property
+    def spike_sq(self) -> np.ndarray:
+        """What the rank-one part takes from tr Sigma^-1, (n,)."""
+        return self.inverse.spike * (self.spiked**2).sum(-1)
+
+    @property
+    def readout_variance(self) -> np.ndarray:
+        """<v^2> = Q/lambda1, (n,)."""
+        return self.v
+
+    @property
+    def hidden_trace_shift(self) -> np.ndarray:
+        """NaN: the trace of (A.8) misses non-Gaussian terms as large as itself (docs/cavity.md, A.4)."""
+        return np.full_like(self.v, np.nan)
+
+    @cached_property
+    def _moved(self) -> np.ndarray:
+        """B a in an orthonormal basis, (n, min(N0, P))."""
+        return self.forms.signal(self.inverse.residual)
+
+    @property
+    def readout_signal_covariance(self) -> np.ndarray:
+        """<v (w.u)> of (A.8), (n,)."""
+        return self.v * np.sqrt((self._moved**2).sum(-1) / self.points.width)
+
+    @property
+    def signal_variance(self) -> np.ndarray:
+        """<(w.u)^2> of (A.8), (n,); NaN where the labels single out no direction."""
+        norm_sq = (self._moved**2).sum(-1)
+        back = self.forms.signal_transposed(self._moved)
+        reduction = (self.inverse.diagonal * back**2).sum(-1)
+        reduction = reduction - self.inverse.spike * (self.spiked * back).sum(-1) ** 2
+        has_signal = norm_sq > 0.0
+        shift = norm_sq - reduction / np.where(has_signal, norm_sq, 1.0)
+        variance = 1.0 / self.spectrum.lambda0 + self.v / self.points.width * shift
+        return np.where(has_signal, variance, np.nan)
+
+    def energies(self) -> dict[str, np.ndarray]:
+        """Mean energy, and the slope of the free energy with temperature (A.10), per unit."""
+        n, size = self.points.width, self.spectrum.n_train
+        squared_error = size * (self.train.bias_sq + self.train.predictive_variance)
+        trace = self.inverse.diagonal.sum(-1) - self.spike_sq
+        return {
+            "mean_energy": squared_error / (2.0 * n),
+            "free_energy_temperature_derivative": (trace - (self.inverse.residual**2).sum(-1)) / (2.0 * n),
+        }
+
+
+class _Inputs:
+    """Predictor (A.7) and feature kernel (A.9) on one kind of inputs."""
+
+    def __init__(self, state: TwoParameterState, forms: _InputForms) -> None:
+        self._state, self._forms = state, forms
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Labels, (m,)."""
+        return self._forms.targets
+
+    @property
+    def class_weights(self) -> np.ndarray:
+        """u_s, (C, m)."""
+        return self._forms.weights
+
+    @cached_property
+    def _centred(self) -> np.ndarray:
+        """Kc(x, X) a, (n, m)."""
+        return self._forms.product(self._state.inverse.residual)
+
+    @cached_property
+    def _cross(self) -> np.ndarray:
+        """m^T A^-1 Kc(X, x), (n, m)."""
+        return self._forms.product(self._state.spiked)
+
+    @cached_property
+    def _square(self) -> np.ndarray:
+        """Kc(x, X) A^-1 Kc(X, x), (n, m)."""
+        return self._forms.square_product(self._state.inverse.diagonal)
+
+    @cached_property
+    def _full(self) -> np.ndarray:
+        """K(x, X) a, (n, m)."""
+        return self._centred + self._state.overlap[:, None] * self._forms.mean
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Mean predictor, (n, m)."""
+        along_mean = (self._state.c * self._state.overlap)[:, None] * self._forms.mean
+        return self._state.v[:, None] * self._centred + along_mean
+
+    @cached_property
+    def bias_sq(self) -> np.ndarray:
+        """Squared bias of the mean predictor, (n,)."""
+        return ((self.mean - self.targets) ** 2).mean(-1)
+
+    @cached_property
+    def predictive_variance(self) -> np.ndarray:
+        """Variance of the predictor, (n,): k = (v Kc + c m m^T)(X, x) in k(x, x) - k^T Sigma^-1 k."""
+        v, c, g, m = self._state.v, self._state.c, self._state.g, self._forms.mean
+        k_m = v[:, None] * self._cross + (c * g)[:, None] * m
+        k_a_k = (v**2)[:, None] * self._square + (2.0 * v * c)[:, None] * self._cross * m
+        k_a_k = k_a_k + (c**2 * g)[:, None] * m**2
+        prior = v[:, None] * self._forms.centred_diagonal + c[:, None] * m**2
+        variance = prior - k_a_k + self._state.inverse.spike[:, None] * k_m**2
+        return np.maximum(variance, 0.0).mean(-1)
+
+    def feature_form(self, vector: np.ndarray) -> np.ndarray:
+        """a^T K' a of (A.9), (n,)."""
+        return np.maximum(self._forms.kernel_form(vector) + self._form_shift(vector), 0.0)
+
+    def feature_spread(self, weights: np.ndarray) -> np.ndarray:
+        """sum_mu u_mu K'_mumu - u^T K' u, (n,)."""
+        form = self._forms.kernel_form(weights) + self._form_shift(weights)
+        return np.maximum((self._diagonal * weights).sum(-1) - form, 0.0)
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        return self._state.v / self._state.points.width
+
+    @cached_property
+    def _mean_norm(self) -> np.ndarray:
+        """m^T M m, (n,)."""
+        state = self._state
+        return state.overlap**2 - (state.g - state.inverse.spike * state.g**2)
+
+    @cached_property
+    def _diagonal(self) -> np.ndarray:
+        """K'(x, x), (n, m)."""
+        state, m = self._state, self._forms.mean
+        full_m = self._cross + state.g[:, None] * m
+        inverse = self._square + 2.0 * self._cross * m + state.g[:, None] * m**2
+        inverse = inverse - state.inverse.spike[:, None] * full_m**2
+        shift = self._full**2 - inverse - self._mean_norm[:, None] * m**2
+        return self._forms.centred_diagonal + m**2 + self._scale[:, None] * shift
+
+    def _form_shift(self, vector: np.ndarray) -> np.ndarray:
+        """a^T (K' - K) a, (n,)."""
+        state = self._state
+        modes, mean = vector @ self._forms.modes, vector @ self._forms.mean
+        cross = (state.spiked * modes).sum(-1)
+        full_m = cross + state.g * mean
+        inverse = (state.inverse.diagonal * modes**2).sum(-1) + 2.0 * cross * mean + state.g * mean**2
+        inverse = inverse - state.inverse.spike * full_m**2
+        return self._scale * ((self._full * vector).sum(-1) ** 2 - inverse - self._mean_norm * mean**2)
+
+
+class _TrainingInputs(_Inputs):
+    """On the training inputs y - f = T a and Var f = T - T^2 diag Sigma^-1, written without cancellation."""
+
+    @cached_property
+    def bias_sq(self) -> np.ndarray:
+        """Squared bias of the mean predictor, (n,)."""
+        missed = (self._state.points.temperature[:, None] * self._state.inverse.residual) ** 2
+        return missed.sum(-1) / self._state.spectrum.n_train
+
+    @cached_property
+    def predictive_variance(self) -> np.ndarray:
+        """Variance of the predictor, (n,)."""
+        state, t = self._state, self._state.points.temperature
+        loading = (state.v[:, None] * state.basis.eigenvalues * state.inverse.diagonal).sum(-1)
+        return (t * loading + t * t * state.spike_sq) / state.spectrum.n_train

@@ -1,0 +1,174 @@
+"""What the kernel says about one kind of inputs, prepared once for all grid points.
+
+Psi are the modes of the kernel on the inputs: Psi Psi^T is the part of K that the training inputs explain, all of it
+on the training inputs themselves (docs/theory.md, section 3.3).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from proplim.theory._products import row_product
+from proplim.theory._spectrum import Spectrum
+
+
+class QuadraticForm(NamedTuple):
+    """a^T K a for one vector a on the inputs, or sum_mu u_mu K_mumu - u^T K u for weights u.
+
+    Parameters
+    ----------
+    prior : float
+        Its value in the prior.
+    modes : (r,) array
+        The share of each mode in it.
+    rest : float
+        What no mode explains, zero on the training inputs.
+    """
+
+    prior: float
+    modes: np.ndarray
+    rest: float
+
+
+class InputForms:
+    """One kind of inputs (train or test) in the eigenbasis of the kernel.
+
+    Parameters
+    ----------
+    modes : (m, r) array
+        Psi.
+    targets : (m,) array
+        Labels.
+    weights : (C, m) array
+        u_s.
+    kernel_form : callable
+        (m,) vector a -> a^T K a.
+    diagonal : (m,) array
+        K(x, x).
+    complete : bool
+        Whether the modes explain all of the kernel: what is left is then rounding, and no number to divide T by.
+
+    Attributes
+    ----------
+    mean : callable
+        b -> Psi b, the mean predictor.
+    spread : (r,) array
+        Mean over inputs of Psi_k^2.
+    residual : float
+        Mean over inputs of K(x, x) - sum_k Psi_k^2.
+    """
+
+    def __init__(
+        self,
+        modes: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        kernel_form: Callable[[np.ndarray], float],
+        diagonal: np.ndarray,
+        *,
+        complete: bool,
+    ) -> None:
+        self.targets, self.weights = targets, weights
+        self.mean = row_product(modes)
+        self._modes, self._diagonal = modes, diagonal
+        self._kernel_form, self._complete = kernel_form, complete
+        self._known: dict[tuple[str, bytes], QuadraticForm] = {}
+        squares = modes**2
+        self.spread = squares.mean(axis=0)
+        left = np.maximum(diagonal - squares.sum(axis=1), 0.0)
+        self.residual = 0.0 if complete else float(left.mean())
+
+    def form(self, vector: np.ndarray) -> QuadraticForm:
+        """a^T K a of an (m,) vector a; its modes are (a^T Psi_k)^2."""
+        return self._once("form", vector, self._form)
+
+    def projection(self, vector: np.ndarray) -> np.ndarray:
+        """a^T Psi of an (m,) vector a, (r,)."""
+        return vector @ self._modes
+
+    def spread_of(self, weights: np.ndarray) -> QuadraticForm:
+        """sum_mu u_mu K_mumu - u^T K u of (m,) weights u that sum to one."""
+        return self._once("spread", weights, self._spread_of)
+
+    def _form(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        return max(self._kernel_form(vector), 0.0), self.projection(vector) ** 2
+
+    def _spread_of(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        prior = float(weights @ self._diagonal) - self._kernel_form(weights)
+        modes = weights @ self._modes**2 - self.projection(weights) ** 2
+        return max(prior, 0.0), np.maximum(modes, 0.0)
+
+    def _once(
+        self, kind: str, vector: np.ndarray, find: Callable[[np.ndarray], tuple[float, np.ndarray]]
+    ) -> QuadraticForm:
+        key = kind, np.ascontiguousarray(vector).tobytes()
+        if key not in self._known:
+            prior, modes = (
+                find(vector) if np.isfinite(vector).all() else (np.nan, np.full_like(self.spread, np.nan))
+            )
+            rest = 0.0 if self._complete else max(prior - float(modes.sum()), 0.0)
+            self._known[key] = QuadraticForm(prior, modes, rest)
+        return self._known[key]
+
+
+class Forms(NamedTuple):
+    """All that turns an order parameter into observables.
+
+    Parameters
+    ----------
+    train : InputForms
+    test : InputForms or None
+        None without test inputs.
+    signal, signal_transposed : callable
+        b -> R b = (Q/lambda1) B a in an orthonormal basis (docs/theory.md, eq. 3.12), and its transpose.
+    trace : (r,) array
+        Diagonal of R^T R.
+    """
+
+    train: InputForms
+    test: InputForms | None
+    signal: Callable[[np.ndarray], np.ndarray]
+    signal_transposed: Callable[[np.ndarray], np.ndarray]
+    trace: np.ndarray
+
+    @property
+    def splits(self) -> tuple[InputForms | None, ...]:
+        """Forms of each kind of inputs, in the order of the `split` axis."""
+        return self.train, self.test
+
+
+_FORMS: weakref.WeakKeyDictionary[Spectrum, Forms] = weakref.WeakKeyDictionary()
+
+
+def forms_of(spectrum: Spectrum) -> Forms:
+    """The forms of a spectrum, prepared once: O(P^3)."""
+    if spectrum not in _FORMS:
+        _FORMS[spectrum] = _build_forms(spectrum)
+    return _FORMS[spectrum]
+
+
+def _build_forms(spectrum: Spectrum) -> Forms:
+    train = InputForms(
+        spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues),
+        spectrum.dataset.y_train,
+        spectrum.class_weights_train,
+        spectrum.train_form,
+        np.diag(spectrum.kernel),
+        complete=True,
+    )
+    test = None
+    if spectrum.dataset.n_test:
+        test = InputForms(
+            spectrum.test_modes,
+            spectrum.dataset.y_test,
+            spectrum.class_weights_test,
+            spectrum.test_form,
+            spectrum.kernel_test_diagonal,
+            complete=False,
+        )
+    signal = spectrum.signal_modes
+    return Forms(train, test, row_product(signal), row_product(signal.T), (signal**2).sum(axis=0))
