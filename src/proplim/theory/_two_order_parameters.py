@@ -62,18 +62,32 @@ class Basis(NamedTuple):
 class Inverse(NamedTuple):
     """Sigma^-1 = diag(1/A) - c' (mt/A)(mt/A)^T and a = Sigma^-1 y in the eigenbasis, for n points.
 
+    Written so that nothing cancels where p is large, as it is at N = 1.
+
     Parameters
     ----------
     diagonal : (n, P) array
         1/A.
+    g : (n,) array
+        m^T A^-1 m.
+    share : (n,) array
+        1/(1 + c g) with c = p/lambda1.
     spike : (n,) array
-        c'.
+        c' = c/(1 + c g).
+    spiked_label : (n,) array
+        c m.a = c' m^T A^-1 y.
+    overlap : (n,) array
+        m.a.
     residual : (n, P) array
         U^T a.
     """
 
     diagonal: np.ndarray
+    g: np.ndarray
+    share: np.ndarray
     spike: np.ndarray
+    spiked_label: np.ndarray
+    overlap: np.ndarray
     residual: np.ndarray
 
 
@@ -156,8 +170,10 @@ def _inverse(basis: Basis, q: np.ndarray, p: np.ndarray, t: np.ndarray, l1: np.n
     diagonal = Response.of(basis.eigenvalues, q / (l1 * t)).r / t[:, None]
     g = (diagonal * basis.mean**2).sum(-1)
     e = (diagonal * (basis.mean * basis.labels)).sum(-1)
-    spike = (p / l1) / (1.0 + (p / l1) * g)
-    return Inverse(diagonal, spike, diagonal * (basis.labels - (spike * e)[:, None] * basis.mean))
+    share = 1.0 / (1.0 + (p / l1) * g)
+    spike = (p / l1) * share
+    residual = diagonal * (basis.labels - (spike * e)[:, None] * basis.mean)
+    return Inverse(diagonal, g, share, spike, spike * e, share * e, residual)
 
 
 def _share(
@@ -197,7 +213,7 @@ def _slope(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Q dS/dQ at the maximum over p, eq. (A.3), p, the residual of (A.4) and the size of the terms."""
     kappa, m, y = basis.eigenvalues, basis.mean, basis.labels
-    inverse = 1.0 / (t[:, None] + (q / l1)[:, None] * kappa)
+    inverse = Response.of(kappa, q / (l1 * t)).r / t[:, None]
     g, e = (inverse * m**2).sum(-1), (inverse * (m * y)).sum(-1)
     p, residual = _share(q, g / l1, e * e / l1, n)
     spike = (p / l1) / (1.0 + (p / l1) * g)
@@ -358,7 +374,7 @@ class TwoParameterState:
         self, spectrum: Spectrum, forms: _Forms, points: Points, q: np.ndarray, p: np.ndarray
     ) -> None:
         self.spectrum, self.points, self.forms, self.basis = spectrum, points, forms, forms.basis
-        self.v, self.c = q / points.lambda1, p / points.lambda1
+        self.v = q / points.lambda1
         self.inverse = _inverse(forms.basis, q, p, points.temperature, points.lambda1)
         self.train = _TrainingInputs(self, forms.train)
         self.test = None if forms.test is None else _Inputs(self, forms.test)
@@ -367,16 +383,6 @@ class TwoParameterState:
     def spiked(self) -> np.ndarray:
         """U^T A^-1 m, (n, P)."""
         return self.inverse.diagonal * self.basis.mean
-
-    @cached_property
-    def g(self) -> np.ndarray:
-        """m^T A^-1 m, (n,)."""
-        return (self.spiked * self.basis.mean).sum(-1)
-
-    @cached_property
-    def overlap(self) -> np.ndarray:
-        """m.a, (n,)."""
-        return (self.inverse.residual * self.basis.mean).sum(-1)
 
     @cached_property
     def spike_sq(self) -> np.ndarray:
@@ -460,12 +466,12 @@ class _Inputs:
     @cached_property
     def _full(self) -> np.ndarray:
         """K(x, X) a, (n, m)."""
-        return self._centred + self._state.overlap[:, None] * self._forms.mean
+        return self._centred + self._state.inverse.overlap[:, None] * self._forms.mean
 
     @cached_property
     def mean(self) -> np.ndarray:
         """Mean predictor, (n, m)."""
-        along_mean = (self._state.c * self._state.overlap)[:, None] * self._forms.mean
+        along_mean = self._state.inverse.spiked_label[:, None] * self._forms.mean
         return self._state.v[:, None] * self._centred + along_mean
 
     @cached_property
@@ -475,13 +481,13 @@ class _Inputs:
 
     @cached_property
     def predictive_variance(self) -> np.ndarray:
-        """Variance of the predictor, (n,): k = (v Kc + c m m^T)(X, x) in k(x, x) - k^T Sigma^-1 k."""
-        v, c, g, m = self._state.v, self._state.c, self._state.g, self._forms.mean
-        k_m = v[:, None] * self._cross + (c * g)[:, None] * m
-        k_a_k = (v**2)[:, None] * self._square + (2.0 * v * c)[:, None] * self._cross * m
-        k_a_k = k_a_k + (c**2 * g)[:, None] * m**2
-        prior = v[:, None] * self._forms.centred_diagonal + c[:, None] * m**2
-        variance = prior - k_a_k + self._state.inverse.spike[:, None] * k_m**2
+        """Variance of the predictor, (n,).
+
+        k(x, x) - k^T Sigma^-1 k of (A.7) with the terms of the order of p collected: none of them cancels.
+        """
+        v, m = self._state.v[:, None], self._forms.mean
+        free = v * self._forms.centred_diagonal - v**2 * self._square
+        variance = free + self._state.inverse.spike[:, None] * (m - v * self._cross) ** 2
         return np.maximum(variance, 0.0).mean(-1)
 
     def feature_form(self, vector: np.ndarray) -> np.ndarray:
@@ -500,28 +506,26 @@ class _Inputs:
     @cached_property
     def _mean_norm(self) -> np.ndarray:
         """m^T M m, (n,)."""
-        state = self._state
-        return state.overlap**2 - (state.g - state.inverse.spike * state.g**2)
+        inverse = self._state.inverse
+        return inverse.overlap**2 - inverse.share * inverse.g
 
     @cached_property
     def _diagonal(self) -> np.ndarray:
         """K'(x, x), (n, m)."""
-        state, m = self._state, self._forms.mean
-        full_m = self._cross + state.g[:, None] * m
-        inverse = self._square + 2.0 * self._cross * m + state.g[:, None] * m**2
-        inverse = inverse - state.inverse.spike[:, None] * full_m**2
-        shift = self._full**2 - inverse - self._mean_norm[:, None] * m**2
+        inverse, m = self._state.inverse, self._forms.mean
+        along_mean = 2.0 * self._cross * m + inverse.g[:, None] * m**2
+        norm = self._square - inverse.spike[:, None] * self._cross**2 + inverse.share[:, None] * along_mean
+        shift = self._full**2 - norm - self._mean_norm[:, None] * m**2
         return self._forms.centred_diagonal + m**2 + self._scale[:, None] * shift
 
     def _form_shift(self, vector: np.ndarray) -> np.ndarray:
         """a^T (K' - K) a, (n,)."""
-        state = self._state
+        inverse = self._state.inverse
         modes, mean = vector @ self._forms.modes, vector @ self._forms.mean
-        cross = (state.spiked * modes).sum(-1)
-        full_m = cross + state.g * mean
-        inverse = (state.inverse.diagonal * modes**2).sum(-1) + 2.0 * cross * mean + state.g * mean**2
-        inverse = inverse - state.inverse.spike * full_m**2
-        return self._scale * ((self._full * vector).sum(-1) ** 2 - inverse - self._mean_norm * mean**2)
+        cross = (self._state.spiked * modes).sum(-1)
+        norm = (inverse.diagonal * modes**2).sum(-1) - inverse.spike * cross**2
+        norm = norm + inverse.share * (2.0 * cross * mean + inverse.g * mean**2)
+        return self._scale * ((self._full * vector).sum(-1) ** 2 - norm - self._mean_norm * mean**2)
 
 
 class _TrainingInputs(_Inputs):
