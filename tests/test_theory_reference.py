@@ -27,5 +27,9 @@ def test_reference_numbers_to_1e8(mnist38, reference):
         got["bias_sq_test"] = float(at.bias_sq.sel(split="test"))
         got["predictive_variance_test"] = float(at.predictive_variance.sel(split="test"))
         assert got.keys() == expected.keys()
+        # The Gaussian part alone is known to be wrong for a nonlinear activation, and is not given.
+        assert np.isnan(got.pop("hidden_trace_shift"))
         for name, value in expected.items():
+            if name == "hidden_trace_shift":
+                continue
             np.testing.assert_allclose(got[name], value, rtol=1e-8, err_msg=f"{key} {name}")

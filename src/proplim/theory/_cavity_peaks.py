@@ -29,6 +29,7 @@ from proplim.theory._cavity import (
 )
 from proplim.theory._cavity_draws import Problem
 from proplim.theory._cavity_field import temperature_response
+from proplim.theory._forms import prior_class_distance
 from proplim.theory._peaks import peak_heights
 from proplim.theory._spectrum import Spectrum
 
@@ -117,10 +118,7 @@ def find_cavity_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
         change sign beyond its error as far down as the cavity has a solution. The height over the
         low-temperature value is NaN: the cavity does not reach that limit.
     """
-    from proplim.theory._observables import forms_of
-
-    problem, forms = Problem(spectrum), forms_of(spectrum)
-    prior = np.array([np.nan if f is None else f.prior_centroid for f in (forms.train, forms.test)])
+    problem, prior = Problem(spectrum), prior_class_distance(spectrum)
     n = len(width)
     temperature, height, error = (np.full((n, 2), np.nan) for _ in range(3))
     for i in range(n):

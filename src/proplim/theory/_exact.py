@@ -117,9 +117,7 @@ class ExactState:
         Q of the proportional theory, which defines the signal direction.
     """
 
-    def __init__(
-        self, spectrum: Spectrum, forms: Forms, quadrature: Quadrature, saddle: np.ndarray
-    ) -> None:
+    def __init__(self, spectrum: Spectrum, forms: Forms, quadrature: Quadrature, saddle: np.ndarray) -> None:
         self.spectrum, self.forms, self.quadrature = spectrum, forms, quadrature
         self.given = RescaledState(spectrum, forms, quadrature.nodes, quadrature.order_parameter.ravel())
         response = self.given.response

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from proplim.geometry import contrast
 from proplim.theory._products import row_product
 from proplim.theory._spectrum import Spectrum
 
@@ -172,3 +173,9 @@ def _build_forms(spectrum: Spectrum) -> Forms:
         )
     signal = spectrum.signal_modes
     return Forms(train, test, row_product(signal), row_product(signal.T), (signal**2).sum(axis=0))
+
+
+def prior_class_distance(spectrum: Spectrum) -> np.ndarray:
+    """D of the prior kernel on training and test inputs, with the axis `split`; NaN without test inputs."""
+    forms = (f for f in forms_of(spectrum).splits)
+    return np.array([np.nan if f is None else f.form(contrast(f.weights)).prior for f in forms])

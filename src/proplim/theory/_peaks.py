@@ -163,7 +163,9 @@ def _find_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> d
 
         bracket = tuple(elementwise(np.log, ladder[point, rung + i]) for i in (0, 1))
         args = (width[point], lambda1[point], split)
-        root = solvers.find_root(derivative, bracket, args=args, tolerances={"xatol": LOG_TEMPERATURE, "fatol": 0.0})
+        root = solvers.find_root(
+            derivative, bracket, args=args, tolerances={"xatol": LOG_TEMPERATURE, "fatol": 0.0}
+        )
         t = elementwise(np.exp, root.x)
         value = _column(class_distance(spectrum, Points(t, *args[:2])).value, split)
         for i in np.argsort(value, kind="stable"):  # of several peaks of a curve the highest is written last

@@ -176,9 +176,7 @@ def _inverse(basis: Basis, q: np.ndarray, p: np.ndarray, t: np.ndarray, l1: np.n
     return Inverse(diagonal, g, share, spike, spike * e, share * e, residual)
 
 
-def _share(
-    q: np.ndarray, g: np.ndarray, e2: np.ndarray, n: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _share(q: np.ndarray, g: np.ndarray, e2: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """p of eq. (A.4) at given Q, and the residual; G = m^T A^-1 m/lambda1, E = (m^T A^-1 y)^2/lambda1.
 
     The left side of (A.4) falls from positive to negative over the interval of eq. (A.5).

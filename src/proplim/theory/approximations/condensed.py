@@ -63,9 +63,10 @@ def _solve(spectrum: Spectrum, points: Points) -> Any:
 
 
 def _peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> Mapping[str, np.ndarray]:
+    from proplim.theory._forms import prior_class_distance
     from proplim.theory.condensed import solve_condensed
 
-    prior = _prior_distance(spectrum)
+    prior = prior_class_distance(spectrum)
     found: dict[str, list[np.ndarray]] = {
         name: [] for name in ("peak_temperature", "peak_height_over_prior", "condensation_temperature")
     }
@@ -83,17 +84,6 @@ def _peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> Mappin
         for values, value in zip(found.values(), one, strict=True):
             values.append(value)
     return {name: np.stack(values) for name, values in found.items()}
-
-
-def _prior_distance(spectrum: Spectrum) -> np.ndarray:
-    """D of the prior kernel on training and test inputs."""
-    from proplim.geometry import centroid_distance_sq, contrast
-
-    train = centroid_distance_sq(spectrum.kernel, spectrum.class_weights_train)
-    if not spectrum.dataset.n_test:
-        return np.array([train, np.nan])
-    classes = np.eye(len(spectrum.class_weights_test))
-    return np.array([train, contrast(classes) @ spectrum.test_class_kernel @ contrast(classes)])
 
 
 def _growth(size: Size) -> float:
