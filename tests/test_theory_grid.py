@@ -178,3 +178,27 @@ def test_inputs_too_large_for_a_kernel_are_named():
     d = gaussian_dataset(4, 3)
     with pytest.raises(InvalidInput, match="x_train"):
         solve(Dataset(1e200 * d.x_train, d.y_train, d.x_test, d.y_test), "linear")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_temperatures_beyond_double_precision_give_a_finite_free_energy_or_have_not_converged():
+    dataset = gaussian_dataset(8, 12, 6)
+    grid = solve(dataset, temperature=[1e-60, 1e-79, 1e-85, 1e-120, 1e-200, 1e-300], width=[17], lambda1=[1.0])
+    grid = grid.isel(width=0, lambda1=0)
+    trusted = grid.converged == 1
+    assert np.isfinite(grid.free_energy.where(trusted, 0.0)).all()
+    # The kernel has full rank: as T -> 0 the action has a limit, reached long before 1e-60.
+    cold = grid.free_energy.sel(temperature=[1e-60, 1e-79, 1e-85])
+    assert trusted.sel(temperature=[1e-60, 1e-79, 1e-85]).all()
+    np.testing.assert_allclose(cold, np.broadcast_to(cold[:, :1], cold.shape), rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["erf", "relu", "linear"])
+def test_tiny_inputs_are_inputs(activation):
+    """Tolerances are relative: data in other units are the same data at another lambda0."""
+    dataset = gaussian_dataset(8, 12, 6)
+    tiny = Dataset(dataset.x_train * 1e-16, dataset.y_train, dataset.x_test * 1e-16, dataset.y_test)
+    small = solve_grid(tiny, activation, temperature=1e-2, width=17, lambda0=1.0)
+    same = solve_grid(dataset, activation, temperature=1e-2, width=17, lambda0=1e32)
+    for name in ("order_parameter", "mse", "centroid_distance_sq", "gyration_radius_sq"):
+        np.testing.assert_allclose(small[name], same[name], rtol=1e-9, err_msg=name)

@@ -371,13 +371,22 @@ def _action(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1:
     return q - np.log(q) + (log_det + energy / t) / n
 
 
+FOURTH_ROOT = 1e77
+"""Numbers below this have a product of four that does not overflow."""
+
+
 def _sum_of_logs(x: np.ndarray) -> np.ndarray:
-    """Sum over the last axis of ln x for 1 <= x < 1e77: one logarithm for a product of four numbers."""
+    """Sum over the last axis of ln x for x >= 1: one logarithm for a product of four numbers, where it is finite."""
     quarter = x.shape[-1] // 4
-    product = x[:, :quarter] * x[:, quarter : 2 * quarter]
-    product *= x[:, 2 * quarter : 3 * quarter]
-    product *= x[:, 3 * quarter : 4 * quarter]
-    return np.log(product).sum(-1) + np.log(x[:, 4 * quarter :]).sum(-1)
+    large = x.max(-1, initial=1.0) >= FOURTH_ROOT
+    with np.errstate(over="ignore"):
+        product = x[:, :quarter] * x[:, quarter : 2 * quarter]
+        product *= x[:, 2 * quarter : 3 * quarter]
+        product *= x[:, 3 * quarter : 4 * quarter]
+    total = np.log(product).sum(-1) + np.log(x[:, 4 * quarter :]).sum(-1)
+    if large.any():
+        total[large] = np.log(x[large]).sum(-1)
+    return total
 
 
 def _choose_minimum(points: Points, roots: _Roots, polished: dict[str, np.ndarray]) -> OrderParameter:
@@ -394,7 +403,7 @@ def _choose_minimum(points: Points, roots: _Roots, polished: dict[str, np.ndarra
     gap = np.where(n_minima > 1, polished["action"][second] - value["action"], np.nan)
     accepted = value["residual"] <= RESIDUAL_TOLERANCE * EPS * value["magnitude"]
     found = minimum[index] & (roots.point[index] == np.arange(n))
-    converged = found & accepted & ~roots.undecided
+    converged = found & accepted & ~roots.undecided & np.isfinite(value["action"])
     names = ("order_parameter", "action", "curvature", "residual")
     first_q, last_q = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(first_q, roots.point, polished["order_parameter"])
