@@ -15,6 +15,8 @@ GAMMA, OFFSET, KAPPA = 0.2, 10.0, 0.75
 LOG_STEP_RANGE = (-9.0, 0.5)
 HOTTEST = 1.0
 """Temperature from which a chain is cooled, if its own is lower."""
+COLDEST = 0.5
+"""Temperature from which a chain with a heavy unit is heated, in units of its own."""
 COOLING_SHARE = 0.6
 """Share of the warm-up in which the temperature moves."""
 RENEWAL = 20
@@ -91,12 +93,55 @@ def cooling(temperature: float, count: int) -> Schedule:
     return _moving(max(temperature, HOTTEST), temperature, count)
 
 
+def trajectories_at_temperature(count: int) -> int:
+    """Trajectories of a warm-up of that length in which the temperature is that of the point."""
+    return count - max(int(COOLING_SHARE * count), 1)
+
+
+def heating(temperature: float, count: int) -> Schedule:
+    """Warm-up from a state with a heavy unit: from a temperature where it is more stable to that of the point."""
+    return _moving(COLDEST * temperature, temperature, count)
+
+
 def _moving(first: float, temperature: float, count: int) -> Schedule:
     """Temperatures from `first` to T, then at T."""
-    moving = max(int(COOLING_SHARE * count), 1)
+    moving = count - trajectories_at_temperature(count)
     index = np.arange(count)
     progress = np.minimum((index + 1.0) / moving, 1.0)
     temperatures = np.where(progress < 1.0, first * (temperature / first) ** progress, temperature)
     # while the temperature moves, the early history of the step size counts little
     ages = np.where(index < moving, index % RENEWAL, index - moving)
     return Schedule(temperatures, ages.astype(float))
+
+
+SETTLED_Z = 3.0
+"""Change of a mean between two windows, in standard errors, above which a chain is still on its way."""
+BATCHES = 5
+"""Batches of a window from whose means the standard error is found."""
+ACCEPTANCE_RANGE = (0.5, 0.95)
+"""Acceptance of a chain beyond which its step was adapted to where it no longer is."""
+
+
+def is_settled(earlier: np.ndarray, later: np.ndarray) -> bool:
+    """Whether the mean of a quantity is the same in two windows of a chain within `SETTLED_Z` errors."""
+    means = [np.array([part.mean() for part in np.array_split(w, BATCHES)]) for w in (earlier, later)]
+    error = np.sqrt(sum(m.var(ddof=1) / BATCHES for m in means))
+    return bool(abs(means[1].mean() - means[0].mean()) <= SETTLED_Z * error + 1e-12 * np.abs(means[0]).max())
+
+
+def common_step(log_steps: np.ndarray, heavy: np.ndarray) -> float:
+    """One step size for all chains, so that a chain with an unlucky adaptation does not lag behind.
+
+    Parameters
+    ----------
+    log_steps : (chain,) array
+    heavy : (chain,) array of bool
+        Whether the chain has a heavy unit.
+
+    Returns
+    -------
+    float
+        Logarithm of the median step, or where chains are in different phases of the smaller of the two phases'
+        medians: it serves a chain that changes phase.
+    """
+    return float(min(np.median(log_steps[heavy == phase]) for phase in np.unique(heavy)))

@@ -1,8 +1,14 @@
-"""Chains of one point: warmed up, then drawn from until the verdict is that it suffices."""
+"""Chains of one point, from both sides of a possible transition, until the verdict is that they suffice.
+
+A run goes through stages, one step at a time: chains start and are brought to their temperature, adapt until they are
+stationary, are weighed against each other where they are in two phases, and are drawn from. Every step is a function of
+the run alone, so that a run can be stored between two steps and gone on with to the same bits.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,26 +16,47 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from proplim.sampling import _kernel
-from proplim.sampling._adaptation import cooling, first_step
-from proplim.sampling._draw import UNITS
-from proplim.sampling._estimates import Draws, add_functionals, statistics
-from proplim.sampling._program import (
-    BLOCK,
-    Chain,
-    Path,
-    Stretch,
-    draws_stretch,
-    program,
-    settled,
-    warmup_stretch,
+from proplim.sampling._adaptation import (
+    ACCEPTANCE_RANGE,
+    Schedule,
+    common_step,
+    cooling,
+    heating,
+    is_settled,
+    trajectories_at_temperature,
 )
+from proplim.sampling._engine import Engine, Rows, engine_of
+from proplim.sampling._estimates import Draws, error_of_weights, phase_means, statistics
+from proplim.sampling._kept import DIAGNOSTICS, Kept
+from proplim.sampling._phases import (
+    Partition,
+    Phases,
+    clusters_of,
+    log_ratio,
+    partition,
+    whole,
+    windows_between,
+)
+from proplim.sampling._program import BLOCK, Chain, draws_stretch, settled, warmup_stretch
 from proplim.sampling._random import Key, key_of
-from proplim.sampling._stopping import judge, next_check, share_done
-from proplim.sampling._target import Problem
+from proplim.sampling._run import Run, from_bytes, to_bytes
+from proplim.sampling._starts import HEAVY, kind_of_start, with_heavy_unit
+from proplim.sampling._stopping import Verdict, judge, next_check, share_done
 from proplim.sampling._task import Standing, Task
+from proplim.seeds import canonical_json
 
-Array = Any
+MOST_SETTLING = 10
+"""Blocks in which chains adapt on after the warm-up, until they are stationary."""
+MOST_RESTARTS = 4
+"""Times that chains are adapted anew, and their draws begun anew, after a change of phase."""
+RECENT = 2
+"""Blocks over which the acceptance of a chain is looked at."""
+MOST_SWEEPS = 40
+"""Sweeps between the two phases at most."""
+WATCHED = ("log_likelihood", "heavy")
+"""What has to be stationary before the step size is fixed."""
+SWEEPS_AT_ONCE = 2
+"""Sweeps of a round: one upwards, one downwards."""
 
 
 class Outcome(NamedTuple):
@@ -41,6 +68,14 @@ class Outcome(NamedTuple):
         Observable to array (chain, draw, ...).
     table : dict
         Observable to array (statistic, ...).
+    reports : dict
+        Reports of the trajectories by name, (chain, draw).
+    starts : list of str
+        Kind of start of each chain.
+    parts : Partition
+        Draws by phase.
+    phase_means : dict
+        Observable to its mean in each phase, (2, ...); empty where there is one phase.
     converged : bool
     reason : str
         Why not; empty where converged.
@@ -50,53 +85,26 @@ class Outcome(NamedTuple):
 
     draws: Draws
     table: dict[str, np.ndarray]
+    reports: Draws
+    starts: list[str]
+    parts: Partition
+    phase_means: dict[str, np.ndarray]
     converged: bool
     reason: str
     attributes: dict[str, Any]
 
 
-class Engine(NamedTuple):
-    """The compiled program of a point with all that it is given in every call.
-
-    Parameters
-    ----------
-    run : callable
-        :func:`proplim.sampling._program.advance`, compiled.
-    problem : Problem
-    path : Path
-    start : Chain
-        No chain yet: its first move draws it from the prior.
-    precision : str
-        Of the gradients along trajectories.
-    """
-
-    run: Any
-    problem: Problem
-    path: Path
-    start: Chain
-    precision: str
-
-    def advance(self, key: Key, chain: Chain, stretch: Stretch) -> tuple[Chain, tuple[Any, ...]]:
-        """A stretch of trajectories; the rows that it did not use are cut off."""
-        import jax
-
-        chain, rows = jax.block_until_ready(self.run(self.problem, self.path, key, chain, stretch))
-        count = int(stretch.trajectories)
-        return chain, jax.tree.map(lambda values: np.asarray(values)[:count], rows)
+Map = Callable[..., Any]
 
 
-def engine_of(task: Task) -> Engine:
-    """Arrays of the point on the device, and its program."""
-    import jax
+class Site(NamedTuple):
+    """What the steps of a run share: the task, its program, keys, labels of each split, and a parallel map."""
 
-    problem = task.problem()
-    dtype = task.gradient_type(problem)
-    problem = jax.device_put(problem)
-    settings, width = task.settings, task.point.width
-    path = Path(*map(np.float64, (settings.path_length, settings.jitter, settings.target_acceptance)))
-    record = _kernel.empty_record(problem, task.activation, width, task.what)
-    start = Chain(_kernel.empty_state(problem.inputs_train.shape[1], width, record), first_step())
-    return Engine(program(task.activation, task.what, dtype), problem, path, start, np.dtype(dtype).name)
+    task: Task
+    engine: Engine
+    keys: list[Key]
+    labels: dict[str, np.ndarray]
+    map: Map
 
 
 def sample_point(task: Task) -> Outcome:
@@ -107,90 +115,270 @@ def sample_point(task: Task) -> Outcome:
     FloatingPointError
         If an energy is not finite, or no trajectory is ever accepted.
     """
-    engine, keys = engine_of(task), [key_of(seed) for seed in task.seeds]
+    identity = canonical_json(
+        [task.seeds, task.settings.model_dump(mode="json"), [v.name for v in task.what.observables]]
+    )
+    run = (from_bytes(task.resume, identity) if task.resume else None) or Run()
+    saved = time.monotonic()
     with ThreadPoolExecutor(min(task.threads, task.settings.chains)) as pool:
-        chains, spent = _warmed(task, engine, keys, pool.map)
-        return _drawn(task, engine, keys, chains, spent, pool.map)
+        labels = {"train": task.dataset.y_train, "test": task.dataset.y_test}
+        site = Site(task, engine_of(task), [key_of(seed) for seed in task.seeds], labels, pool.map)
+        while run.stage != "done":
+            _STEPS[run.stage](site, run)
+            if task.checkpoint and time.monotonic() - saved >= task.checkpoint_seconds:
+                saved = time.monotonic()
+                task.checkpoint(to_bytes(run, identity))
+    return _outcome(site, run)
 
 
-def _warmed(
-    task: Task, engine: Engine, keys: Sequence[Key], map_chains: Callable[..., Any]
-) -> tuple[list[Chain], int]:
-    """Chains at the temperature of the point with one step size for all, and the gradients spent."""
-    schedule = cooling(task.point.temperature or np.nan, task.settings.warmup)
-
-    def warm(key: Key) -> tuple[Chain, int]:
-        chain, gradients = engine.start, 0
-        for first in range(0, len(schedule.ages), BLOCK):
-            stretch = warmup_stretch(schedule, first, opening=first == 0)
-            chain, (_, info, _) = engine.advance(key, chain, stretch)
-            gradients += int(info.gradients.sum())
-        return settled(chain), gradients
-
-    chains, gradients = zip(*map_chains(warm, keys), strict=True)
-    # one step size for all chains, so that a chain with an unlucky adaptation does not lag behind
-    log_step = np.median([np.asarray(chain.step.log_step) for chain in chains])
-    if not all(np.isfinite(float(chain.state.log_likelihood)) for chain in chains):
-        raise FloatingPointError("the log-likelihood is not finite after the warm-up")
-    return [c._replace(step=c.step._replace(log_step=log_step)) for c in chains], sum(gradients)
+def _start(site: Site, run: Run) -> None:
+    """Draw all chains from the prior, and put a heavy unit into some."""
+    count, temperature = site.task.settings.chains, site.task.temperature
+    stretch = warmup_stretch(Schedule(np.array([temperature]), np.zeros(1)), 0, opening=True)
+    stretch = stretch._replace(trajectories=0)
+    run.members = list(range(count))
+    run.chains = [
+        c for c, _ in site.map(lambda key: site.engine.advance(key, site.engine.start, stretch), site.keys)
+    ]
+    for index, chain in enumerate(run.chains):
+        if kind_of_start(index, count) == HEAVY:
+            hidden = with_heavy_unit(site.engine.problem, chain.state.hidden)
+            state = chain.state._replace(hidden=hidden, temperature=np.float64(np.nan))
+            run.chains[index] = chain._replace(state=state)
+    run.stage = "warm-up"
 
 
-def _drawn(
-    task: Task,
-    engine: Engine,
-    keys: Sequence[Key],
-    chains: list[Chain],
-    warmup_gradients: int,
-    map_chains: Callable[..., Any],
-) -> Outcome:
-    settings = task.settings
-    blocks: list[tuple[Draws, _kernel.Info]] = []
-    done, check = 0, settings.min_draws
-    while True:
-        stretch = draws_stretch(engine.problem.temperature, opening=done == 0)
-        results = list(map_chains(partial(engine.advance, stretch=stretch), keys, chains))
-        chains = [chain for chain, _ in results]
-        blocks.append(_stacked([rows for _, rows in results]))
-        done += BLOCK
-        if done < min(check, settings.max_draws):
-            task.report(Standing(done, np.nan, np.nan, done / max(check, 1)))
-            continue
-        draws, table = _estimated(task, [records for records, _ in blocks])
-        verdict = judge(table, settings)
-        task.report(Standing(done, verdict.ess, verdict.rhat, share_done(verdict)))
-        if verdict.converged or done >= settings.max_draws:
-            break
-        check = next_check(done, verdict)
-    infos = [info for _, info in blocks]
-    acceptance = np.concatenate([info.acceptance for info in infos], axis=1)
-    if not np.isfinite([float(c.state.log_likelihood) for c in chains]).all() or acceptance.max() == 0.0:
+def _warm_up(site: Site, run: Run) -> None:
+    """A block of the warm-up; at its end a chain is at its temperature."""
+    settings, temperature = site.task.settings, site.task.temperature
+    schedules = [
+        (heating if kind_of_start(m, settings.chains) == HEAVY else cooling)(temperature, settings.warmup)
+        for m in run.members
+    ]
+    _adapt(site, run, schedules, run.position)
+    run.position += BLOCK
+    if run.position >= settings.warmup:
+        last = trajectories_at_temperature(settings.warmup)
+        tails = [np.concatenate([r[name] for r in run.reports], axis=1)[:, -last:] for name in WATCHED]
+        halves = zip(*(np.array_split(tail, 2, axis=1) for tail in tails), strict=True)
+        run.reports = [dict(zip(WATCHED, half, strict=True)) for half in halves]
+        run.stage, run.position = "settling", 0
+
+
+def _adapt(site: Site, run: Run, schedules: Sequence[Schedule], first: int) -> None:
+    """A block of all chains in which the step size is learned."""
+
+    def block(key: Key, chain: Chain, schedule: Schedule) -> tuple[Chain, Rows]:
+        return site.engine.advance(key, chain, warmup_stretch(schedule, first, opening=False))
+
+    results = list(site.map(block, _keys(site, run), run.chains, schedules))
+    run.chains = [chain for chain, _ in results]
+    run.gradients["warmup"] += sum(int(rows[1].gradients.sum()) for _, rows in results)
+    run.reports.append({n: np.stack([getattr(rows[1], n) for _, rows in results]) for n in WATCHED})
+    if not all(np.isfinite(float(chain.state.log_likelihood)) for chain in run.chains):
+        raise FloatingPointError("the log-likelihood is not finite in the warm-up")
+
+
+def _settle(site: Site, run: Run) -> None:
+    """Adapt on while a chain's energy or heavy readout is still on its way; then fix the step size."""
+    moving = len(run.reports) < 2 or any(
+        not is_settled(earlier, later)
+        for name in run.reports[-1]
+        for earlier, later in zip(run.reports[-2][name], run.reports[-1][name], strict=True)
+    )
+    if moving and run.position < MOST_SETTLING:
+        age = run.position * BLOCK + (
+            0 if run.restarts else trajectories_at_temperature(site.task.settings.warmup)
+        )
+        schedule = Schedule(np.full(BLOCK, site.task.temperature), age + np.arange(float(BLOCK)))
+        _adapt(site, run, [schedule] * len(run.chains), 0)
+        run.reports, run.position = run.reports[-2:], run.position + 1
+        return
+    heavy = run.reports[-1]["heavy"]
+    clusters = clusters_of(heavy)
+    above = heavy.mean(1) > clusters.threshold if clusters else np.zeros(len(heavy), bool)
+    log_step = common_step(np.array([float(c.step.average) for c in run.chains]), above)
+    run.log_step = log_step if run.restarts == 0 else min(log_step, run.log_step)
+    run.chains = [_with_step(chain, run.log_step) for chain in run.chains]
+    apart = clusters is not None and above.any() and not above.all()
+    if apart and clusters is not None and run.phases is None:
+        run.phases = Phases(clusters.threshold, windows_between(clusters, site.task.point.width), np.zeros(0))
+    run.stage = "weighing" if run.phases is not None and not len(run.phases.ratios) else "drawing"
+    run.reports, run.kept, run.check = [], Kept(), site.task.settings.min_draws
+
+
+def _weigh(site: Site, run: Run) -> None:
+    """A round of sweeps between the phases; chains of a phase without weight are left out."""
+    assert run.phases is not None
+    phases, count = run.phases, len(run.phases.ratios)
+    heavy = np.array([float(chain.state.heavy) for chain in run.chains])
+    # upwards from a chain without a heavy unit if there is one, else from the lightest; downwards alike
+    sides = [np.flatnonzero((heavy > phases.threshold) == side) for side in (False, True)]
+    extreme = (int(np.argmin(heavy)), int(np.argmax(heavy)))
+    starts = [
+        int(side[(count // SWEEPS_AT_ONCE) % len(side)]) if len(side) else other
+        for side, other in zip(sides, extreme, strict=True)
+    ]
+    sweeps = [(starts[0], phases.windows), (starts[1], _reversed(phases.windows))]
+
+    def sweep(number: int) -> tuple[float, int]:
+        index, order_of_windows = sweeps[number]
+        key = key_of(site.task.sweep_seed(count + number))
+        values, gradients = site.engine.sweep(key, run.chains[index], order_of_windows)
+        return log_ratio(values, order_of_windows, phases.threshold), gradients
+
+    found = list(site.map(sweep, range(SWEEPS_AT_ONCE)))
+    run.gradients["sweeps"] += sum(gradients for _, gradients in found)
+    run.phases = phases._replace(ratios=np.append(phases.ratios, [ratio for ratio, _ in found]))
+    run.stage = "drawing"
+    if run.phases.only is not None:
+        left = [i for i, h in enumerate(heavy) if (h > phases.threshold) == bool(run.phases.only)]
+        if left and len(left) < len(run.chains):
+            run.members = [run.members[i] for i in left]
+            run.chains = [run.chains[i] for i in left]
+            run.kept, run.check = Kept(), site.task.settings.min_draws
+
+
+def _reversed(windows: Any) -> Any:
+    return windows._replace(centres=windows.centres[::-1])
+
+
+def _draw(site: Site, run: Run) -> None:
+    """A block of draws, and at a check the verdict."""
+    settings, kept = site.task.settings, run.kept
+    stretch = draws_stretch(site.engine.problem.temperature, opening=kept.draws == 0)
+    results = list(site.map(partial(site.engine.advance, stretch=stretch), _keys(site, run), run.chains))
+    run.chains = [chain for chain, _ in results]
+    threshold = run.phases.threshold if run.phases is not None else np.inf
+    kept.add([rows for _, rows in results], site.labels, threshold)
+    done = kept.draws
+    if _misses_its_step(run) and done < settings.max_draws:
+        run.restarts += 1
+        run.stage, run.position = "settling", 0
+        # the block with the wrong step is the earlier window, so that chains adapt for one block at least
+        run.reports = [{name: kept.report(name)[:, -BLOCK:] for name in WATCHED}]
+        return
+    if done < min(run.check, settings.max_draws):
+        site.task.report(Standing(done, np.nan, np.nan, done / max(run.check, 1)))
+        return
+    parts, draws, table = _estimated(site, run)
+    verdict = judge(table, settings)
+    site.task.report(Standing(done, verdict.ess, verdict.rhat, share_done(verdict)))
+    if verdict.converged or done >= settings.max_draws:
+        run.stage = "done"
+    elif run.phases is None and (clusters := clusters_of(kept.report("heavy"))) is not None:
+        run.phases = Phases(clusters.threshold, windows_between(clusters, site.task.point.width), np.zeros(0))
+        run.kept, run.check, run.stage = Kept(), settings.min_draws, "weighing"
+    elif (
+        _weights_limit(draws, table, parts, verdict)
+        and run.phases is not None
+        and len(run.phases.ratios) < MOST_SWEEPS
+    ):
+        run.stage = "weighing"
+    else:
+        run.check = next_check(done, verdict)
+
+
+def _misses_its_step(run: Run) -> bool:
+    """Whether the acceptance of a chain says that its step was adapted to where it no longer is."""
+    if run.restarts >= MOST_RESTARTS or len(run.kept.reports) < RECENT:
+        return False
+    recent = np.concatenate([r["acceptance"] for r in run.kept.reports[-RECENT:]], axis=1).mean(1)
+    return bool((recent < ACCEPTANCE_RANGE[0]).any())
+
+
+def _weights_limit(draws: Draws, table: Draws, parts: Partition, verdict: Verdict) -> bool:
+    """Whether it is the weights of the phases that leave the worst ESS too small."""
+    for name, row in table.items():
+        error, ess = row[1], row[2]
+        worst = np.nan_to_num(ess, nan=np.inf) <= verdict.ess * (1 + 1e-9)
+        if worst.any() and (error_of_weights(draws[name], parts)[worst] > np.sqrt(0.5) * error[worst]).any():
+            return True
+    return False
+
+
+def _parts(run: Run) -> Partition:
+    heavy = run.kept.report("heavy")
+    if run.phases is None or run.phases.only is not None or not len(run.phases.ratios):
+        return whole(*heavy.shape)
+    return partition(run.phases, heavy)
+
+
+def _estimated(site: Site, run: Run) -> tuple[Partition, Draws, dict[str, np.ndarray]]:
+    """Draws by phase, all draws so far, and the statistics of the cube's observables."""
+    parts = _parts(run)
+    draws = run.kept.observed(site.labels, parts)
+    names = [name for name in draws if name not in DIAGNOSTICS]
+    return parts, draws, {name: statistics(draws[name], parts) for name in names}
+
+
+def _outcome(site: Site, run: Run) -> Outcome:
+    task, kept = site.task, run.kept
+    parts, draws, table = _estimated(site, run)
+    verdict = judge(table, task.settings)
+    acceptance = kept.report("acceptance")
+    if not np.isfinite([float(c.state.log_likelihood) for c in run.chains]).all() or acceptance.max() == 0.0:
         raise FloatingPointError("no trajectory was accepted, or the energy is not finite")
-    attributes = {
-        "draws_per_chain": done,
-        "warmup_per_chain": settings.warmup,
-        "gradients": int(sum(info.gradients.sum() for info in infos)),
-        "warmup_gradients": warmup_gradients,
-        "step_size": float(np.exp(chains[0].step.log_step)),
+    two = bool(parts.heavy.any() and not parts.heavy.all())
+    attributes: dict[str, Any] = {
+        "draws_per_chain": kept.draws,
+        "warmup_per_chain": task.settings.warmup,
+        "gradients": int(kept.report("gradients").sum()),
+        "warmup_gradients": run.gradients["warmup"],
+        "sweep_gradients": run.gradients["sweeps"],
+        "restarts": run.restarts,
+        "step_size": float(np.exp(run.log_step)),
         "acceptance": float(acceptance.mean()),
-        "divergences": int(sum(info.diverged.sum() for info in infos)),
-        "precision": engine.precision,
+        "divergences": int(kept.report("diverged").sum()),
+        "precision": site.engine.precision,
         "seeds": json.dumps({"chains": task.seeds}),
     }
-    spent = f"budget of {done} draws a chain spent: ess {verdict.ess:.0f}, rhat {verdict.rhat:.4f}"
-    return Outcome(draws, table, verdict.converged, "" if verdict.converged else spent, attributes)
+    if run.phases is not None:
+        attributes["phases"] = canonical_json(
+            {
+                "threshold": float(run.phases.threshold),
+                "ln_ratio": run.phases.ratio,
+                "ln_ratio_error": run.phases.error,
+                "sweeps": len(run.phases.ratios),
+                "weight_with_heavy_unit": float(run.phases.weights[1]),
+                "left_out": run.phases.only is not None,
+            }
+        )
+    reason = ""
+    if not verdict.converged:
+        reason = f"budget of {kept.draws} draws a chain spent: ess {verdict.ess:.0f}, rhat {verdict.rhat:.4f}"
+        if two:
+            reason = f"two phases, {_weight_of(parts)} with a heavy unit; {reason}"
+    return Outcome(
+        draws,
+        table,
+        {name: kept.report(name) for name in kept.reports[0]},
+        [kind_of_start(m, task.settings.chains) for m in run.members],
+        parts,
+        {name: phase_means(draws[name], parts) for name in table} if two else {},
+        verdict.converged,
+        reason,
+        attributes,
+    )
 
 
-def _stacked(rows: Sequence[tuple[Any, ...]]) -> tuple[Draws, _kernel.Info]:
-    """Records and reports of a block of all chains, with axes (chain, draw)."""
-    import jax
-
-    records, infos, _ = jax.tree.map(lambda *values: np.stack(values), *rows)
-    return records, infos
+def _weight_of(parts: Partition) -> str:
+    return f"{parts.weights[1]:.3f} +- {parts.weight_error:.3f}"
 
 
-def _estimated(task: Task, blocks: Sequence[Draws]) -> tuple[Draws, dict[str, np.ndarray]]:
-    """All draws so far with the functionals of the predictor, and the statistics of the cube's observables."""
-    merged = {name: np.concatenate([block[name] for block in blocks], axis=1) for name in blocks[0]}
-    draws = add_functionals(merged, task.dataset.y_train, task.dataset.y_test)
-    names = [n for n in draws if n not in UNITS and n != "equipartition_defect"]
-    return draws, {name: statistics(draws[name]) for name in names}
+def _keys(site: Site, run: Run) -> list[Key]:
+    return [site.keys[m] for m in run.members]
+
+
+def _with_step(chain: Chain, log_step: float) -> Chain:
+    chain = settled(chain)
+    return chain._replace(step=chain.step._replace(log_step=np.float64(log_step)))
+
+
+_STEPS: dict[str, Callable[[Site, Run], None]] = {
+    "start": _start,
+    "warm-up": _warm_up,
+    "settling": _settle,
+    "weighing": _weigh,
+    "drawing": _draw,
+}

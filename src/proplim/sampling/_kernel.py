@@ -16,7 +16,7 @@ import numpy as np
 from proplim.activations import Activation
 from proplim.sampling._draw import STREAMS, Draw, Recorded, measure
 from proplim.sampling._random import Key, normal, uniform
-from proplim.sampling._target import Problem, gradient, likelihood
+from proplim.sampling._target import Problem, bias_energy, gradient, heavy_readout, likelihood
 
 Array = Any
 
@@ -36,11 +36,11 @@ class State(NamedTuple):
     temperature : scalar
         T that the next two belong to; NaN where they have not been computed.
     log_likelihood : scalar
-        l(Z) in float64.
+        l(Z) in float64, with the bias where there is one.
     gradient : (r, N) array
-        dl/dZ in the precision of the trajectories, stored as float64.
+        Its derivative in the precision of the trajectories, stored as float64.
     heavy : scalar
-        Largest |E[v_i | w]| / sqrt(N): of order one where a unit is heavy, else small.
+        Smooth maximum of |E[v_i | w]| / sqrt(N): of order one where a unit is heavy, else small.
     trajectory : scalar uint32
         Trajectories so far, the counter of the random numbers.
     record : dict
@@ -69,8 +69,8 @@ class Info(NamedTuple):
         Whether the energy error was beyond :data:`DIVERGENCE`.
     energy : scalar
         Hamiltonian of where the chain is after the Metropolis test, with the momentum that it has there.
-    log_density : scalar
-        -|Z|^2/2 + l(Z) there.
+    log_likelihood : scalar
+        l(Z) there, with the bias where there is one.
     heavy : scalar
         Of the state there.
     """
@@ -79,7 +79,7 @@ class Info(NamedTuple):
     gradients: Array
     diverged: Array
     energy: Array
-    log_density: Array
+    log_likelihood: Array
     heavy: Array
 
 
@@ -130,9 +130,9 @@ def init(problem: Problem, activation: Activation, hidden: Array, dtype: Any) ->
     return State(
         hidden,
         problem.temperature,
-        factor.log_likelihood,
+        factor.log_likelihood + bias_energy(problem, features, factor),
         gradient(problem, activation, hidden, dtype),
-        _heaviest(problem, features, factor),
+        heavy_readout(features, factor, problem.readout_scale),
         jnp.uint32(0),
         {},
     )
@@ -216,25 +216,23 @@ def trajectory(
     position, end_momentum, slope = propose(problem, activation, state, momentum, step, count, dtype, move)
     stale = _stale(problem, state).astype(jnp.int32)
 
-    def energies(index: Array, carry: tuple[Array, Array, Any]) -> tuple[Array, Array, Any]:
-        # start, if its energy is needed anew, and end; in one loop, so as to compile it once
+    def energies(index: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        # start, if its energy is needed anew, and end, where the former is shifted back; in one loop, so as to
+        # compile it once
         at = likelihood(problem, activation, jnp.where(index == 0, state.hidden, position))
-        heavy = _heaviest(problem, at[1], at[2])
-        start = index == 0
-        return (
-            jnp.where(start, at[2].log_likelihood, carry[0]),
-            jnp.where(start, heavy, carry[1]),
-            at,
-        )
+        weight = at[2].log_likelihood + bias_energy(problem, at[1], at[2])
+        heavy = heavy_readout(at[1], at[2], problem.readout_scale)
+        return (weight, heavy, *carry[:2], at)
 
     shapes = jax.eval_shape(partial(likelihood, problem, activation), position)
     nothing = jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), shapes)
-    before, heavy_before, at = jax.lax.fori_loop(
-        1 - stale, 2, energies, (state.log_likelihood, state.heavy, nothing)
+    real = jnp.float64(0.0)
+    after, heavy, before, heavy_before, at = jax.lax.fori_loop(
+        1 - stale, 2, energies, (state.log_likelihood, state.heavy, real, real, nothing)
     )
     factor = at[2]
     start_energy = 0.5 * (_square(state.hidden) + _square(momentum)) - before
-    end_energy = 0.5 * (_square(position) + _square(end_momentum)) - factor.log_likelihood
+    end_energy = 0.5 * (_square(position) + _square(end_momentum)) - after
     error = end_energy - start_energy
     acceptance = jnp.nan_to_num(jnp.exp(-jnp.maximum(error, 0.0)))
     accepted = (random[1] < acceptance) | move.free
@@ -245,13 +243,10 @@ def trajectory(
             return measure(Draw(problem, activation, position, at[0], at[1], factor, key, stream), what)
 
         record = jax.lax.cond(accepted & measured, record_of_end, lambda: state.record)
-    heavy = _heaviest(problem, at[1], factor)
     stay = state._replace(log_likelihood=before, heavy=heavy_before)
     # of a rejected trajectory with another temperature the gradient at the start is not kept: computed anew next time
     stay = stay._replace(temperature=jnp.where(stale == 1, jnp.nan, state.temperature))
-    proposal = State(
-        position, problem.temperature, factor.log_likelihood, slope, heavy, state.trajectory, state.record
-    )
+    proposal = State(position, problem.temperature, after, slope, heavy, state.trajectory, state.record)
     state = jax.tree.map(partial(jnp.where, accepted), proposal, stay)
     state = state._replace(trajectory=state.trajectory + jnp.uint32(1), record=record)
     info = Info(
@@ -259,7 +254,7 @@ def trajectory(
         count + stale,
         ~(error < DIVERGENCE),
         jnp.where(accepted, end_energy, start_energy),
-        state.log_likelihood - 0.5 * _square(state.hidden),
+        state.log_likelihood,
         state.heavy,
     )
     return state, info
@@ -270,13 +265,6 @@ def _stale(problem: Problem, state: State) -> Array:
     import jax.numpy as jnp
 
     return jnp.asarray(state.temperature != problem.temperature)
-
-
-def _heaviest(problem: Problem, features: Array, factor: Any) -> Array:
-    """Largest |E[v_i | w]| / sqrt(N) = c |Phi^T a|_i."""
-    import jax.numpy as jnp
-
-    return problem.readout_scale * jnp.abs(factor.residual @ features).max()
 
 
 def _square(values: Array) -> Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -32,6 +33,9 @@ def sample_posterior(
     settings: SamplingSettings | None = None,
     threads: int = 1,
     progress: Callable[[Progress], None] | None = None,
+    resume: bytes | None = None,
+    checkpoint: Callable[[bytes], None] | None = None,
+    checkpoint_seconds: float = 180.0,
 ) -> PosteriorSample:
     """Sample the posterior of one grid point (docs/theory.md, section 7).
 
@@ -48,6 +52,11 @@ def sample_posterior(
         Chains run side by side on so many cores. The result does not depend on it.
     progress : callable
         Called with a :class:`Progress` after every block of draws.
+    resume : bytes
+        A checkpoint to go on from, to the same bits; one of another point, or a damaged one, is ignored.
+    checkpoint : callable
+        Called with a checkpoint every `checkpoint_seconds` or so.
+    checkpoint_seconds : float
 
     Returns
     -------
@@ -59,18 +68,17 @@ def sample_posterior(
     InvalidInput
         If a parameter is outside its range.
     """
-    (result,) = sample_temperatures(
+    tasks = _tasks(
         dataset,
         activation,
-        width=width,
-        temperatures=[temperature],
-        lambda0=lambda0,
-        lambda1=lambda1,
-        settings=settings,
-        threads=threads,
-        progress=progress,
+        {"width": width, "lambda0": lambda0, "lambda1": lambda1},
+        [temperature],
+        settings or SamplingSettings(),
+        threads,
+        progress,
     )
-    return result
+    task = replace(next(tasks), resume=resume, checkpoint=checkpoint, checkpoint_seconds=checkpoint_seconds)
+    return _sample(task)
 
 
 def sample_temperatures(
@@ -90,21 +98,33 @@ def sample_temperatures(
     Parameters are those of :func:`sample_posterior`. Results come in the order of `temperatures`, each as soon
     as it is done.
     """
+    network = {"width": width, "lambda0": lambda0, "lambda1": lambda1}
     settings = settings or SamplingSettings()
+    return map(_sample, _tasks(dataset, activation, network, temperatures, settings, threads, progress))
+
+
+def _tasks(
+    dataset: Dataset,
+    activation: str | Activation,
+    network: Mapping[str, float],
+    temperatures: Sequence[float],
+    settings: SamplingSettings,
+    threads: int,
+    progress: Callable[[Progress], None] | None,
+) -> Iterator[Task]:
+    """Points of one network at several temperatures; they are judged before the first is sampled."""
     activation = get_activation(activation)
     check_threads(threads)
-    network = {"width": width, "lambda0": lambda0, "lambda1": lambda1}
     points = [point_of(dataset, activation, temperature=t, **network) for t in temperatures]
     what, started = recorded(settings.histograms), time.monotonic()
+    configure_jax()
+    whitened = whiten(dataset)
 
-    def samples() -> Iterator[PosteriorSample]:
-        configure_jax()
-        whitened = whiten(dataset)
-        for index, point in enumerate(points):
-            report = partial(_report, progress, points, index, started)
-            yield _sample(Task(dataset, whitened, activation, point, settings, what, threads, report))
+    def task(index: int) -> Task:
+        report = partial(_report, progress, points, index, started)
+        return Task(dataset, whitened, activation, points[index], settings, what, threads, report)
 
-    return samples()
+    return map(task, range(len(points)))
 
 
 def _sample(task: Task) -> PosteriorSample:
@@ -116,8 +136,8 @@ def _sample(task: Task) -> PosteriorSample:
         with threadpool_limits(1):
             outcome = sample_point(task)
     except (ArithmeticError, np.linalg.LinAlgError) as error:
-        return failed(f"{type(error).__name__}: {error}")
-    return package(outcome, task.settings.keep_draws)
+        return failed(f"{type(error).__name__}: {error}", task.dataset.labels)
+    return package(outcome, task)
 
 
 def _report(

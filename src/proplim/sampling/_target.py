@@ -26,6 +26,22 @@ from proplim.kernels import row_space
 Array = Any
 
 
+NORM = 8
+"""Which norm of the mean readouts stands for the largest of them: a smooth maximum, symmetric in the units."""
+
+
+class Bias(NamedTuple):
+    """A spring that holds the heavy readout at a value: log density -(strength/2) (heavy - centre)^2.
+
+    Parameters
+    ----------
+    strength, centre : scalars
+    """
+
+    strength: Array
+    centre: Array
+
+
 class Problem(NamedTuple):
     """Everything the compiled programs need to know of a grid point, as arrays.
 
@@ -44,6 +60,8 @@ class Problem(NamedTuple):
         w . u = signal . z.
     temperature, lambda0, readout_scale : scalars
         T, lambda0 and c = 1 / (N lambda1).
+    bias : Bias or None
+        None: the posterior itself.
     """
 
     inputs_train: Array
@@ -57,6 +75,7 @@ class Problem(NamedTuple):
     temperature: Array
     lambda0: Array
     readout_scale: Array
+    bias: Bias | None = None
 
 
 @dataclass(frozen=True)
@@ -197,8 +216,57 @@ def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any
     features = activation.jax_function(preactivation).astype(dtype)
     scale = problem.readout_scale.astype(dtype)
     factor = factorise(features, problem.y_train.astype(dtype), problem.temperature.astype(dtype), scale)
-    slope = feature_gradient(features, factor, scale) * activation.jax_derivative(preactivation).astype(dtype)
+    slope = feature_gradient(features, factor, scale)
+    if problem.bias is not None:
+        slope = slope + _bias_gradient(problem.bias, features, factor, scale)
+    slope = slope * activation.jax_derivative(preactivation).astype(dtype)
     return (inputs.T @ slope).astype(hidden.dtype)
+
+
+def heavy_readout(features: Array, factor: Factor, readout_scale: Array) -> Array:
+    """Smooth maximum of |E[v_i | w]| / sqrt(N) = c |Phi^T a|_i over the units: of order one where one is heavy."""
+    return _norm(readout_scale * (factor.residual @ features))
+
+
+def bias_energy(problem: Problem, features: Array, factor: Factor) -> Array:
+    """Log density of the bias, zero where there is none."""
+    if problem.bias is None:
+        return 0.0 * factor.log_likelihood
+    heavy = heavy_readout(features, factor, problem.readout_scale)
+    return -0.5 * problem.bias.strength * (heavy - problem.bias.centre) ** 2
+
+
+def _norm(values: Array) -> Array:
+    """(sum |x|^NORM)^(1/NORM), scaled so that no power overflows."""
+    import jax.numpy as jnp
+
+    largest = jnp.maximum(jnp.abs(values).max(), jnp.finfo(values.dtype).tiny)
+    return largest * ((values / largest) ** NORM).sum() ** (1.0 / NORM)
+
+
+def _bias_gradient(bias: Bias, features: Array, factor: Factor, c: Array) -> Array:
+    """Derivative of the bias' log density in Phi.
+
+    With mu = c Phi^T a, q = d heavy / d mu and b = S^-1 Phi q,
+    d heavy / d Phi = c (a q^T - b mu^T - c a (Phi^T b)^T).
+    """
+    mean = c * (factor.residual @ features)
+    heavy = _norm(mean)
+    weight = (mean / heavy) ** (NORM - 1)
+    if features.shape[0] <= features.shape[1]:
+        b = _solve(factor.cholesky, features @ weight)
+    else:
+        b = features @ _solve(factor.cholesky, weight)  # S^-1 Phi = Phi (T I + c Phi^T Phi)^-1
+    a = factor.residual[:, None]
+    slope = c * (a * (weight - c * (b @ features)) - b[:, None] * mean)
+    pull = bias.strength * (heavy.astype(bias.centre.dtype) - bias.centre)
+    return -pull.astype(features.dtype) * slope
+
+
+def _solve(chol: Array, right: Array) -> Array:
+    """(L L^T)^-1 of one vector."""
+    half = solve_lower(chol, right[:, None])
+    return solve_lower(chol, half, transpose=True)[:, 0]
 
 
 def _cholesky(matrix: Array) -> Array:

@@ -72,6 +72,11 @@ class Task:
         Chains that run side by side; results do not depend on it.
     report : callable
         Hears a :class:`Standing` after every block of draws.
+    resume : bytes, optional
+        Checkpoint of this very task to go on from; one of another task is ignored.
+    checkpoint : callable, optional
+        Given a checkpoint every `checkpoint_seconds` or so.
+    checkpoint_seconds : float
     """
 
     dataset: Dataset
@@ -82,12 +87,28 @@ class Task:
     what: Recorded
     threads: int
     report: Callable[[Standing], None]
+    resume: bytes | None = None
+    checkpoint: Callable[[bytes], None] | None = None
+    checkpoint_seconds: float = 180.0
 
     @property
     def seeds(self) -> list[int]:
         """One seed a chain, from what the point is."""
-        own = self.point.identity(self.dataset.identity) | {"seed": self.settings.seed}
-        return [derive_seed("sampling", own | {"chain": chain}) for chain in range(self.settings.chains)]
+        return [derive_seed("sampling", self._own | {"chain": c}) for c in range(self.settings.chains)]
+
+    def sweep_seed(self, sweep: int) -> int:
+        """Seed of a sweep between two phases."""
+        return derive_seed("sampling sweep", self._own | {"sweep": sweep})
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        return self.point.identity(self.dataset.identity) | {"seed": self.settings.seed}
+
+    @property
+    def temperature(self) -> float:
+        """T."""
+        assert self.point.temperature is not None
+        return self.point.temperature
 
     @property
     def network(self) -> dict[str, Any]:
