@@ -121,7 +121,7 @@ def test_bits_do_not_depend_on_threads_or_on_other_temperatures(tiny):
 
 
 def test_summary_holds_every_variable_and_agrees_with_its_draws(tiny):
-    summary, draws = sample_posterior(tiny, "erf", settings=QUICK, **TINY)
+    summary, draws, *_ = sample_posterior(tiny, "erf", settings=QUICK, **TINY)
     for variable in variables_of("sampling"):
         if variable.name == "converged":
             assert summary.converged.dims == ()

@@ -102,7 +102,11 @@ def test_prepared_data_draws_figures_and_report_are_there(finished):
     results = finished / "results/tiny"
     data = xr.open_dataset(next((results / "datasets/own").glob("*.nc")))
     assert {"x_train", "y_train", "x_test", "y_test"} <= set(data.variables)
-    draws = xr.open_dataset(next((results / "draws/own").glob("*.nc")))
+    file = next((results / "draws/own").glob("*.nc"))
+    draws = xr.open_dataset(file, group="posterior")
+    stats = xr.open_dataset(file, group="sample_stats")
+    assert {"acceptance_rate", "diverging", "energy", "step_size", "n_steps", "start"} <= set(stats.variables)
+    assert xr.open_dataset(file).attrs["acceptance"] > 0
     assert draws.centroid_distance_sq.dims[:2] == ("chain", "draw")
     assert list((results / "figures").glob("*.png"))
     assert (results / "figures/inversion.csv").read_text().count("\n") == 3

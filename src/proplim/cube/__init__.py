@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proplim.cube._files import (
         DamagedFile,
         content_checksum,
+        open_draws,
         open_netcdf,
         read_netcdf,
         whole_file,
@@ -31,6 +32,7 @@ _HOME = {
     "DamagedFile": "_files",
     "content_checksum": "_files",
     "open_netcdf": "_files",
+    "open_draws": "_files",
     "read_netcdf": "_files",
     "whole_file": "_files",
     "write_netcdf": "_files",
@@ -41,6 +43,7 @@ __all__ = [
     "DamagedFile",
     "assemble_cube",
     "content_checksum",
+    "open_draws",
     "open_netcdf",
     "point_table",
     "provenance",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 CHECKSUM = "content_sha256"
+GROUPS = "groups"
+"""Attribute of the root that names the groups of a file."""
+POSTERIOR = "posterior"
+"""Group of the draws in a file of draws, as ArviZ names it."""
 _COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
@@ -45,7 +50,13 @@ def content_checksum(dataset: xr.Dataset) -> str:
     return digest.hexdigest()
 
 
-def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True) -> Path:
+def write_netcdf(
+    dataset: xr.Dataset,
+    path: str | Path,
+    *,
+    compress: bool = True,
+    groups: Mapping[str, xr.Dataset] = MappingProxyType({}),
+) -> Path:
     """Write a data set to netCDF-4 atomically, with its checksum as a global attribute.
 
     Parameters
@@ -56,6 +67,8 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
         Its folder is made if need be.
     compress : bool
         Whether numeric variables with more than a kilobyte are deflated.
+    groups : mapping
+        Groups of the file beside the data set, which is its root; each has a checksum of its own.
 
     Returns
     -------
@@ -63,6 +76,15 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
         `path`.
     """
     path = Path(path)
+    root = dataset.assign_attrs({GROUPS: " ".join(groups)}) if groups else dataset
+    with whole_file(path) as temporary:
+        _write(root, temporary, compress, mode="w")
+        for name, group in groups.items():
+            _write(group, temporary, compress, mode="a", group=name)
+    return path
+
+
+def _write(dataset: xr.Dataset, path: str, compress: bool, **where: Any) -> None:
     dataset = dataset.assign_attrs({CHECKSUM: content_checksum(dataset)})
     encoding: dict[str, dict] = {
         str(name): dict(_COMPRESSION)
@@ -73,9 +95,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = True
         if variable.dtype.kind == "f":
             # NaN is the fill value of netCDF floats; declaring it makes other readers agree.
             encoding.setdefault(str(name), {})["_FillValue"] = np.nan if name not in dataset.coords else None
-    with whole_file(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
-    return path
+    dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding, **where)
 
 
 @contextmanager
@@ -127,6 +147,9 @@ def _verified(path: str | Path, *, load: bool) -> xr.Dataset:
         with xr.open_dataset(path, engine="netcdf4", cache=load) as stored:
             dataset = stored.load() if load else stored
             whole = dataset.attrs.get(CHECKSUM) == content_checksum(dataset)
+        for name in str(dataset.attrs.get(GROUPS, "")).split():
+            with xr.open_dataset(path, engine="netcdf4", group=name) as group:
+                whole = whole and group.attrs.get(CHECKSUM) == content_checksum(group)
     except FileNotFoundError:
         raise
     except Exception as error:  # netCDF4 and HDF5 raise OSError, RuntimeError and others for damaged files
@@ -134,6 +157,21 @@ def _verified(path: str | Path, *, load: bool) -> xr.Dataset:
     if not whole:
         raise DamagedFile(f"{path} does not hold what was written to it; delete it and run again")
     return dataset
+
+
+def open_draws(path: str | Path) -> xr.Dataset:
+    """Draws of the observables of a sampled point, with the attributes of the file.
+
+    They are in the group `posterior`; in files of older versions in the root.
+    """
+    import xarray as xr
+
+    with xr.open_dataset(path, engine="netcdf4") as root:
+        if POSTERIOR not in str(root.attrs.get(GROUPS, "")).split():
+            return root.load()
+        attributes = dict(root.attrs)
+    with xr.open_dataset(path, engine="netcdf4", group=POSTERIOR) as draws:
+        return draws.load().assign_attrs(attributes)
 
 
 def _umask() -> int:

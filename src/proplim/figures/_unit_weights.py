@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from proplim.cube import open_draws
 from proplim.figures._files import files_of_study
 from proplim.figures._panels import configuration_of
 from proplim.figures._slices import matches
@@ -80,7 +81,7 @@ def _files(sampling: xr.Dataset, folder: Path) -> Iterator[tuple[tuple[int, ...]
     """Position in the grid, and draws of single units, of every file that belongs to the cube."""
     grid = _grid_of(sampling)
     for path in files_of_study(folder):
-        with xr.open_dataset(path) as draws:
+        with open_draws(path) as draws:
             point = json.loads(draws.attrs.get("point", "{}"))
             index = _index(sampling, point)
             if index is None or any(name not in draws for name, *_ in WEIGHTS):

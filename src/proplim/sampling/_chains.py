@@ -29,6 +29,7 @@ from proplim.sampling._engine import Engine, Rows, engine_of
 from proplim.sampling._estimates import Draws, error_of_weights, phase_means, statistics
 from proplim.sampling._kept import DIAGNOSTICS, Kept
 from proplim.sampling._phases import (
+    Clusters,
     Partition,
     Phases,
     clusters_of,
@@ -51,7 +52,11 @@ MOST_RESTARTS = 4
 """Times that chains are adapted anew, and their draws begun anew, after a change of phase."""
 RECENT = 2
 """Blocks over which the acceptance of a chain is looked at."""
-MOST_SWEEPS = 40
+VISITS = 0.05
+"""Share of the last adaptation that a chain may spend in the other phase and still count as in one of them."""
+MIXING_ESS, MIXING_RHAT = 20.0, 1.1
+"""Least ESS and largest R-hat of being in a phase at which visits of the chains say its weight."""
+MOST_SWEEPS = 60
 """Sweeps between the two phases at most."""
 WATCHED = ("log_likelihood", "heavy")
 """What has to be stationary before the step size is fixed."""
@@ -194,13 +199,14 @@ def _settle(site: Site, run: Run) -> None:
         _adapt(site, run, [schedule] * len(run.chains), 0)
         run.reports, run.position = run.reports[-2:], run.position + 1
         return
-    heavy = run.reports[-1]["heavy"]
+    heavy = np.concatenate([report["heavy"] for report in run.reports[-2:]], axis=1)
     clusters = clusters_of(heavy)
-    above = heavy.mean(1) > clusters.threshold if clusters else np.zeros(len(heavy), bool)
+    share = (heavy > clusters.threshold).mean(1) if clusters else np.zeros(len(heavy))
+    above = share > 0.5
     log_step = common_step(np.array([float(c.step.average) for c in run.chains]), above)
     run.log_step = log_step if run.restarts == 0 else min(log_step, run.log_step)
     run.chains = [_with_step(chain, run.log_step) for chain in run.chains]
-    apart = clusters is not None and above.any() and not above.all()
+    apart = above.any() and not above.all() and (np.minimum(share, 1.0 - share) < VISITS).all()
     if apart and clusters is not None and run.phases is None:
         run.phases = Phases(clusters.threshold, windows_between(clusters, site.task.point.width), np.zeros(0))
     run.stage = "weighing" if run.phases is not None and not len(run.phases.ratios) else "drawing"
@@ -261,12 +267,11 @@ def _draw(site: Site, run: Run) -> None:
     if done < min(run.check, settings.max_draws):
         site.task.report(Standing(done, np.nan, np.nan, done / max(run.check, 1)))
         return
-    parts, draws, table = _estimated(site, run)
-    verdict = judge(table, settings)
+    parts, draws, table, verdict = _estimated(site, run)
     site.task.report(Standing(done, verdict.ess, verdict.rhat, share_done(verdict)))
     if verdict.converged or done >= settings.max_draws:
         run.stage = "done"
-    elif run.phases is None and (clusters := clusters_of(kept.report("heavy"))) is not None:
+    elif run.phases is None and (clusters := _unmixed(kept)) is not None:
         run.phases = Phases(clusters.threshold, windows_between(clusters, site.task.point.width), np.zeros(0))
         run.kept, run.check, run.stage = Kept(), settings.min_draws, "weighing"
     elif (
@@ -297,25 +302,48 @@ def _weights_limit(draws: Draws, table: Draws, parts: Partition, verdict: Verdic
     return False
 
 
-def _parts(run: Run) -> Partition:
+def _unmixed(kept: Kept) -> Clusters | None:
+    """The two phases between which chains pass too rarely for the draws to say their weights; None without any."""
+    heavy = kept.report("heavy")
+    clusters = clusters_of(heavy)
+    return None if clusters is None or _mixes(heavy > clusters.threshold) else clusters
+
+
+def _mixes(above: np.ndarray) -> bool:
+    """Whether chains have passed between two phases, (chain, draw), often enough to weigh them by their visits."""
+    _, _, ess, rhat = statistics(above.astype(float))
+    return bool(ess >= MIXING_ESS and rhat < MIXING_RHAT)
+
+
+Estimate = tuple[Partition, Draws, dict[str, np.ndarray], Verdict]
+
+
+def _estimated(site: Site, run: Run) -> Estimate:
+    """Draws by phase, all draws so far, the statistics of the cube's observables and the verdict on them.
+
+    Of two phases the weights come from sweeps, or from the visits of chains that pass between them often: whichever
+    gives the larger worst ESS.
+    """
     heavy = run.kept.report("heavy")
+    one = whole(*heavy.shape)
     if run.phases is None or run.phases.only is not None or not len(run.phases.ratios):
-        return whole(*heavy.shape)
-    return partition(run.phases, heavy)
+        return _estimate(site, run, one)
+    weighed = _estimate(site, run, partition(run.phases, heavy))
+    if not _mixes(heavy > run.phases.threshold):
+        return weighed
+    visited = _estimate(site, run, one)
+    return visited if visited[-1].ess >= weighed[-1].ess else weighed
 
 
-def _estimated(site: Site, run: Run) -> tuple[Partition, Draws, dict[str, np.ndarray]]:
-    """Draws by phase, all draws so far, and the statistics of the cube's observables."""
-    parts = _parts(run)
+def _estimate(site: Site, run: Run, parts: Partition) -> Estimate:
     draws = run.kept.observed(site.labels, parts)
-    names = [name for name in draws if name not in DIAGNOSTICS]
-    return parts, draws, {name: statistics(draws[name], parts) for name in names}
+    table = {name: statistics(draws[name], parts) for name in draws if name not in DIAGNOSTICS}
+    return parts, draws, table, judge(table, site.task.settings)
 
 
 def _outcome(site: Site, run: Run) -> Outcome:
     task, kept = site.task, run.kept
-    parts, draws, table = _estimated(site, run)
-    verdict = judge(table, task.settings)
+    parts, draws, table, verdict = _estimated(site, run)
     acceptance = kept.report("acceptance")
     if not np.isfinite([float(c.state.log_likelihood) for c in run.chains]).all() or acceptance.max() == 0.0:
         raise FloatingPointError("no trajectory was accepted, or the energy is not finite")
@@ -347,7 +375,8 @@ def _outcome(site: Site, run: Run) -> Outcome:
     reason = ""
     if not verdict.converged:
         reason = f"budget of {kept.draws} draws a chain spent: ess {verdict.ess:.0f}, rhat {verdict.rhat:.4f}"
-        if two:
+        if run.phases is not None and run.phases.only is None:
+            parts = partition(run.phases, kept.report("heavy"))
             reason = f"two phases, {_weight_of(parts)} with a heavy unit; {reason}"
     return Outcome(
         draws,

@@ -33,8 +33,8 @@ def statistics(values: np.ndarray, parts: Partition | None = None) -> np.ndarray
     -----
     With phases p of weights w_p the mean is sum_p w_p m_p. Its squared error is that of the draws
     z_t = w_p/(n_p/n) (x_t - m_p), which do not feel how many draws a phase happens to have, and (m_1 - m_0)^2
-    times the squared error of a weight. ESS is the variance of the mixture over this squared error; R-hat is that of (x_t - m_p)/s_p: whether
-    chains agree within each phase.
+    times the squared error of a weight. ESS is the variance of the mixture over this squared error; R-hat is that
+    of (x_t - m_p)/s_p: whether chains agree within each phase.
     """
     shape = values.shape[2:]
     flat = values.reshape(*values.shape[:2], -1)

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
 SEPARATION = 4.0
-"""sqrt(2) times the distance of two clusters of xi over the root of the sum of their variances that makes them phases."""
+"""Least distance of two phases in xi, in units of the root mean square of their widths."""
 SMALLEST_CLUSTER = 0.02
 """Share of the draws that a phase has at least."""
 WINDOW_WIDTH = 0.35
@@ -24,7 +24,7 @@ WINDOW_WIDTH = 0.35
 MARGIN = 2.0
 """Standard deviations of xi in a phase by which the windows reach beyond its mean."""
 FEWEST_WINDOWS = 4
-WINDOW_SETTLING, WINDOW_DRAWS = 4, 12
+WINDOW_SETTLING, WINDOW_DRAWS = 3, 7
 """Trajectories at a window that adapt the step, and that count."""
 PRIOR_SPREAD, PRIOR_COUNT = 1.0, 2.0
 """What is taken for the standard deviation of ln(weight ratio) from sweep to sweep before it is known, and how many
@@ -52,9 +52,9 @@ def clusters_of(heavy: np.ndarray) -> Clusters | None:
         return None
     left = np.arange(least, count - least + 1)
     sums, squares = np.cumsum(values), np.cumsum(values**2)
-    parts = ((left, sums[left - 1], squares[left - 1]),)
-    parts += ((count - left, sums[-1] - sums[left - 1], squares[-1] - squares[left - 1]),)
-    within = sum(square - total**2 / n for n, total, square in parts)
+    below, above = (left, sums[left - 1], squares[left - 1]), (count - left, sums[-1], squares[-1])
+    above = (above[0], above[1] - below[1], above[2] - below[2])
+    within = sum(square - total**2 / n for n, total, square in (below, above))
     cut = int(left[np.argmin(within)])
     low, high = values[:cut], values[cut:]
     means, spreads = np.array([low.mean(), high.mean()]), np.array([low.std(), high.std()])

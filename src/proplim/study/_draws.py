@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proplim.cube import DamagedFile, read_netcdf, write_netcdf
+from proplim.cube import DamagedFile, read_netcdf, whole_file, write_netcdf
 from proplim.schema import Point
 from proplim.seeds import canonical_json
 from proplim.study._identity import point_hash
@@ -42,6 +42,25 @@ def draws_file(root: Path, point: Point, identity: str, stage: Stage, settings: 
     return root / DRAWS / point.dataset / f"{point.label()}-{digest}.nc"
 
 
+def checkpoint_file(draws: Path) -> Path:
+    """File that keeps where the sampling of a point is, until its draws are there."""
+    return draws.with_suffix(".checkpoint")
+
+
+def read_checkpoint(draws: Path) -> bytes | None:
+    """Checkpoint of a point that an interrupted job left behind, if there is one."""
+    try:
+        return checkpoint_file(draws).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def write_checkpoint(draws: Path, data: bytes) -> None:
+    """Keep a checkpoint in place of the one before, whole or not at all."""
+    with whole_file(checkpoint_file(draws)) as temporary:
+        Path(temporary).write_bytes(data)
+
+
 def finished_summary(path: Path) -> xr.Dataset | None:
     """Summary of a point that an interrupted job already finished, or None if there is none to trust."""
     import xarray as xr
@@ -65,8 +84,10 @@ def keep_draws(
 ) -> None:
     """Write the draws of a point with its summary, whole or not at all."""
     text = json.dumps(sample.summary.to_dict())
-    kept = sample.draws.assign_attrs(
-        {
+    import xarray as xr
+
+    kept = xr.Dataset(
+        attrs={
             **sample.draws.attrs,
             "title": "posterior draws of the observables of one grid point",
             "point": canonical_json(point.coordinates()),
@@ -76,4 +97,5 @@ def keep_draws(
             **about,
         }
     )
-    write_netcdf(kept, path)
+    write_netcdf(kept, path, groups=sample.groups())
+    checkpoint_file(path).unlink(missing_ok=True)

@@ -13,7 +13,14 @@ import numpy as np
 from proplim.config import resolved_yaml
 from proplim.cube import provenance
 from proplim.schema import STATISTICS, Point, Size
-from proplim.study._draws import DRAWS, draws_file, finished_summary, keep_draws
+from proplim.study._draws import (
+    DRAWS,
+    draws_file,
+    finished_summary,
+    keep_draws,
+    read_checkpoint,
+    write_checkpoint,
+)
 from proplim.study.stages._base import Results, Run, Stage, along, dumped, network_of, or_reason
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ class Sampling(Stage):
 
     name = "sampling"
     title = "Posterior sampling of finite one-hidden-layer networks"
-    numerics = 2
+    numerics = 3
     parallel = True
     start_seconds, compile_seconds, runtime_margin, base_memory_mb = 5.0, 6.0, 8.0, 1100.0
 
@@ -103,6 +110,8 @@ class Sampling(Stage):
             settings=settings,
             threads=run.threads,
             progress=run.progress.within(point, _chains),
+            resume=read_checkpoint(file),
+            checkpoint=partial(write_checkpoint, file),
         )
         if not sample.summary.attrs.get("failed"):
             seconds = time.perf_counter() - started
