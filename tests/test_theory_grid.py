@@ -183,7 +183,9 @@ def test_inputs_too_large_for_a_kernel_are_named():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_temperatures_beyond_double_precision_give_a_finite_free_energy_or_have_not_converged():
     dataset = gaussian_dataset(8, 12, 6)
-    grid = solve(dataset, temperature=[1e-60, 1e-79, 1e-85, 1e-120, 1e-200, 1e-300], width=[17], lambda1=[1.0])
+    grid = solve(
+        dataset, temperature=[1e-60, 1e-79, 1e-85, 1e-120, 1e-200, 1e-300], width=[17], lambda1=[1.0]
+    )
     grid = grid.isel(width=0, lambda1=0)
     trusted = grid.converged == 1
     assert np.isfinite(grid.free_energy.where(trusted, 0.0)).all()

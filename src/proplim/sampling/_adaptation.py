@@ -123,9 +123,15 @@ ACCEPTANCE_RANGE = (0.5, 0.95)
 
 
 def is_settled(earlier: np.ndarray, later: np.ndarray) -> bool:
-    """Whether the mean of a quantity is the same in two windows of a chain within `SETTLED_Z` errors."""
-    means = [np.array([part.mean() for part in np.array_split(w, BATCHES)]) for w in (earlier, later)]
-    error = np.sqrt(sum(m.var(ddof=1) / BATCHES for m in means))
+    """Whether the mean of a quantity is the same in two windows of a chain within `SETTLED_Z` errors.
+
+    Windows of a single value say nothing of their error: the chain counts as on its way.
+    """
+    batches = min(BATCHES, len(earlier), len(later))
+    if batches < 2:
+        return False
+    means = [np.array([part.mean() for part in np.array_split(w, batches)]) for w in (earlier, later)]
+    error = np.sqrt(sum(m.var(ddof=1) / batches for m in means))
     return bool(abs(means[1].mean() - means[0].mean()) <= SETTLED_Z * error + 1e-12 * np.abs(means[0]).max())
 
 
