@@ -29,6 +29,8 @@ TABLE = (
     ("digits", (3, 8), 240, 60, 1.0), ("digits", (3, 8), 240, 60, 0.3), ("digits", (3, 8), 240, 60, 0.1),
     ("digits", (3, 8), 240, 60, 0.01), ("digits", (1, 7), 80, 160, 0.03), ("digits", (5, 9), 80, 160, 0.003),
     ("digits", (4, 9), 100, 50, 0.003), ("digits", (4, 9), 120, 60, 0.03), ("digits", (4, 9), 120, 60, 0.1),
+    ("digits", (4, 9), 120, 60, 0.01), ("digits", (3, 8), 120, 60, 0.001), ("mnist", (4, 9), 100, 50, 0.1),
+    ("mnist", (7, 9), 100, 25, 0.02),
     ("mnist", (1, 7), 120, 60, 0.02), ("mnist", (3, 5), 160, 80, 0.3), ("mnist", (3, 5), 160, 80, 0.1),
     ("mnist", (3, 5), 160, 80, 0.05), ("mnist", (3, 5), 160, 80, 0.01), ("mnist", (4, 9), 100, 200, 0.03),
     ("mnist", (4, 9), 200, 50, 0.3), ("mnist", (5, 8), 200, 400, 0.03), ("mnist", (7, 9), 100, 25, 1.0),
@@ -53,9 +55,7 @@ def sampled_point(data: Dataset, width: int, temperature: float, keep: Path | No
     name = f"erf_{content_hash(data.identity)[:12]}_N{width}_T{temperature:g}.nc"
     if keep is not None and (keep / name).exists():
         return xr.load_dataset(keep / name)
-    settings = SamplingSettings(
-        target_ess=1500.0, warmup=600, min_draws=500, max_draws=6000, keep_draws=False
-    )
+    settings = SamplingSettings(target_ess=800.0, min_draws=400, max_draws=6000, keep_draws=False)
     summary = sample_posterior(data, "erf", width=width, temperature=temperature, settings=settings).summary
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)

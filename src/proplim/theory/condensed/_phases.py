@@ -24,8 +24,8 @@ from proplim.theory.condensed._measure import Measure
 FARTHEST_START = 8.0
 """Distance from the origin, along the labels, at which the search for a heavy unit starts."""
 HESSIAN_STEP = 1e-4
-LEAST_READOUT = 3.0
-"""A unit is told from the largest of many Gaussian ones where |v| exceeds this many of their deviations."""
+APART = 1.0
+"""Deviations by which a heavy readout exceeds the largest of N Gaussian ones, about sqrt(2 ln 2N), to count as a phase."""
 SUPPORT = 45.0
 """ln of the density at which the integral over Q is cut."""
 NODES = 2001
@@ -114,7 +114,7 @@ def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode |
     x = minimise(measure.plain, heavy_start(measure) if start is None else start)
     states = measure.unpack(x[None])
     readout = float(abs(states.v[0, 0])) * np.sqrt(measure.lambda1) * float(np.exp(-0.5 * states.u[0]))
-    if readout < LEAST_READOUT:
+    if readout < np.sqrt(2.0 * np.log(2.0 * measure.width)) + APART:
         return None
     energy = float(measure.plain(x[None])[0][0])
     sign, log_det = np.linalg.slogdet(hessian_at(measure.plain, x))
