@@ -9,7 +9,7 @@ import xarray as xr
 
 from proplim.geometry import LABELS
 from proplim.observables import OBSERVABLES, variable, variables_of
-from proplim.schema import AXES, SPLITS, STATISTICS
+from proplim.schema import AXES, SPLITS, STATISTICS, width_at
 
 ATTRIBUTES = {
     "title": "invented cube",
@@ -21,7 +21,7 @@ ATTRIBUTES = {
 
 
 def grid(**axes: Sequence) -> dict[str, list]:
-    """Coordinates of the eight grid axes, with short defaults."""
+    """Coordinates of the axes of the grid, with short defaults; loads, where they are given, instead of widths."""
     defaults: dict[str, Sequence] = {
         "dataset": ["digits-3v8"],
         "activation": ["erf"],
@@ -32,14 +32,16 @@ def grid(**axes: Sequence) -> dict[str, list]:
         "lambda1": [1.0],
         "seed": [0],
     }
-    return {dim: list(axes.get(dim, defaults[dim])) for dim in AXES}
+    left_out = "width" if "alpha" in axes else "alpha"
+    return {dim: list(axes.get(dim, defaults.get(dim, ()))) for dim in AXES if dim != left_out}
 
 
 def _curves(coords: dict[str, list]) -> dict[str, xr.DataArray]:
     """Smooth functions of the grid shaped as in theory: D rises from its prior and falls at low T."""
     axis = {d: xr.DataArray(coords[d], dims=d, coords={d: coords[d]}) for d in coords}
     log_t = np.log10(axis["temperature"])
-    alpha = axis["n_train"] / axis["width"]
+    alpha = axis["alpha"] if "alpha" in axis else axis["n_train"] / axis["width"]
+    alpha = alpha + 0 * axis["n_train"]
     order = xr.DataArray(
         np.arange(len(coords["dataset"])) * 0.2, dims="dataset", coords={"dataset": coords["dataset"]}
     )
@@ -107,6 +109,9 @@ def _finish(ds: xr.Dataset, stage: str, extra: Sequence[str], coords: dict[str, 
         ds[v.name] = ds[v.name].transpose(*dims, *[d for d in extra if d in ds[v.name].dims], *v.dims)
         ds[v.name].attrs = {"long_name": variable(v.name).long_name, "units": v.units}
     ds = ds[[v.name for v in variables_of(stage)]]
+    if "alpha" in ds.dims:
+        widths = width_at(ds["n_train"].values[:, None], ds["alpha"].values)
+        ds = ds.assign_coords(width=(("n_train", "alpha"), widths))
     ds.attrs = dict(ATTRIBUTES)
     return ds
 

@@ -16,7 +16,7 @@ import yaml
 
 from proplim.figures import figure_of
 from proplim.observables import variables_of
-from proplim.schema import AXES
+from proplim.schema import POINT_AXES
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
@@ -74,7 +74,7 @@ def cubes(folder: Path) -> dict[str, xr.Dataset]:
 
 def test_cubes_hold_what_the_interface_promises(finished):
     for stage, cube in cubes(finished).items():
-        dims = [d for d in AXES if stage != "dynamics" or d != "temperature"]
+        dims = [d for d in POINT_AXES if stage != "dynamics" or d != "temperature"]
         assert list(cube.centroid_distance_sq.dims[: len(dims)]) == dims
         for variable in variables_of(stage):
             assert variable.name in cube, (stage, variable.name)

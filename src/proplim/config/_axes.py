@@ -6,11 +6,20 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+)
 
 from proplim._registry import Registry, did_you_mean
 from proplim.activations import ACTIVATIONS
-from proplim.schema import AXES, SIGNIFICANT_DIGITS, Axis
+from proplim.errors import InvalidInput
+from proplim.schema import AXES, POINT_AXES, SIGNIFICANT_DIGITS, Axis, alternatives_to, values_at
 
 DATA = "dataset"
 """The axis whose values are the names of `datasets`; all others are keys of `grid`."""
@@ -113,12 +122,63 @@ def axis_type(axis: Axis) -> Any:
     return Annotated[list[value], BeforeValidator(before), AfterValidator(_distinct(axis))]
 
 
-def _grid(name: str, doc: str, field: Callable[[Axis], tuple[Any, Any]]) -> type[BaseModel]:
+def _needed(name: str) -> list[str]:
+    """An axis of the point that has to be given, and those that may be given in its place."""
+    return [name, *(axis.name for axis in alternatives_to(name))]
+
+
+REPLACEABLE = tuple(name for name in POINT_AXES if alternatives_to(name))
+"""Axes of the point in whose place another one may be given."""
+
+
+class _WholeGrid(BaseModel):
+    """Checks of a grid: of an axis and those in its place, one is given."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "allOf": [{"oneOf": [{"required": [n]} for n in _needed(name)]} for name in REPLACEABLE]
+        },
+    )
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> _WholeGrid:
+        for name in REPLACEABLE:
+            given = [n for n in _needed(name) if getattr(self, n) is not None]
+            if not given:
+                raise InvalidInput(
+                    name, None, f"this key is required, or one in its place: {_needed(name)[1]}"
+                )
+            if len(given) > 1:
+                raise InvalidInput(given[1], getattr(self, given[1]), f"only one of {' and '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
+    def _replaced_values_are_possible(self) -> _WholeGrid:
+        for axis in (a for name in REPLACEABLE for a in alternatives_to(name)):
+            assert axis.replaces is not None
+            if (values := getattr(self, axis.name)) is not None:
+                for beside in getattr(self, axis.replaces.beside):
+                    point = {axis.replaces.beside: beside}
+                    for value in values_at({axis.name: values}, axis.replaces.axis, point):
+                        AXES[axis.replaces.axis].check(value)
+        return self
+
+
+class _PartOfGrid(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _grid(
+    base: type[BaseModel], name: str, doc: str, field: Callable[[Axis], tuple[Any, Any]]
+) -> type[BaseModel]:
     fields: dict[str, Any] = {axis.name: field(axis) for axis in AXES.values() if axis.name != DATA}
-    return create_model(name, __doc__=doc, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(name, __base__=base, __doc__=doc, **fields)
 
 
 def _asked(axis: Axis) -> tuple[Any, Any]:
+    if axis.replaces is not None or axis.name in REPLACEABLE:
+        return axis_type(axis) | None, Field(default=None, description=axis.description)
     default: Any = ... if axis.default is None else list(axis.default)
     return axis_type(axis), Field(default=default, description=axis.description)
 
@@ -128,8 +188,14 @@ def _replaced(axis: Axis) -> tuple[Any, Any]:
 
 
 Grid = _grid(
-    "Grid", "Full product of the axes; every point is one network posterior on one data set.", _asked
+    _WholeGrid,
+    "Grid",
+    "Full product of the axes; every point is one network posterior on one data set.",
+    _asked,
 )
 SubGrid = _grid(
-    "SubGrid", "Axes of a stage that differ from `grid`; axes left out are those of `grid`.", _replaced
+    _PartOfGrid,
+    "SubGrid",
+    "Axes of a stage that differ from `grid`; axes left out are those of `grid`.",
+    _replaced,
 )

@@ -16,10 +16,10 @@ from pydantic import (
 )
 
 from proplim.activations import ACTIVATIONS
-from proplim.config._axes import DATA, Grid, SubGrid
+from proplim.config._axes import DATA, REPLACEABLE, Grid, SubGrid
 from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings
 from proplim.errors import InvalidInput
-from proplim.schema import STAGES, PlainFloat, PlainInt, Settings, axes_of
+from proplim.schema import STAGES, PlainFloat, PlainInt, Settings, alternatives_to, axes_of
 from proplim.theory.approximations import APPROXIMATIONS
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -148,6 +148,23 @@ class _StudyBase(_Section):
         return self
 
     @model_validator(mode="after")
+    def _stages_have_the_axes_of_the_grid(self) -> _StudyBase:
+        """An axis that stands in for another one does so in every stage: cubes have the same dimensions."""
+        for stage in STAGES:
+            own = getattr(getattr(self, stage), "grid", None)
+            for name in REPLACEABLE if own is not None else ():
+                chosen = self._axis_in_place_of(name)
+                for other in (name, *(a.name for a in alternatives_to(name))):
+                    if other != chosen and (values := getattr(own, other)) is not None:
+                        raise InvalidInput(f"{stage}.grid.{other}", values, f"{chosen}, which `grid` has")
+        return self
+
+    def _axis_in_place_of(self, name: str) -> str:
+        """The axis by which `grid` gives an axis of the point: itself, or the one in its place."""
+        others = (a.name for a in alternatives_to(name))
+        return next((other for other in others if getattr(self.grid, other) is not None), name)
+
+    @model_validator(mode="after")
     def _approximations_apply(self) -> _StudyBase:
         """Each approximation applies to some activation of the grid; where it does not, the cube is NaN."""
         if not self.theory.enabled:
@@ -172,7 +189,8 @@ class _StudyBase(_Section):
         Returns
         -------
         dict
-            Axis name -> values, in the order of the cubes.
+            Axis name -> values, in the order of the cubes. An axis that is given in place of another one stands
+            where that one would.
         """
         own = getattr(getattr(self, stage), "grid", None)
         axes: dict[str, list] = {}
@@ -180,8 +198,9 @@ class _StudyBase(_Section):
             if axis.name == DATA:
                 axes[DATA] = [d.name for d in self.datasets]
                 continue
-            replaced = getattr(own, axis.name, None)
-            axes[axis.name] = list(getattr(self.grid, axis.name) if replaced is None else replaced)
+            name = self._axis_in_place_of(axis.name)
+            replaced = getattr(own, name, None)
+            axes[name] = list(getattr(self.grid, name) if replaced is None else replaced)
         return axes
 
     def dataset(self, name: str) -> Any:

@@ -15,7 +15,16 @@ from proplim.cube._files import CHECKSUM, DamagedFile, whole_file
 from proplim.cube._tables import Table, as_table, read_table
 from proplim.geometry import LABELS
 from proplim.observables import OBSERVABLES, variables_of
-from proplim.schema import AXES, DIMENSIONS, SPLITS, dims_in_chunk_order, grid_dims
+from proplim.schema import (
+    AXES,
+    DIMENSIONS,
+    SPLITS,
+    Axis,
+    Replaces,
+    dims_in_chunk_order,
+    grid_dims,
+    replacement_of,
+)
 
 MEMORY = 512 * 2**20
 """Bytes of a cube held at a time while it is written; tables waiting to be placed hold a tenth of it."""
@@ -41,7 +50,7 @@ def assemble_cube(
     ----------
     stage : {"theory", "sampling", "dynamics"}
     axes : mapping
-        Grid dimension -> coordinate values, for every dimension of :func:`grid_dims`.
+        Grid dimension -> coordinate values, in order: every one of :func:`grid_dims`, or what is in its place.
     own_coords : mapping
         The stage's own dimensions and their coordinates (approximation; statistic; optimizer, replica, time).
     tables : iterable of Dataset or Path
@@ -56,7 +65,7 @@ def assemble_cube(
     layout = _Layout(stage, axes, own_coords, _load(sources))
     arrays = layout.fill(list(layout.dims), _load(sources))
     data = {name: (layout.dims[name], arrays[name], layout.attributes(name)) for name in layout.dims}
-    cube = xr.Dataset(data, coords=layout.coords)
+    cube = xr.Dataset(data, coords=layout.coords).set_coords(layout.replaced())
     for name in cube.coords:
         cube[name].attrs = _coordinate_attributes(str(name))
     return cube
@@ -111,7 +120,8 @@ def write_cube(
             for name in names:
                 dims = layout.dims.get(name, (name,))
                 values: np.ndarray = arrays.pop(name) if name in arrays else np.asarray(layout.coords[name])
-                _write_variable(file, name, dims, values, layout.attributes(name))
+                attributes = {**layout.attributes(name), **_coordinates_of(name, dims, layout)}
+                _write_variable(file, name, dims, values, attributes)
                 _digest_variable(digest, name, dims, values)
         file.setncattr(CHECKSUM, digest.hexdigest())
     return path
@@ -153,13 +163,14 @@ class _Layout:
         tables: Iterable[Table],
     ) -> None:
         self.stage = stage
-        self.grid = grid_dims(stage)
+        self.grid = tuple(axes)
         self.own = tuple(own_coords)
         self.coords: dict[str, list] = {d: list(axes[d]) for d in self.grid}
         self.coords |= {d: list(values) for d, values in own_coords.items()} | {"split": list(SPLITS)}
         self._indexers = {d: {AXES[d].key(v): i for i, v in enumerate(self.coords[d])} for d in self.grid}
         self._given: dict[str, dict] = {}
         self.dims: dict[str, tuple[str, ...]] = {}
+        self._replaced = {n: a for n in grid_dims(stage) if (a := replacement_of(n, self.grid)) is not None}
         said: set[str] = set()
         self.seconds = 0.0
         for table in tables:
@@ -177,6 +188,8 @@ class _Layout:
                 own = () if (stage, variable.name) == ("sampling", "converged") else self.own
                 self._add(variable.name, (*(d for d in own if d not in variable.without), *variable.dims))
         self.dims[_REASON] = self.grid
+        for name, axis in self._replaced.items():
+            self.dims[name] = tuple(d for d in self.grid if d in (axis.name, _rule(axis).beside))
         about = {"long_name": "why a grid point fell short, an index into `meanings`"}
         self._given[_REASON] = about | {"meanings": json.dumps(self.meanings)}
 
@@ -198,12 +211,16 @@ class _Layout:
 
     def attributes(self, name: str) -> dict[str, str]:
         """Attributes of a variable or coordinate."""
-        if name in self.coords:
+        if name in self.coords or name in self._replaced:
             return _coordinate_attributes(name)
         given = self._given.get(name, {})
         if name in OBSERVABLES:
             return {**given, **OBSERVABLES.get(name).attributes}
         return {"long_name": name.replace("_", " "), "units": "1", **given}
+
+    def replaced(self) -> list[str]:
+        """Axes of the point that are coordinates over others, which stand in their place."""
+        return list(self._replaced)
 
     def groups(self, memory: int) -> Iterator[list[str]]:
         """Names of variables and coordinates in the checksum's order, as many at a time as fit in memory."""
@@ -233,14 +250,13 @@ class _Layout:
         failures: list[tuple[list[np.ndarray], np.ndarray]] = []
         held = 0
         for table in tables:
-            index = self._index(table)
-            wanted = np.all(np.stack(index) >= 0, axis=0)
+            wanted, index = self._index(table)
             if table.failed:
-                lost = np.isin(np.arange(len(wanted)), table.failed) & wanted
-                failures.append(([i[lost] for i in index], self._reason_codes(table)[lost]))
-                wanted &= ~lost
+                lost = np.isin(wanted, table.failed)
+                failures.append(([i[lost] for i in index], self._reason_codes(table)[wanted[lost]]))
+                wanted, index = wanted[~lost], [i[~lost] for i in index]
             key = (table.records.dtype.descr.__repr__(), repr(table.coords), repr(table.dims))
-            waiting.setdefault(key, []).append((table, [i[wanted] for i in index], wanted))
+            waiting.setdefault(key, []).append((table, index, wanted))
             held += table.records.nbytes
             if held > MEMORY // 10:
                 self._place(arrays, waiting)
@@ -269,6 +285,8 @@ class _Layout:
 
     def _empty(self, name: str) -> np.ndarray:
         """A variable before any point is in its place."""
+        if name in self._replaced:
+            return self._replaced_values(name)
         shape = [len(self.coords[d]) for d in self.dims[name]]
         if name == _REASON:
             return np.full(shape, _MEANINGS.index(_MISSING), dtype=np.int16)
@@ -313,23 +331,68 @@ class _Layout:
         lookup = {v: i for i, v in enumerate(self.coords[dim])}
         return np.array([lookup[v] for v in table.coords[dim]])
 
-    def _index(self, table: Table) -> list[np.ndarray]:
-        """Position of every point along each grid dimension, -1 where the cube does not have it."""
-        result = []
+    def _replaced_values(self, name: str) -> np.ndarray:
+        """Values of an axis of the point over the two that it follows from."""
+        axis, rule = self._replaced[name], _rule(self._replaced[name])
+        along = {d: np.asarray(self.coords[d]) for d in self.dims[name]}
+        shaped = dict(zip(along, np.ix_(*along.values()), strict=True))
+        return np.asarray(rule.value(shaped[rule.beside], shaped[axis.name]))
+
+    def _index(self, table: Table) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Records of a table that have a place in the cube, and their positions along each grid dimension.
+
+        A record has as many places as values of an axis in place of another one stand for its own.
+        """
+        rows = np.arange(len(table.records))
+        index: dict[str, np.ndarray] = {}
         for d in self.grid:
-            column = table.records[d]
-            if len(column) == 1:  # by far the most frequent table of a large study
-                values, inverse = column, np.zeros(1, dtype=np.intp)
-            else:
-                values, inverse = np.unique(column, return_inverse=True)
-            axis, codes = AXES[d], table.codes.get(d)
-            keys = [codes[int(v)] for v in values] if codes is not None else [axis.key(v) for v in values]
-            result.append(np.array([self._indexers[d].get(k, -1) for k in keys])[inverse])
-        return result
+            if AXES[d].replaces is None:
+                index[d] = self._places(table, d)
+        for axis in self._replaced.values():
+            rows, index = self._spread(table, axis, rows, index)
+        wanted = np.all(np.stack(list(index.values())) >= 0, axis=0)
+        return rows[wanted], [index[d][wanted] for d in self.grid]
+
+    def _places(self, table: Table, d: str) -> np.ndarray:
+        """Position of every record along a dimension, -1 where the cube does not have it."""
+        column = table.records[d]
+        if len(column) == 1:  # by far the most frequent table of a large study
+            values, inverse = column, np.zeros(1, dtype=np.intp)
+        else:
+            values, inverse = np.unique(column, return_inverse=True)
+        axis, codes = AXES[d], table.codes.get(d)
+        keys = [codes[int(v)] for v in values] if codes is not None else [axis.key(v) for v in values]
+        return np.array([self._indexers[d].get(k, -1) for k in keys])[inverse]
+
+    def _spread(
+        self, table: Table, axis: Axis, rows: np.ndarray, index: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Repeat records for every value of an axis that stands for theirs."""
+        rule = _rule(axis)
+        pairs = np.stack([table.records[rule.beside][rows], table.records[rule.axis][rows]])
+        known, inverse = np.unique(pairs, axis=1, return_inverse=True)
+        values = np.asarray(self.coords[axis.name])
+        places = [np.flatnonzero(rule.value(beside, values) == value) for beside, value in known.T]
+        found = [places[k] for k in inverse.ravel()]
+        repeats = np.array([len(f) for f in found], dtype=np.intp)
+        spread = {d: np.repeat(i, repeats) for d, i in index.items()}
+        spread[axis.name] = np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
+        return np.repeat(rows, repeats), spread
+
+
+def _rule(axis: Axis) -> Replaces:
+    assert axis.replaces is not None
+    return axis.replaces
 
 
 def _coordinate_attributes(name: str) -> dict[str, str]:
     return (AXES[name] if name in AXES else DIMENSIONS[name]).attributes
+
+
+def _coordinates_of(name: str, dims: Sequence[str], layout: _Layout) -> dict[str, str]:
+    """The attribute by which readers of netCDF know coordinates over several dimensions."""
+    known = [n for n in layout.replaced() if n != name and set(layout.dims[n]) <= set(dims)]
+    return {"coordinates": " ".join(known)} if known else {}
 
 
 def chunk_shape(dims: Sequence[str], shape: Sequence[int]) -> list[int]:

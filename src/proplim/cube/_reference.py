@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from proplim.observables import variables_of
-from proplim.schema import AXES, STAGES, STATISTICS
+from proplim.schema import POINT_AXES, STAGES, STATISTICS
 
 _HEAD = f"""# Cube reference
 
 Written from the code by `python -m proplim.cube._reference`; do not edit by hand.
 
 A study leaves `theory.nc`, `sampling.nc` and `dynamics.nc` under `results/<study>/`: netCDF-4 files that
-`xarray.open_dataset` reads as they are. All share the dimensions {", ".join(f"`{d}`" for d in AXES)}
-(dynamics has no `temperature`), each with its coordinate. Beside them,
+`xarray.open_dataset` reads as they are. All share the dimensions {", ".join(f"`{d}`" for d in POINT_AXES)}
+(dynamics has no `temperature`), each with its coordinate; a study on a grid of `alpha` has that dimension in place of
+`width`, which is a coordinate over `n_train` and `alpha`. Beside them,
 
 - theory has `approximation`, of infinite_width, proportional, cavity, exact;
 - sampling has `statistic`: {", ".join(STATISTICS)} (mean, Monte-Carlo standard error, bulk effective sample size,

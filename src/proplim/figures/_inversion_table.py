@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -10,7 +10,7 @@ import xarray as xr
 from proplim.figures._base import Cubes
 from proplim.figures._slices import at, points
 from proplim.query import in_order
-from proplim.schema import AXES
+from proplim.schema import AXES, resolved
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,13 +50,12 @@ def inversion_table(
         if trained is None or solved is None:
             continue
         equilibrium = _equilibrium_peak(solved, split)
-        alpha = float(point["n_train"]) / float(point["width"])  # type: ignore[arg-type]
+        known: dict[str, Any] = resolved(point)
+        known["alpha"] = known.get("alpha", float(known["n_train"]) / float(known["width"]))
         for optimizer in trained["optimizer"].values.tolist():
             run = trained.sel(optimizer=optimizer)
             if bool((run["converged"] > 0).any()):
-                rows.append(
-                    {**point, "alpha": alpha, **equilibrium, "optimizer": optimizer} | _inversion(run, split)
-                )
+                rows.append({**known, **equilibrium, "optimizer": optimizer} | _inversion(run, split))
     return pd.DataFrame(rows)
 
 

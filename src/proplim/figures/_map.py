@@ -9,7 +9,7 @@ import numpy as np
 
 from proplim.figures._base import Cubes
 from proplim.figures._panels import log_axis
-from proplim.figures._slices import Point, filled, points
+from proplim.figures._slices import Point, filled, points, size_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ MOST_TICKS = 8
 
 
 def load_axes(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, str, list, str, list]]:
-    """What spans the load at every point that has more than one: P at fixed N, or N at fixed P.
+    """What spans the load at every point that has more than one: P at fixed N, N or the load itself at fixed P.
 
     Yields
     ------
@@ -31,10 +31,19 @@ def load_axes(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, str, 
     fixed_values : list
     """
     for point in points(cubes):
-        sizes = {d: filled(cubes, point, d, names) for d in ("n_train", "width")}
-        along, fixed = sorted(sizes, key=lambda d: -len(sizes[d]))
+        size = size_axis(cubes)
+        sizes = {d: filled(cubes, point, d, names) for d in ("n_train", size)}
+        # At a fixed load there is no other one.
+        along, fixed = sorted(sizes, key=lambda d: -len(sizes[d])) if size == "width" else (size, "n_train")
         if len(sizes[along]) > 1:
             yield point, along, sizes[along], fixed, sizes[fixed]
+
+
+def loads(along: str, values: np.ndarray, fixed_value: float) -> np.ndarray:
+    """alpha = P/N along the axis that spans it, at a value of the fixed one."""
+    if along == "n_train":
+        return values / fixed_value
+    return fixed_value / values if along == "width" else values
 
 
 def cell_edges(values: np.ndarray) -> np.ndarray:

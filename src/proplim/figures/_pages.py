@@ -23,7 +23,17 @@ from proplim.figures._panels import (
     panel_title,
     parameters_text,
 )
-from proplim.figures._slices import Point, at, filled, has_data, points, shared_seeds, theory_curve, values_of
+from proplim.figures._slices import (
+    Point,
+    at,
+    filled,
+    has_data,
+    points,
+    shared_seeds,
+    size_axis,
+    theory_curve,
+    values_of,
+)
 from proplim.figures._style import Style
 from proplim.observables import variables_of
 from proplim.query import plain_values
@@ -55,7 +65,7 @@ def equilibrium(cubes: Cubes) -> dict[str, xr.Dataset]:
 
 
 def width_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Point, list]]:
-    """Pages of figures that have a file a width and a column a training-set size.
+    """Pages of figures that have a file a width (or load) and a column a training-set size.
 
     Yields
     ------
@@ -65,8 +75,9 @@ def width_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Poi
         Its columns.
     """
     for point in points(cubes):
-        for width in filled(cubes, point, "width", names):
-            here: Point = {**point, "width": width}
+        size = size_axis(cubes)
+        for value in filled(cubes, point, size, names):
+            here: Point = {**point, size: value}
             columns = pages(filled(cubes, here, "n_train", names), MAX_COLUMNS)
             for page, n_trains in enumerate(columns, start=1):
                 yield ({**here, "page": page} if len(columns) > 1 else here), here, n_trains
@@ -77,28 +88,28 @@ def temperature_panels(
 ) -> Drawings:
     """A figure for each data set, activation and prior, a panel for each (P, N), cut into pages."""
     both = equilibrium(cubes)
-    for key, point, widths, n_trains in panel_pages(both, names):
-        yield key, _page(both, point, widths, n_trains, names, paint, ylabel, style, more)
+    for key, point, sizes, n_trains in panel_pages(both, names):
+        yield key, _page(both, point, sizes, n_trains, names, paint, ylabel, style, more)
 
 
 def panel_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Point, list, list]]:
-    """Pages of figures that have a row a width and a column a training-set size.
+    """Pages of figures that have a row a width (or load) and a column a training-set size.
 
     Yields
     ------
     key, point : dict
         What tells the file apart, with the page where there are several; what it shows.
-    widths, n_trains : list
-        Its rows and columns.
+    sizes, n_trains : list
+        Its rows, of the cubes' axis of sizes, and its columns.
     """
     for point in points(cubes):
         columns = pages(filled(cubes, point, "n_train", names), MAX_COLUMNS)
-        rows = pages(filled(cubes, point, "width", names), MAX_ROWS)
-        for page, (widths, n_trains) in enumerate(itertools.product(rows, columns), start=1):
+        rows = pages(filled(cubes, point, size_axis(cubes), names), MAX_ROWS)
+        for page, (sizes, n_trains) in enumerate(itertools.product(rows, columns), start=1):
             yield (
                 ({**point, "page": page} if len(rows) * len(columns) > 1 else point),
                 point,
-                widths,
+                sizes,
                 n_trains,
             )
 
@@ -106,7 +117,7 @@ def panel_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Poi
 def _page(
     both: Cubes,
     point: Point,
-    widths: Sequence,
+    sizes: Sequence,
     n_trains: Sequence,
     names: Sequence[str],
     paint: Painter,
@@ -114,16 +125,17 @@ def _page(
     style: Style,
     more: str,
 ) -> Canvas:
-    figure, axes = panel_figure(len(widths), len(n_trains), style)
-    for i, width in enumerate(widths):
+    figure, axes = panel_figure(len(sizes), len(n_trains), style)
+    axis = size_axis(both)
+    for i, size in enumerate(sizes):
         for j, n_train in enumerate(n_trains):
-            ax, where = axes[i, j], {**point, "n_train": n_train, "width": width}
+            ax, where = axes[i, j], {**point, "n_train": n_train, axis: size}
             theory, sampling = (at(both.get(k), where) for k in EQUILIBRIUM)
             theory, sampling = (c if has_data(c, names) else None for c in (theory, sampling))
             if theory is None and sampling is None:
                 ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", va="center", color="0.5")
             paint(ax, theory, sampling)
-            ax.set_title(panel_title(n_train, width), y=1.0)
+            ax.set_title(panel_title(where), y=1.0)
     log_axis(axes[0, 0], [np.asarray(values_of(both, "temperature"), dtype=float)])
     label_bottom(axes, "temperature $T$")
     figure.supylabel(ylabel, fontsize="medium")

@@ -15,7 +15,7 @@ from proplim.figures._looks import SAMPLING_COLOR, Look, words
 from proplim.figures._slices import Curve
 from proplim.figures._style import Style
 from proplim.observables import OBSERVABLES, variable
-from proplim.schema import AXES
+from proplim.schema import AXES, resolved
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,10 +47,11 @@ def pages(values: Sequence, size: int) -> list[list]:
     return [list(part) for part in np.array_split(np.asarray(values, dtype=object), count)]
 
 
-def panel_title(n_train: object, width: object) -> str:
-    """P, N and alpha = P/N of a panel."""
-    alpha = float(n_train) / float(width)  # type: ignore[arg-type]
-    return rf"$P={number(n_train)},\ N={number(width)},\ \alpha={alpha:.3g}$"
+def panel_title(point: Mapping[str, object]) -> str:
+    """P, N and alpha = P/N of a panel; where alpha is the axis, its value."""
+    known = resolved(point)
+    load = known.get("alpha", float(known["n_train"]) / float(known["width"]))
+    return rf"$P={number(known['n_train'])},\ N={number(known['width'])},\ \alpha={float(load):.3g}$"
 
 
 def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str, spread: str = "s.d.") -> str:

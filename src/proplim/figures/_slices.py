@@ -12,11 +12,13 @@ import xarray as xr
 
 from proplim.figures._base import Cubes
 from proplim.query import peak_temperature
-from proplim.schema import AXES, key_of
+from proplim.schema import AXES, alternatives_to, key_of
 
 Point = dict[str, object]
 
-WITHIN_FILES = ("n_train", "width", "temperature", "seed")
+SIZES = ("width", *(axis.name for axis in alternatives_to("width")))
+"""Axes by which a study gives the sizes of its networks; a cube has one of them."""
+WITHIN_FILES = ("n_train", *SIZES, "temperature", "seed")
 """Axes of the grid that run over the panels and curves of one file, or are averaged over."""
 FILE_DIMS = tuple(axis for axis in AXES if axis not in WITHIN_FILES)
 """Axes every value of which has files of its own."""
@@ -52,6 +54,11 @@ def values_of(cubes: Cubes, dim: str) -> list:
                 found.setdefault(key_of(dim, value), value)
     values = list(found.values())
     return values if any(isinstance(v, str) for v in values) else sorted(values)
+
+
+def size_axis(cubes: Cubes) -> str:
+    """The axis by which cubes give the sizes of networks: width, or the load in its place."""
+    return next((dim for dim in SIZES if any(dim in cube.dims for cube in cubes.values())), SIZES[0])
 
 
 def matches(cube: xr.Dataset | xr.DataArray, dim: str, value: object) -> np.ndarray:

@@ -6,6 +6,7 @@ of single units.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -83,22 +84,29 @@ def _files(sampling: xr.Dataset, folder: Path) -> Iterator[tuple[tuple[int, ...]
     for path in files_of_study(folder):
         with open_draws(path) as draws:
             point = json.loads(draws.attrs.get("point", "{}"))
-            index = _index(sampling, point)
-            if index is None or any(name not in draws for name, *_ in WEIGHTS):
+            if any(name not in draws for name, *_ in WEIGHTS):
                 continue
-            if _repeats(draws.attrs, sampling.isel(dict(zip(grid, index, strict=True)))):
-                single = draws[[name for name, *_ in WEIGHTS]].load()
-                yield index, single.assign_attrs({prior: point[prior] for _, _, prior, _ in WEIGHTS})
+            for index in _places(sampling, point):
+                if _repeats(draws.attrs, sampling.isel(dict(zip(grid, index, strict=True)))):
+                    single = draws[[name for name, *_ in WEIGHTS]].load()
+                    yield index, single.assign_attrs({prior: point[prior] for _, _, prior, _ in WEIGHTS})
 
 
 def _grid_of(sampling: xr.Dataset) -> list[str]:
     return [d for d in AXES if d in sampling.dims]
 
 
-def _index(sampling: xr.Dataset, point: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Position of a point in the grid of the cube."""
-    found = [matches(sampling, d, point[d]) if d in point else np.array([], int) for d in _grid_of(sampling)]
-    return tuple(int(f[0]) for f in found) if all(f.size for f in found) else None
+def _places(sampling: xr.Dataset, point: Mapping[str, Any]) -> Iterator[tuple[int, ...]]:
+    """Positions of a point in the grid of the cube: several where several loads stand for its width."""
+    found = [_along(sampling, dim, point) for dim in _grid_of(sampling)]
+    yield from itertools.product(*(positions.tolist() for positions in found))
+
+
+def _along(sampling: xr.Dataset, dim: str, point: Mapping[str, Any]) -> np.ndarray:
+    rule = AXES[dim].replaces
+    if rule is not None and {rule.axis, rule.beside} <= set(point):
+        return np.flatnonzero(rule.value(point[rule.beside], sampling[dim].values) == point[rule.axis])
+    return matches(sampling, dim, point[dim]) if dim in point else np.zeros(0, dtype=int)
 
 
 def _repeats(attributes: Mapping[str, Any], here: xr.Dataset) -> bool:

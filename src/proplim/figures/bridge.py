@@ -60,7 +60,7 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canva
         )
         errors += _draw_training(ax, at(cubes["dynamics"], where), labels)
         decades.append(labels)
-        ax.set_title(panel_title(n_train, point["width"]), y=1.0)
+        ax.set_title(panel_title({**point, "n_train": n_train}), y=1.0)
     axes[0, 0].set_ylabel("class distance $D$")
     log_axis(axes[0, 0], errors)
     # From left to right as training goes on and as it gets colder.

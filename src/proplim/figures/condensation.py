@@ -52,7 +52,7 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canva
             _mark_transition(ax, theory)
             if j == 0:
                 ax.set_ylabel(ylabel)
-        axes[0, j].set_title(panel_title(n_train, point["width"]), y=1.0)
+        axes[0, j].set_title(panel_title({**point, "n_train": n_train}), y=1.0)
     axes[1, 0].set_ylim(bottom=0.0)
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(values_of(cubes, "temperature"), dtype=float)])

@@ -19,7 +19,7 @@ from proplim.figures._panels import (
     panel_figure,
     parameters_text,
 )
-from proplim.figures._slices import FILE_DIMS, Point, at, points, values_of
+from proplim.figures._slices import FILE_DIMS, Point, at, points, size_axis, values_of
 from proplim.figures._style import Style
 from proplim.query import PRIOR, fit_sizes, plain_values, size_deviations
 
@@ -59,7 +59,7 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
 def _tables(both: Cubes, point: Point) -> list[pd.DataFrame] | None:
     """Deviations of every row of the figure; None where there is nothing to compare."""
     theory, sampling = at(both["theory"], point), at(both["sampling"], point)
-    if theory is None or sampling is None or not {"n_train", "width"} <= set(sampling.dims):
+    if theory is None or sampling is None or not {"n_train", size_axis(both)} <= set(sampling.dims):
         return None
     names = plain_values(theory["approximation"])
     # Infinite width is off by its missing feature learning at every N, and would hide what the others do.

@@ -20,7 +20,7 @@ from proplim.figures._panels import (
     panel_figure,
     parameters_text,
 )
-from proplim.figures._slices import Point, at, filled, has_data, points
+from proplim.figures._slices import Point, at, filled, has_data, points, size_axis
 from proplim.figures._style import Style
 from proplim.figures._unit_weights import WEIGHTS, weight_histograms
 from proplim.query import plain_values
@@ -43,8 +43,9 @@ def _draw(cubes: Cubes, style: Style, folder: Path) -> Drawings:
     names = [name for name, *_ in WEIGHTS]
     for point in points(shown):
         for n_train in filled(shown, point, "n_train", names):
-            for width in filled(shown, {**point, "n_train": n_train}, "width", names):
-                here: Point = {**point, "n_train": n_train, "width": width}
+            size = size_axis(shown)
+            for value in filled(shown, {**point, "n_train": n_train}, size, names):
+                here: Point = {**point, "n_train": n_train, size: value}
                 columns = pages(filled(shown, here, "temperature", names), MAX_COLUMNS)
                 for page, temperatures in enumerate(columns, start=1):
                     key = {**here, "page": page} if len(columns) > 1 else here

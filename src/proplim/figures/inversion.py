@@ -22,6 +22,7 @@ from proplim.figures._panels import (
 from proplim.figures._slices import FILE_DIMS, values_of
 from proplim.figures._style import Style
 from proplim.query import PRIOR, plain_values
+from proplim.schema import AXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,15 +50,16 @@ def _page(
 ) -> Canvas:
     figure, axes = panel_figure(1, 2, style, sharex=True, sharey=False)
     left, right = axes[0]
-    datasets, widths = values_of({"t": cubes["dynamics"]}, "dataset"), sorted(set(table["width"]))
+    # Where the load is an axis, lines run along it at a fixed P, where each point has a width of its own.
+    fixed = "width" if "width" in cubes["dynamics"].dims else "n_train"
+    datasets, fixed_values = values_of({"t": cubes["dynamics"]}, "dataset"), sorted(set(table[fixed]))
     markers = dict(zip(datasets, itertools.cycle(MARKERS), strict=False))
-    colors = dict(zip(widths, itertools.cycle(PALETTE), strict=False))
+    colors = dict(zip(fixed_values, itertools.cycle(PALETTE), strict=False))
     first = table["optimizer"].iloc[0]
-    for (dataset, width), group in table[table["optimizer"] == first].groupby(
-        ["dataset", "width"], sort=False
-    ):
-        look = {"color": colors[width], "marker": markers[dataset], "markersize": 4.5}
-        name = f"{dataset}, $N={number(width)}$" if len(datasets) > 1 else f"$N={number(width)}$"
+    for (dataset, value), group in table[table["optimizer"] == first].groupby(["dataset", fixed], sort=False):
+        look = {"color": colors[value], "marker": markers[dataset], "markersize": 4.5}
+        size = f"${AXES[fixed].symbol}={number(value)}$"
+        name = f"{dataset}, {size}" if len(datasets) > 1 else size
         mean = group.groupby("alpha").mean(numeric_only=True)
         left.plot(mean.index, mean["T_star"], linestyle="-", label=name, **look)
         right.plot(mean.index, mean["T_star_mse"], linestyle="--", mfc="white", **look)

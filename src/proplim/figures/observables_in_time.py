@@ -20,7 +20,7 @@ from proplim.figures._panels import (
     panel_title,
     parameters_text,
 )
-from proplim.figures._slices import Point, at, dynamics_curve, has_data
+from proplim.figures._slices import Point, at, dynamics_curve, has_data, size_axis
 from proplim.figures._style import Style
 from proplim.figures._unshown import axis_label, spans_decades, splits_of, unshown
 from proplim.figures.training import TIME_LABEL, positive_time, replicas_text
@@ -36,30 +36,32 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     for name in unshown(dynamics, "time"):
         for split in splits_of(dynamics, name):
             where: dict[str, Any] = {} if split is None else {"split": split}
-            for key, point, widths, n_trains in panel_pages(dynamics, [name]):
-                page = _page(cubes, point, widths, n_trains, name, where, style)
+            for key, point, sizes, n_trains in panel_pages(dynamics, [name]):
+                page = _page(cubes, point, sizes, n_trains, name, where, style)
                 yield {**key, "variable": name, **where}, page
 
 
 def _page(
     cubes: Cubes,
     point: Point,
-    widths: Sequence,
+    sizes: Sequence,
     n_trains: Sequence,
     name: str,
     where: dict[str, Any],
     style: Style,
 ) -> Canvas:
     only = {"dynamics": cubes["dynamics"]}
-    figure, axes = panel_figure(len(widths), len(n_trains), style)
+    figure, axes = panel_figure(len(sizes), len(n_trains), style)
     if spans_decades(only, name, where):
         axes[0, 0].set_yscale("log")  # shared; set first, bands depend on it
-    for i, width in enumerate(widths):
+    axis = size_axis(only)
+    for i, size in enumerate(sizes):
         for j, n_train in enumerate(n_trains):
-            here = at(cubes["dynamics"], {**point, "n_train": n_train, "width": width})
+            panel = {**point, "n_train": n_train, axis: size}
+            here = at(cubes["dynamics"], panel)
             if has_data(here, [name]):
                 _curves(axes[i, j], here, name, where)
-            axes[i, j].set_title(panel_title(n_train, width), y=1.0)
+            axes[i, j].set_title(panel_title(panel), y=1.0)
     log_axis(axes[0, 0], [np.asarray(cubes["dynamics"]["time"].values, dtype=float)])
     label_bottom(axes, TIME_LABEL)
     figure.supylabel(axis_label(only, name), fontsize="medium")

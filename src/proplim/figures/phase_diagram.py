@@ -10,7 +10,7 @@ import xarray as xr
 
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._looks import approximation_look
-from proplim.figures._map import cell_edges, load_axes, set_map_axes
+from proplim.figures._map import cell_edges, load_axes, loads, set_map_axes
 from proplim.figures._panels import (
     MAX_COLUMNS,
     finish,
@@ -90,8 +90,7 @@ def _page(
 
 def _paint(ax: Axes, panel: xr.Dataset, along: str, fixed_value: float) -> QuadMesh:
     panel = panel.sortby("temperature")
-    sizes = panel[along].values.astype(float)
-    alpha = sizes / fixed_value if along == "n_train" else fixed_value / sizes
+    alpha = loads(along, panel[along].values.astype(float), fixed_value)
     order = np.argsort(alpha)
     temperature, alpha = panel["temperature"].values, alpha[order]
     share = panel[SHARE].transpose(along, "temperature").values[order]

@@ -57,7 +57,7 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canva
             if j == 0:
                 ax.set_ylabel(ylabel)
         _prior_line(axes[0, j], cubes, where)
-        axes[0, j].set_title(panel_title(n_train, point["width"]), y=1.0)
+        axes[0, j].set_title(panel_title({**point, "n_train": n_train}), y=1.0)
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(dynamics["time"].values, dtype=float)])
     label_bottom(axes, TIME_LABEL)

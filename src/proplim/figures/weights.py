@@ -45,7 +45,7 @@ def _page(both: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canvas
                 draw_points(ax, sampling_curve(sampling, name), "sampling")
             if j == 0:
                 ax.set_ylabel(symbol(name))
-        axes[0, j].set_title(panel_title(n_train, point["width"]), y=1.0)
+        axes[0, j].set_title(panel_title({**point, "n_train": n_train}), y=1.0)
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(values_of(both, "temperature"), dtype=float)])
     label_bottom(axes, "temperature $T$")

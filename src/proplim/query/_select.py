@@ -13,7 +13,7 @@ import xarray as xr
 from proplim._registry import did_you_mean
 from proplim.errors import InvalidInput
 from proplim.query._order import dimension_rank
-from proplim.schema import real_key
+from proplim.schema import AXES, real_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,9 +201,11 @@ def to_table(cube: xr.Dataset) -> pd.DataFrame:
     if not dims:
         row = {str(c): cube[c].item() for c in _scalar_coords(cube)}
         return pd.DataFrame([{**row, **{str(n): v.item() for n, v in cube.data_vars.items()}}])
-    table = cube.drop_vars([c for c in cube.coords if c not in cube.dims and cube[c].ndim > 0])
+    beside = [str(c) for c in cube.coords if c not in cube.dims and cube[c].ndim > 0]
+    axes_beside = [c for c in beside if c in AXES]  # the width, where the load is the axis
+    table = cube.drop_vars([c for c in beside if c not in axes_beside])
     frame = table.to_dataframe(dim_order=dims).reset_index()
-    axes = sorted([*_scalar_coords(cube), *dims], key=dimension_rank)
+    axes = sorted([*_scalar_coords(cube), *axes_beside, *dims], key=dimension_rank)
     return frame[[*axes, *(str(v) for v in cube.data_vars)]]
 
 

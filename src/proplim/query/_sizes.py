@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from proplim.query._compare import differences
+from proplim.schema import width_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,11 @@ def size_deviations(
     variance = np.maximum(spread, (noise**2).mean("seed", skipna=True)) / draws.where(draws > 0)
     columns = {"deviation": mean, "error": np.sqrt(variance), "draws": draws}
     frame = xr.Dataset(columns).to_dataframe().reset_index().dropna(subset=["deviation"])
-    frame.insert(0, "alpha", frame["n_train"] / frame["width"])
+    if "alpha" in compared.dims:
+        frame["width"] = width_at(frame["n_train"].to_numpy(), frame["alpha"].to_numpy())
+        frame.insert(0, "alpha", frame.pop("alpha"))
+    else:
+        frame.insert(0, "alpha", frame["n_train"] / frame["width"])
     frame.insert(1, "inverse_width", 1.0 / frame["width"])
     return frame.reset_index(drop=True)
 

@@ -6,12 +6,15 @@ of a configuration, the order of figures) is derived from the one table in ``_ax
 
 from proplim.schema._axes import (
     AXES,
+    POINT_AXES,
     SIGNIFICANT_DIGITS,
     SPLITS,
     STAGES,
     STATISTICS,
     Axis,
     Point,
+    Replaces,
+    alternatives_to,
     axes_of,
     coded_axes,
     dims_in_chunk_order,
@@ -20,7 +23,11 @@ from proplim.schema._axes import (
     kernel_axes,
     key_of,
     real_key,
+    replacement_of,
+    resolved,
     same_value,
+    values_at,
+    width_at,
 )
 from proplim.schema._dimensions import DIMENSIONS, Dimension
 from proplim.schema._settings import PlainFloat, PlainInt, Settings, allowed_words
@@ -29,6 +36,7 @@ from proplim.schema._size import Size
 __all__ = [
     "AXES",
     "DIMENSIONS",
+    "POINT_AXES",
     "SIGNIFICANT_DIGITS",
     "SPLITS",
     "STAGES",
@@ -38,9 +46,11 @@ __all__ = [
     "PlainFloat",
     "PlainInt",
     "Point",
+    "Replaces",
     "Settings",
     "Size",
     "allowed_words",
+    "alternatives_to",
     "axes_of",
     "coded_axes",
     "dims_in_chunk_order",
@@ -49,5 +59,9 @@ __all__ = [
     "kernel_axes",
     "key_of",
     "real_key",
+    "replacement_of",
+    "resolved",
     "same_value",
+    "values_at",
+    "width_at",
 ]

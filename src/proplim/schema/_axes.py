@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,13 +33,32 @@ Kind = Literal["name", "count", "real"]
 
 
 @dataclass(frozen=True)
+class Replaces:
+    """How an axis stands in for one of the point.
+
+    Parameters
+    ----------
+    axis : str
+        The axis in whose place it is given.
+    beside : str
+        The axis that is needed beside it.
+    value : callable
+        ``value(of beside, of the axis itself)``: the value of the replaced axis at a point.
+    """
+
+    axis: str
+    beside: str
+    value: Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
 class Axis:
     """What is known of one axis of the grid.
 
     Parameters
     ----------
     name : str
-        Key of a configuration, dimension of the cubes, field of :class:`Point`.
+        Key of a configuration, dimension of the cubes, field of :class:`Point` unless it replaces one.
     description : str
         What its values are, for the configuration reference.
     long_name, symbol : str
@@ -62,6 +81,8 @@ class Axis:
     neutral : object
         Value at which an axis says nothing new: points that have it keep the hash and the seed that they had
         before there was the axis. None: every value counts.
+    replaces : Replaces or None
+        An axis that a user may give in place of one of the point; numbers depend on the latter alone.
     """
 
     name: str
@@ -77,6 +98,7 @@ class Axis:
     default: tuple | None = None
     stages: tuple[str, ...] = STAGES
     neutral: Any = None
+    replaces: Replaces | None = None
 
     def plain(self, value: Any) -> Any:
         """A value as a plain Python object of this axis: str, int or float."""
@@ -155,7 +177,7 @@ class Point:
         role="data", kind="count", letter="P", chunk_rank=6, minimum=2, maximum=100_000,
     )  # fmt: skip
     width: int = _axis(
-        description="widths N", long_name="width N", symbol="N",
+        description="widths N; these or alpha have to be given", long_name="width N", symbol="N",
         role="point", kind="count", letter="N", chunk_rank=3, minimum=1, maximum=10**9,
     )  # fmt: skip
     temperature: float | None = _axis(
@@ -180,7 +202,7 @@ class Point:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Point:
         """The point with these coordinates; axes that are not named are None."""
-        known: dict[str, Any] = {name: values.get(name) for name in AXES}
+        known: dict[str, Any] = {name: values.get(name) for name in POINT_AXES}
         return cls(**known)
 
     def coordinates(self) -> dict[str, Any]:
@@ -209,26 +231,75 @@ class Point:
 
     def label(self, names: Sequence[str] | None = None) -> str:
         """Short text for file names: "erf-P60-N120-T0.1-seed0"."""
-        chosen = names or [n for n in AXES if n != "dataset"]
+        chosen = names or [n for n in POINT_AXES if n != "dataset"]
         return "-".join(AXES[n].text(v) for n, v in self._items() if n in chosen and v is not None)
 
     def _items(self) -> Iterator[tuple[str, Any]]:
-        return ((name, getattr(self, name)) for name in AXES)
+        return ((name, getattr(self, name)) for name in POINT_AXES)
 
 
-AXES: dict[str, Axis] = {
-    field.name: Axis(name=field.name, **field.metadata) for field in dataclasses.fields(Point)
-}
-"""Axis name -> axis, in the order of the cubes' dimensions."""
+POINT_AXES = tuple(field.name for field in dataclasses.fields(Point))
+"""Names of the axes on which numbers depend."""
+
+
+def width_at(n_train: Any, alpha: Any) -> Any:
+    """Width of the load alpha = P/N, floor(P/alpha + 1/2) and at least 1; of arrays too, which broadcast."""
+    width = np.maximum(np.floor(np.asarray(n_train) / np.asarray(alpha) + 0.5), 1).astype(np.int64)
+    return width if width.ndim else int(width)
+
+
+_IN_PLACE_OF_OTHERS = (
+    Axis(
+        name="alpha", description="loads alpha = P/N in place of width: N = floor(P/alpha + 1/2), at least 1",
+        long_name="load alpha = P/N", symbol=r"\alpha", role="point", kind="real", letter="alpha", chunk_rank=3,
+        replaces=Replaces("width", "n_train", width_at),
+    ),
+)  # fmt: skip
+
+AXES: dict[str, Axis] = {}
+"""Axis name -> axis, in the order of the cubes' dimensions; an axis that replaces one comes after it."""
+for _field in dataclasses.fields(Point):
+    AXES[_field.name] = Axis(name=_field.name, **_field.metadata)
+    AXES |= {a.name: a for a in _IN_PLACE_OF_OTHERS if a.replaces and a.replaces.axis == _field.name}
+
+
+def alternatives_to(axis: str) -> tuple[Axis, ...]:
+    """Axes that may be given in place of one."""
+    return tuple(a for a in AXES.values() if a.replaces is not None and a.replaces.axis == axis)
+
+
+def replacement_of(axis: str, dims: Iterable[Any]) -> Axis | None:
+    """The axis among `dims` that stands for another one; None where that one stands for itself."""
+    there = set(dims)
+    return next((a for a in alternatives_to(axis) if a.name in there), None)
+
+
+def values_at(axes: Mapping[str, Sequence], axis: str, point: Mapping[str, Any]) -> list:
+    """Values of an axis of the point in a grid, at a point: those given, or those that its replacement stands for."""
+    found = replacement_of(axis, axes)
+    if found is None or found.replaces is None:
+        return list(axes[axis])
+    rule = found.replaces
+    return sorted({rule.value(point[rule.beside], value) for value in axes[found.name]})
+
+
+def resolved(coordinates: Mapping[str, Any]) -> dict[str, Any]:
+    """Coordinates with the axes of the point that replacements among them stand for."""
+    known = dict(coordinates)
+    for name, value in coordinates.items():
+        rule = AXES[name].replaces if name in AXES else None
+        if rule is not None and rule.beside in coordinates:
+            known[rule.axis] = rule.value(coordinates[rule.beside], value)
+    return known
 
 
 def axes_of(stage: str) -> tuple[Axis, ...]:
-    """Axes of a stage's grid, in the order of its cube's dimensions; dynamics has no temperature."""
-    return tuple(axis for axis in AXES.values() if stage in axis.stages)
+    """Axes of a stage's points, in the order of its cube's dimensions; dynamics has no temperature."""
+    return tuple(AXES[name] for name in POINT_AXES if stage in AXES[name].stages)
 
 
 def grid_dims(stage: str) -> tuple[str, ...]:
-    """Names of the axes of a stage's grid, in the order of its cube's dimensions."""
+    """Names of the axes of a stage's points, in the order of its cube's dimensions."""
     return tuple(axis.name for axis in axes_of(stage))
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from proplim.config import resolved_yaml
 from proplim.cube import provenance, write_cube
-from proplim.schema import grid_dims
+from proplim.schema import AXES
 from proplim.study._execute import run_job
 from proplim.study._identity import seeds_text
 from proplim.study._plan import Plan
@@ -63,7 +63,7 @@ def convergence_summary(cube: xr.Dataset, stage: str) -> dict[str, Any]:
     dict
         points, converged, and some of the points that fell short as text.
     """
-    dims = [d for d in grid_dims(stage) if d in cube.dims]
+    dims = [d for d in AXES if d in cube.dims]
     converged = _where_defined(cube["converged"])
     worst = converged.min([d for d in converged.dims if d not in dims])
     short = np.argwhere(worst.values < 1)

@@ -20,7 +20,7 @@ from typing import Any
 from proplim._layout import INDEX
 from proplim.activations import ACTIVATIONS
 from proplim.config import StudyConfig
-from proplim.schema import AXES, Size, job_axes, kernel_axes
+from proplim.schema import AXES, Size, job_axes, kernel_axes, values_at
 from proplim.seeds import content_hash
 from proplim.study._costs import COSTS_VERSION, PREPARE_SECONDS, block_seconds, kernel_seconds
 from proplim.study._identity import data_hash, kernel_hash, settings_digest
@@ -243,10 +243,10 @@ class Plan:
     def _kernels(self, stage: Stage) -> Iterator[Block]:
         """Every kernel of a stage with all its points."""
         axes = self.config.axes(stage.name)
-        inner = {name: axes[name] for name in job_axes(stage.name)}
         outer = kernel_axes(stage.name)
         for values in itertools.product(*(axes[n] for n in outer)):
             point = dict(zip(outer, values, strict=True))
+            inner = {name: values_at(axes, name, point) for name in job_axes(stage.name)}
             yield Block(self.kernel_hash(stage, point), point, inner)
 
     @cached_property
