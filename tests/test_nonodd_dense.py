@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -63,3 +64,27 @@ def test_every_observable_is_that_of_whole_matrices(n_train, n_features):
         assert np.isnan(solved["hidden_trace_shift"][i])  # known to be wrong by its Gaussian part alone
         for name, value in expected["units"].items():
             np.testing.assert_allclose(solved[name][i], value, rtol=1e-7, err_msg=f"{name} {i}")
+
+
+def test_the_predictor_of_one_unit_to_fifty_digits():
+    """At N = 1 p is 1e12 times Q: (A.7) as it stands loses all digits of doubles, the code must not."""
+    data = _separable(7, 12)
+    t, l1 = 0.3, 1.0
+    solved = solve_two(build_spectrum(data, "relu", 1.0), _points((t, 1, l1)))
+    q, p = solved["order_parameter"][0], 1.0 / (1.0 + solved["conjugate_order_parameter"][0])
+    assert p > 1e10 * q
+    with mpmath.workdps(50):
+        m, mz = (mpmath.matrix(feature_mean("relu", x).tolist()) for x in (data.x_train, data.x_test))
+        k = mpmath.matrix(feature_kernel("relu", data.x_train, data.x_train).tolist())
+        cross = mpmath.matrix(feature_kernel("relu", data.x_test, data.x_train).tolist())
+        own = feature_kernel("relu", data.x_test, data.x_test).diagonal()
+        v, c = mpmath.mpf(q) / l1, mpmath.mpf(p) / l1
+        inverse = (mpmath.mpf(t) * mpmath.eye(7) + v * (k - m * m.T) + c * m * m.T) ** -1
+        prior = v * (cross - mz * m.T) + c * mz * m.T
+        mean = prior * inverse * mpmath.matrix(data.y_train.tolist())
+        bias_sq = sum((mean[i] - data.y_test[i]) ** 2 for i in range(10)) / 10
+        reduced = prior * inverse * prior.T
+        variance = sum(v * (own[i] - mz[i] ** 2) + c * mz[i] ** 2 - reduced[i, i] for i in range(10)) / 10
+    # p itself is known to 1e-4 here, where 1/(1+R) cancels; neither depends on it any more
+    np.testing.assert_allclose(solved["bias_sq"][0, 1], float(bias_sq), rtol=1e-8)
+    np.testing.assert_allclose(solved["predictive_variance"][0, 1], float(variance), rtol=1e-8)

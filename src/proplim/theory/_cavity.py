@@ -18,16 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from proplim.kernels import feature_covariance, mean_slope
 from proplim.seeds import derive_seed
 from proplim.theory._blocks import Points
 from proplim.theory._cavity_draws import (
     MODE_SHARE,
     Draws,
     Problem,
-    average_of,
     draw_central,
     find_modes,
-    kernel_of,
     proposal_covariance,
     sobol_normals,
     with_modes,
@@ -262,7 +261,7 @@ def _unit_observables(
     level = ratio.sum() / count
     tilted = signal + draws.excess * (signal @ draws.direction) * draws.direction
     proposal_variance = ((problem.root @ draws.direction) ** 2 * draws.excess) + (problem.root**2).sum(axis=1)
-    slopes = average_of(problem.activation, proposal_variance, "mean_derivative")
+    slopes = mean_slope(problem.activation, proposal_variance)
     known = (field.a * slopes) @ (problem.root @ tilted) / np.sqrt(n)
     covariance = level * known + (ratio - level * control) @ (tilt.q * along) / count
     size = len(field.a)
@@ -332,7 +331,7 @@ def _proposal_kernel(problem: Problem, draws: Draws, root: np.ndarray, covarianc
     """E[sigma sigma'] of one input set under the proposal."""
     shifted = covariance + draws.excess * np.outer(root @ draws.direction, root @ draws.direction)
     variance = np.diag(shifted).copy()
-    return kernel_of(problem.activation, shifted, variance[:, None], variance[None, :])
+    return feature_covariance(problem.activation, shifted, variance[:, None], variance[None, :])
 
 
 def _geometry(
@@ -362,8 +361,8 @@ def _test_observables(
         np.diag(problem.test_covariance) + draws.excess * (problem.test_root @ draws.direction) ** 2
     )
     train_variance = (problem.root**2).sum(axis=1) + draws.excess * (problem.root @ draws.direction) ** 2
-    kernel = kernel_of(problem.activation, cross, test_variance[:, None], train_variance[None, :])
-    diagonal = kernel_of(problem.activation, test_variance, test_variance, test_variance)
+    kernel = feature_covariance(problem.activation, cross, test_variance[:, None], train_variance[None, :])
+    diagonal = feature_covariance(problem.activation, test_variance, test_variance, test_variance)
 
     ratio = w * tilt.variance
     level = ratio.sum() / count

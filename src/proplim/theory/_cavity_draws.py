@@ -16,7 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.activations import Activation
-from proplim.kernels import stein_coefficients
+from proplim.kernels import (
+    RowSpace,
+    feature_covariance,
+    input_kernel_diagonal,
+    mean_feature,
+    mean_slope,
+    row_space,
+)
 from proplim.theory._spectrum import Spectrum
 
 MODE_SHARE = 0.25
@@ -37,50 +44,43 @@ class Problem:
 
     @property
     def activation(self) -> Activation:
+        """Of the hidden units."""
         return self.spectrum.activation
 
     @cached_property
-    def _row_space(self) -> tuple[np.ndarray, np.ndarray]:
-        """Root L (P, r) of C = L L^T by falling eigenvalue, and a basis (N0, r) of the row space."""
-        x, scale = self.spectrum.dataset.x_train, self._scale
-        left, singular, right = np.linalg.svd(x, full_matrices=False)
-        kept = singular > max(x.shape) * np.finfo(float).eps * singular[0]
-        return left[:, kept] * (singular[kept] * scale), right[kept].T
+    def _row_space(self) -> RowSpace:
+        return row_space(self.spectrum.dataset.x_train)
 
     @property
     def _scale(self) -> float:
         """h = scale x . z for whitened hidden weights z = sqrt(lambda0) w."""
         return 1.0 / np.sqrt(self.spectrum.lambda0 * self.spectrum.dataset.n_features)
 
-    @property
+    @cached_property
     def root(self) -> np.ndarray:
-        return self._row_space[0]
+        """Root L of C = L L^T by falling singular value, (P, r)."""
+        return self._row_space.coordinates * self._scale
 
     @property
     def basis(self) -> np.ndarray:
-        return self._row_space[1]
+        """Basis of the row space of the training inputs, (N0, r)."""
+        return self._row_space.basis
 
     @cached_property
     def slopes(self) -> np.ndarray:
         """E[sigma'] of the training inputs, (P,)."""
-        data = self.spectrum.dataset
-        return stein_coefficients(self.activation, data.x_train, self.spectrum.lambda0) * (
-            self.spectrum.lambda0 * np.sqrt(data.n_features)
-        )
+        x = self.spectrum.dataset.x_train
+        return mean_slope(self.activation, input_kernel_diagonal(x, self.spectrum.lambda0))
 
     @cached_property
     def test_root(self) -> np.ndarray:
         """Test preactivations per unit of z in the row space, (P_test, r)."""
-        return self._scale * (self.spectrum.dataset.x_test @ self.basis)
+        return self._scale * self._row_space.inside(self.spectrum.dataset.x_test)
 
     @cached_property
     def test_rest(self) -> np.ndarray:
         """Root of the covariance that test preactivations keep given the training ones, (P_test, r')."""
-        x = self.spectrum.dataset.x_test
-        rest = self._scale * (x - (x @ self.basis) @ self.basis.T)
-        left, singular, _ = np.linalg.svd(rest, full_matrices=False)
-        kept = singular > 1e-7 * max(np.abs(self.test_root).max(initial=0.0), 1e-300)
-        return left[:, kept] * singular[kept]
+        return self._scale * self._row_space.outside(self.spectrum.dataset.x_test)
 
     @cached_property
     def test_covariance(self) -> np.ndarray:
@@ -105,24 +105,6 @@ class Draws(NamedTuple):
     def control(self) -> np.ndarray:
         """One on central draws, whose exact moments are known, zero on the others, (S,)."""
         return (np.arange(len(self.z)) < self.central).astype(float)
-
-
-def kernel_of(activation: Activation, c12: np.ndarray, c11: np.ndarray, c22: np.ndarray) -> np.ndarray:
-    if activation.kernel is not None:
-        return np.asarray(activation.kernel(c12, c11, c22), dtype=float)
-    from proplim.kernels._quadrature import gaussian_kernel
-
-    return gaussian_kernel(activation, c12, c11, c22)
-
-
-def average_of(activation: Activation, c: np.ndarray, name: str) -> np.ndarray:
-    """E[sigma] (`name` mean) or E[sigma'] (mean_derivative) at variances c."""
-    closed = getattr(activation, name)
-    if closed is not None:
-        return np.asarray(closed(c), dtype=float)
-    from proplim.kernels import _quadrature
-
-    return getattr(_quadrature, f"gaussian_{name}")(activation, c)
 
 
 def sobol_normals(n_draws: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
@@ -239,8 +221,8 @@ def _matched(problem: Problem, features: np.ndarray, n: np.ndarray, excess: floa
     """Map features linearly so that sample mean and covariance are the exact ones of the proposal (B.7)."""
     covariance = proposal_covariance(problem.root, problem.root, n, excess)
     variance = np.diag(covariance).copy()
-    kernel = kernel_of(problem.activation, covariance, variance[:, None], variance[None, :])
-    mean = average_of(problem.activation, variance, "mean") if not problem.activation.odd else 0.0 * variance
+    kernel = feature_covariance(problem.activation, covariance, variance[:, None], variance[None, :])
+    mean = mean_feature(problem.activation, variance)
     centred = features - features.mean(axis=0)
     sample = centred.T @ centred / len(features)
     # the pseudo-square-roots keep the null space of duplicated inputs where it is

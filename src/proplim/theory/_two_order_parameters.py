@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from proplim.kernels import feature_mean, stein_coefficients
-from proplim.theory._blocks import Points, in_blocks
+from proplim.theory._blocks import Points, in_blocks, in_product_blocks
 from proplim.theory._products import row_product
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum, rounding_floor
@@ -31,7 +31,10 @@ MESH = 240
 """Nodes of the mesh in ln Q on which minima are bracketed."""
 WIDENED = 1e-3
 """The mesh reaches this fraction beyond the interval of eq. (A.6)."""
+LEAST_FACTOR = 1e-6
+"""Stands for 1 - 1/N in the interval of eq. (A.6) at N = 1, where that is zero."""
 BISECTIONS = 60
+"""Halvings of a cell of the mesh; each minimum takes as many, so that it does not depend on its neighbours."""
 SHARE_STEPS = 80
 """Most steps of the iteration for p."""
 LARGEST_SHARE = 30.0
@@ -241,40 +244,45 @@ def _action(
     )
 
 
-def _solve(basis: Basis, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
-    """Bracket every minimum in ln Q on a mesh, bisect, and keep the one of lowest action."""
+def _mesh(basis: Basis, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> np.ndarray:
+    """Nodes of ln Q over the interval of eq. (A.6), a little widened, (n, MESH)."""
     label_energy, trace = (basis.labels**2).sum(), basis.eigenvalues.sum()
-    low = np.log(0.999 * np.maximum(1.0 - 1.0 / n, 1e-6) / (1.0 + trace / (n * t * l1)))
-    high = np.log(
-        1.001 * (1.0 + label_energy / (2.0 * n * t)) * np.where(n > 1, n / np.maximum(n - 1, 1e-9), 1e6)
-    )
-    fractions = np.linspace(0.0, 1.0, MESH)
-    mesh = low[:, None] + (high - low)[:, None] * fractions  # (points, MESH)
-    value = np.stack([_slope(basis, np.exp(mesh[:, j]), t, n, l1)[0] for j in range(MESH)], axis=1)
-    point, cell = np.nonzero((value[:, :-1] < 0.0) & (value[:, 1:] >= 0.0))
-    left, right = mesh[point, cell], mesh[point, cell + 1]
-    tp, np_, lp = t[point], n[point], l1[point]
+    least = np.maximum(1.0 - 1.0 / n, LEAST_FACTOR) / (1.0 + trace / (n * t * l1))
+    most = (1.0 + label_energy / (2.0 * n * t)) / np.maximum(1.0 - 1.0 / n, LEAST_FACTOR)
+    low, high = np.log((1.0 - WIDENED) * least), np.log((1.0 + WIDENED) * most)
+    return low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, MESH)
+
+
+def _bisect(
+    basis: Basis, left: np.ndarray, right: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The minimum between two values of ln Q for each of m brackets, with its action and residual."""
     for _ in range(BISECTIONS):
         middle = 0.5 * (left + right)
-        falling = _slope(basis, np.exp(middle), tp, np_, lp)[0] < 0.0
+        falling = _slope(basis, np.exp(middle), t, n, l1)[0] < 0.0
         left, right = np.where(falling, middle, left), np.where(falling, right, middle)
     q = np.exp(0.5 * (left + right))
-    slope, p, share_residual, size = _slope(basis, q, tp, np_, lp)
-    action = _action(basis, q, p, tp, np_, lp)
+    slope, p, share_residual, size = _slope(basis, q, t, n, l1)
     residual = np.maximum(np.abs(slope) / size, np.abs(share_residual))
+    action = _action(basis, q, p, t, n, l1)
+    return {"order_parameter": q, "share": p, "action": action, "stationarity_residual": residual}
 
-    result = {k: np.full(len(t), np.nan) for k in ("order_parameter", "share", "action")}
+
+def _solve(basis: Basis, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
+    """Bracket every minimum in ln Q on a mesh, bisect, and keep the one of lowest action."""
+    mesh = _mesh(basis, t, n, l1)
+    value = np.stack([_slope(basis, np.exp(mesh[:, j]), t, n, l1)[0] for j in range(MESH)], axis=1)
+    point, cell = np.nonzero((value[:, :-1] < 0.0) & (value[:, 1:] >= 0.0))
+    # what is no number yet keeps what follows finite and has not converged
+    result = {"order_parameter": np.ones(len(t)), "share": np.ones(len(t)), "action": np.full(len(t), np.nan)}
     result["stationarity_residual"] = np.full(len(t), np.inf)
     result["stationary_points"] = (np.diff(np.sign(value), axis=1) != 0).sum(axis=1).astype(float)
-    for i in np.lexsort((-action, point)):  # the lowest action of a point is written last
-        k = point[i]
-        result["order_parameter"][k], result["share"][k], result["action"][k] = q[i], p[i], action[i]
-        result["stationarity_residual"][k] = residual[i]
-    bad = np.isnan(result["order_parameter"])
-    result["order_parameter"][bad], result["share"][bad] = (
-        1.0,
-        1.0,
-    )  # keeps what follows finite; not converged
+    if len(point):
+        brackets = mesh[point, cell], mesh[point, cell + 1], t[point], n[point], l1[point]
+        minima = in_product_blocks(lambda *a: _bisect(basis, *a), *brackets, block=BLOCK)
+        for i in np.lexsort((-minima["action"], point)):  # the lowest action of a point is written last
+            for name, found in minima.items():
+                result[name][point[i]] = found[i]
     result["free_energy"] = 0.5 * result.pop("action")
     return result
 

@@ -8,8 +8,7 @@ from proplim.theory.approximations._base import (
     APPROXIMATIONS,
     Approximation,
     Look,
-    Size,
     register_approximation,
 )
 
-__all__ = ["APPROXIMATIONS", "Approximation", "Look", "Size", "register_approximation"]
+__all__ = ["APPROXIMATIONS", "Approximation", "Look", "register_approximation"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from proplim._registry import Registry
+from proplim.schema import Size
 
 if TYPE_CHECKING:
     from proplim.activations import Activation
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 
 MODE_SUMS = (6e-6, 5.5e-8)
 """Seconds for the sums over modes of a grid point: a, b in a + b (P + number of test inputs)."""
-
-
-class Size(Protocol):
-    """Sizes of a data set."""
-
-    @property
-    def n_train(self) -> int:
-        """P."""
-
-    @property
-    def n_test(self) -> int:
-        """Number of test inputs."""
 
 
 @dataclass(frozen=True)
@@ -115,25 +104,6 @@ class Approximation:
     def label(self) -> str:
         """Name in legends."""
         return self.look.label or self.name.replace("_", " ")
-
-    def seconds(self, size: Size, axes: Mapping[str, Sequence], *, peaks: bool) -> np.ndarray:
-        """Seconds of every grid point of a kernel, the search for T* shared out among its temperatures.
-
-        Parameters
-        ----------
-        size : Size
-        axes : mapping
-            Values of the axes `width`, `temperature` and `lambda1`.
-        peaks : bool
-            Whether T* is located.
-
-        Returns
-        -------
-        (1, 1, 1) array
-            Spreads over (width, temperature, lambda1).
-        """
-        share = self.peak_seconds(size) / len(axes["temperature"]) if peaks else 0.0
-        return np.full((1, 1, 1), self.point_seconds(size) + share)
 
 
 APPROXIMATIONS: Registry[Approximation] = Registry("approximation", "proplim.theory.approximations")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from proplim.theory.approximations._base import Approximation, Look, Size, add
+from proplim.schema import Size
+from proplim.theory.approximations._base import Approximation, Look, add
 
 if TYPE_CHECKING:
     from proplim.activations import Activation

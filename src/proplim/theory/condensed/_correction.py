@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from proplim.theory._cavity_draws import Draws, average_of
+from proplim.kernels import mean_slope
+from proplim.theory._cavity_draws import Draws
 from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
@@ -84,7 +85,7 @@ def _signal_covariance(setting: Setting, cavity: Cavity, signal: np.ndarray) -> 
     q = cavity.modes @ cavity.a / np.sqrt(setting.width)
     tilted = signal + draws.excess * (signal @ draws.direction) * draws.direction
     variance = (problem.root**2).sum(axis=1) + (problem.root @ draws.direction) ** 2 * draws.excess
-    slopes = average_of(problem.activation, variance, "mean_derivative")
+    slopes = mean_slope(problem.activation, variance)
     field = problem.spectrum.eigenvectors @ cavity.a
     known = (field * slopes) @ (problem.root @ tilted) / np.sqrt(setting.width)
     first = cavity.weights * cavity.readouts.mean

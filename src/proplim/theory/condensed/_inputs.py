@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from proplim.kernels import feature_kernel
-from proplim.theory._cavity_draws import Draws, Problem, kernel_of
+from proplim.kernels import feature_covariance, feature_kernel
+from proplim.theory._cavity_draws import Draws, Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Inputs:
         covariance = self.root @ self.root.T + self.rest @ self.rest.T
         covariance += excess * np.outer(along, along)
         variance = np.diag(covariance).copy()
-        return kernel_of(self.problem.activation, covariance, variance[:, None], variance[None, :])
+        return feature_covariance(self.problem.activation, covariance, variance[:, None], variance[None, :])
 
     def proposal_cross_kernel(self, draws: Draws, train: Inputs) -> np.ndarray:
         """E[sigma(x) sigma(X)] under the proposal of the draws, (n, P)."""
@@ -73,7 +73,9 @@ class Inputs:
         covariance = self.root @ train.root.T + draws.excess * np.outer(along, train_along)
         variance = (self.root**2).sum(axis=1) + (self.rest**2).sum(axis=1) + draws.excess * along**2
         train_variance = (train.root**2).sum(axis=1) + draws.excess * train_along**2
-        return kernel_of(self.problem.activation, covariance, variance[:, None], train_variance[None, :])
+        return feature_covariance(
+            self.problem.activation, covariance, variance[:, None], train_variance[None, :]
+        )
 
 
 def training_inputs(problem: Problem) -> Inputs:
