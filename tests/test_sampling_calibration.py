@@ -11,7 +11,7 @@ from scipy import stats
 from conftest import gaussian_dataset
 from proplim._jax import configure_jax
 from proplim.activations import get_activation
-from proplim.sampling import _adaptation, _draw, _program, _random, _target
+from proplim.sampling import _adaptation, _draw, _program, _random, _starts, _target
 
 configure_jax()
 import jax  # noqa: E402
@@ -59,8 +59,8 @@ def drawn_statistics(record):
     }
 
 
-def replicate(problem, key, temperature_of_data, width):
-    """Draw a network and its labels, sample the posterior from a cold start, and rank the network in it."""
+def replicate(problem, key, temperature_of_data, width, heavy):
+    """Draw a network and its labels, sample the posterior from either kind of start, and rank the network in it."""
     normal = partial(_random.normal, _random.Key(key.word0 ^ jnp.uint32(0x5BD1E995), key.word1))
     hidden = normal((problem.inputs_train.shape[1], width), jnp.uint32(0)).astype(jnp.float64)
     v = normal((width,), jnp.uint32(1)).astype(jnp.float64) / np.sqrt(LAMBDA1)
@@ -68,9 +68,12 @@ def replicate(problem, key, temperature_of_data, width):
     phi = ERF.jax_function(problem.inputs_train @ hidden)
     given = problem._replace(y_train=phi @ v / np.sqrt(width) + jnp.sqrt(temperature_of_data) * noise)
     options = {"activation": ERF, "dtype": jnp.float32}
-    chain, _ = _program.warm_up(
-        given, PATH, key, _adaptation.cooling(TEMPERATURE, 60), width=width, **options
-    )
+    if heavy:
+        schedule, start = _adaptation.heating(TEMPERATURE, 60), partial(_starts.with_heavy_unit, given)
+        chain, _ = _program.warm_up(given, PATH, key, schedule, width=width, start=start, **options)
+    else:
+        schedule = _adaptation.cooling(TEMPERATURE, 60)
+        chain, _ = _program.warm_up(given, PATH, key, schedule, width=width, **options)
     _, (record, info, _) = _program.sample(
         given, PATH, key, chain, count=KEPT * THIN, what=_draw.recorded(units=True), **options
     )
@@ -85,9 +88,12 @@ def p_values(ranks):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("heavy", [False, True], ids=["prior", "heavy"])
 @pytest.mark.parametrize(("n_train", "width"), [(3, 4), (5, 2)])
-def test_simulation_based_calibration(n_train, width):
-    """4000 data sets, more units than inputs and fewer: seven uniform ranks, each with p > 1e-5 (7e-5 a false alarm).
+def test_simulation_based_calibration(n_train, width, heavy):
+    """4000 data sets, both kinds of starts, more units than inputs and fewer: seven uniform ranks.
+
+    Each has p > 1e-5 (7e-5 a false alarm).
 
     Labels with twice the noise that the posterior believes in are seen with a p-value below 1e-8.
     """
@@ -107,7 +113,7 @@ def test_simulation_based_calibration(n_train, width):
     @jax.jit
     def run(keys, temperature_of_data):
         # in batches, since the longest trajectory of a batch is waited for by all of it
-        one = partial(replicate, problem, temperature_of_data=temperature_of_data, width=width)
+        one = partial(replicate, problem, temperature_of_data=temperature_of_data, width=width, heavy=heavy)
         return jax.lax.map(one, keys, batch_size=100)
 
     ranks, acceptance = run(keys, jnp.float64(TEMPERATURE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,19 @@ from scipy import stats
 from scipy.special import logit
 
 from conftest import gaussian_dataset
-from proplim.datasets import Dataset
-from proplim.sampling import SamplingSettings, _estimates, _phases, _starts, sample_posterior
+from proplim.datasets import Dataset, load_dataset
+from proplim.sampling import (
+    SamplingSettings,
+    _adaptation,
+    _engine,
+    _estimates,
+    _phases,
+    _posterior,
+    _program,
+    _random,
+    _starts,
+    sample_posterior,
+)
 from proplim.sampling._adaptation import common_step, is_settled
 
 
@@ -152,3 +164,41 @@ def test_a_run_goes_on_from_a_checkpoint_to_the_same_bits(threads):
     alone = sample_posterior(data, "erf", **(point | {"temperature": 0.5}))
     assert other.summary.identical(alone.summary)
     assert json.loads(whole.summary.attrs["seeds"])
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_sweeps_weigh_the_phases_as_chains_do_that_pass_between_them(shared_dir):
+    """MNIST 4 against 9, P = 100, N = 50, T = 0.065: 8 sweeps against 6000 draws of chains that visit both phases.
+
+    Measured: visits 3.11 +- 0.17, sweeps 3.39 +- 0.36 for ln of the ratio; within four combined errors (6e-5).
+    """
+    temperature = 0.065
+    folder = shared_dir / "data" / "mnist"
+    data = load_dataset("mnist", classes=(4, 9), n_train=100, n_test=20, root=folder)
+    settings = SamplingSettings(min_draws=1500, max_draws=1500, target_acceptance=0.9)
+    sample = sample_posterior(data, "erf", width=50, temperature=temperature, settings=settings)
+    heavy = sample.sample_stats.heavy_readout.values
+    assert sample.sample_stats.acceptance_rate.values.mean(1).min() > 0.7
+    threshold = 0.5
+    share, error, ess, rhat = _estimates.statistics((heavy > threshold).astype(float))
+    assert ess > 100
+    assert rhat < 1.05
+    clusters = _phases.Clusters(np.array([0.35, 0.8]), np.array([0.04, 0.08]), threshold)
+    windows = _phases.windows_between(clusters, 50)
+    network = {"width": 50, "lambda0": 1.0, "lambda1": 1.0}
+    (task,) = _posterior._tasks(data, "erf", network, [temperature], settings, 1, None)
+    engine = _engine.engine_of(task)
+    schedule, ratios = _adaptation.heating(temperature, 100), []
+    for sweep in range(8):
+        key = _random.key_of(task.sweep_seed(1000 + sweep))
+        options = {"activation": task.activation, "dtype": np.float32, "width": 50}
+        start = partial(_starts.with_heavy_unit, engine.problem)
+        chain, _ = _program.warm_up(engine.problem, engine.path, key, schedule, start=start, **options)
+        order = windows if sweep % 2 else windows._replace(centres=windows.centres[::-1])
+        values, _ = engine.sweep(_random.key_of(task.sweep_seed(sweep)), chain, order)
+        ratios.append(_phases.log_ratio(values, order, threshold))
+    phases = _phases.Phases(threshold, windows, np.array(ratios))
+    error_of_visits = error / (share * (1 - share))
+    assert abs(phases.ratio - logit(share)) < 4 * np.hypot(phases.error, error_of_visits)
+    assert np.hypot(phases.error, error_of_visits) < 1.0

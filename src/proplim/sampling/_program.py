@@ -5,6 +5,7 @@ Warm-up and draws are one program, as compiling it takes as long as many a grid 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -150,21 +151,22 @@ def warm_up(
     activation: Activation,
     width: int,
     dtype: Any,
+    start: Callable[[Array], Array] = lambda hidden: hidden,
 ) -> tuple[Chain, Array]:
-    """A whole warm-up from the prior in one call; returns the chain and the gradients spent."""
-    start = Chain(empty_state(problem.inputs_train.shape[1], width), first_step())
+    """A whole warm-up in one call; returns the chain and the gradients spent.
+
+    It begins at `start` of a draw of the hidden weights from the prior, by default that draw itself.
+    """
     count = len(schedule.ages)
-    chain, (_, info, _) = advance(
-        problem,
-        path,
-        key,
-        start,
-        warmup_stretch(schedule, 0, opening=True, length=count),
-        activation=activation,
-        length=count,
-        dtype=dtype,
-        what=Recorded(()),
+    run = partial(
+        advance, problem, path, key, activation=activation, length=count, dtype=dtype, what=Recorded(())
     )
+    stretch = warmup_stretch(schedule, 0, opening=True, length=count)
+    nowhere = Chain(empty_state(problem.inputs_train.shape[1], width), first_step())
+    chain, _ = run(nowhere, stretch._replace(trajectories=0))
+    unknown = np.float64(np.nan)
+    state = chain.state._replace(hidden=start(chain.state.hidden), temperature=unknown)
+    chain, (_, info, _) = run(chain._replace(state=state), stretch._replace(opening=False))
     return settled(chain), info.gradients.sum()
 
 

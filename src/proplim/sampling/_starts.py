@@ -27,19 +27,21 @@ def kind_of_start(chain: int, chains: int) -> str:
     return HEAVY if chain >= chains - chains // 2 else PRIOR
 
 
-def with_heavy_unit(problem: Problem, hidden: Any) -> np.ndarray:
+def with_heavy_unit(problem: Problem, hidden: Any) -> Any:
     """Hidden weights Z of shape (r, N) whose first unit is aligned with the labels.
 
     Its weights are the ridge regression of y on the whitened inputs, scaled to preactivations of order one; its
     readout is integrated out and finds its own value.
     """
-    inputs, y = np.asarray(problem.inputs_train), np.asarray(problem.y_train)
-    covariance = inputs @ inputs.T
-    ridge = max(RIDGE * np.trace(covariance) / len(y), np.finfo(float).tiny)
-    weights = inputs.T @ np.linalg.solve(covariance + ridge * np.eye(len(y)), y)
-    size = np.sqrt(np.mean((inputs @ weights) ** 2))
-    planted = np.array(hidden)
-    if np.isfinite(size) and size > 0:
-        scale = min(HEAVY_SIZE / size, LONGEST * np.sqrt(len(weights)) / np.linalg.norm(weights))
-        planted[:, 0] = scale * weights
-    return planted
+    import jax.numpy as jnp
+
+    inputs, y = problem.inputs_train, problem.y_train
+    covariance, tiny = inputs @ inputs.T, np.finfo(float).tiny
+    ridge = jnp.maximum(RIDGE * jnp.trace(covariance) / len(y), tiny)
+    weights = inputs.T @ jnp.linalg.solve(covariance + ridge * jnp.eye(len(y)), y)
+    size = jnp.sqrt(jnp.mean((inputs @ weights) ** 2))
+    longest = LONGEST * np.sqrt(len(weights)) / jnp.maximum(jnp.linalg.norm(weights), tiny)
+    aligned = jnp.minimum(HEAVY_SIZE / jnp.maximum(size, tiny), longest) * weights
+    # labels that say nothing (all zero) leave the unit where it is
+    found = jnp.isfinite(size) & (size > 0)
+    return jnp.asarray(hidden).at[:, 0].set(jnp.where(found, aligned, hidden[:, 0]))
