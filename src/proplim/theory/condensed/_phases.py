@@ -25,7 +25,7 @@ FARTHEST_START = 8.0
 """Distance from the origin, along the labels, at which the search for a heavy unit starts."""
 HESSIAN_STEP = 1e-4
 APART = 1.0
-"""Deviations by which a heavy readout exceeds the largest of N Gaussian ones, about sqrt(2 ln 2N), to count as a phase."""
+"""Deviations by which a heavy readout exceeds the largest of N Gaussian ones, sqrt(2 ln 2N), to count as a phase."""
 SUPPORT = 45.0
 """ln of the density at which the integral over Q is cut."""
 NODES = 2001
