@@ -9,8 +9,9 @@ from _small_networks import weighted_prior
 from conftest import gaussian_dataset
 from proplim.activations import get_activation
 from proplim.datasets import Dataset
+from proplim.geometry import contrast
 from proplim.theory import build_spectrum, solve_grid
-from proplim.theory._cavity import draw_normals, first_state, follow, geometry_of_training
+from proplim.theory._cavity import draw_normals, first_state, follow, kernel_of_training
 from proplim.theory._cavity_draws import Problem
 from proplim.theory._cavity_field import _defect_response, fixed_point, temperature_response, tilt_of
 from test_nonodd import _separable
@@ -149,14 +150,14 @@ def test_slope_of_the_class_distance_on_fixed_draws():
     """dD/dT through the response of the solution equals differences along solutions on the same draws."""
     spectrum = build_spectrum(_separable(12, 6), "erf", 1.0)
     problem, (draws, field, tilt) = _replicate(spectrum, 0.3, 24)
+    difference = contrast(spectrum.class_weights_train)
     values, h = [], 1e-3
     for t in (0.3 - h, 0.3 + h):
         _, there, distance = fixed_point(draws, spectrum.dataset.y_train, field._replace(temperature=t), 1e-9)
         assert distance < 1e-9
-        values.append(float(geometry_of_training(problem, draws, there)["centroid_distance_sq"]))
-    u = spectrum.class_weights_train
+        values.append(float(difference @ kernel_of_training(problem, draws, there) @ difference))
     change = temperature_response(tilt, field).weights / draws.central
-    slope = change @ (draws.features @ (u[1] - u[0])) ** 2
+    slope = change @ (draws.features @ difference) ** 2
     assert slope == pytest.approx((values[1] - values[0]) / (2 * h), rel=1e-3)
 
 

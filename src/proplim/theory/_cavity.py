@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.kernels import feature_covariance, mean_slope
+from proplim.observables import variables_of
+from proplim.schema import SPLITS
 from proplim.seeds import derive_seed
 from proplim.theory._blocks import Points
 from proplim.theory._cavity_draws import (
@@ -41,6 +43,7 @@ from proplim.theory._cavity_field import (
 )
 from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
+from proplim.theory._states import observables_of
 
 REPLICATES = 4
 DRAWS = 8192
@@ -71,7 +74,7 @@ def solve_cavity(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
 
     Returns
     -------
-    dict of (n,), (n, 2) or (n, 2, 2) arrays
+    dict of (n, ...) arrays
         The variables of the theory cube; beside each its standard error over replicates, with the suffix
         `_mcse`; `effective_sample_fraction`, the smallest over replicates, and `closure_residual`, the
         largest. `converged` is 1 where every replicate has been solved to far below its error, the weights
@@ -84,18 +87,18 @@ def solve_cavity(spectrum: Spectrum, points: Points) -> dict[str, np.ndarray]:
 
 def _solve_point(problem: Problem, point: Points) -> dict[str, np.ndarray]:
     signal = problem.basis.T @ signal_of_point(problem.spectrum, point)
-    result, count = _failed(), number_of_draws(problem.spectrum.n_train)
+    result, count = _failed(problem.spectrum), number_of_draws(problem.spectrum.n_train)
     for draws in (count, GROWTH * count):
         if draws > count and draws * problem.spectrum.n_train > LARGEST_SAMPLE:
             break
-        replicates: list[dict[str, np.ndarray]] = []
+        replicates: list[Replicate] = []
         while len(replicates) < REPLICATES:
             found = _solve_replicate(problem, point, signal, len(replicates), draws)
             if found is None:  # one that fails decides: no time is spent on the others
                 break
             replicates.append(found)
         if len(replicates) == REPLICATES:
-            result = _combine(problem, point, replicates)
+            result |= _combine(problem.spectrum, point, replicates)
         if result["converged"] > 0.0:
             break
     return result
@@ -200,8 +203,8 @@ def follow(
 
 def _solve_replicate(
     problem: Problem, point: Points, signal: np.ndarray, replicate: int, count: int
-) -> dict[str, np.ndarray] | None:
-    """One fixed point on its own draws with all observables; None where none was found."""
+) -> Replicate | None:
+    """One fixed point on its own draws and what it says; None where none was found."""
     spectrum = problem.spectrum
     t, n, l1 = (float(p[0]) for p in point)
     seed = derive_seed(
@@ -221,14 +224,8 @@ def _solve_replicate(
         if found is None:
             return None
         solution, state = found
-    draws, field, tilt = solution
-    result = _unit_observables(problem, draws, field, tilt, signal)
-    result |= _train_observables(problem, draws, field, tilt)
-    if spectrum.dataset.n_test:
-        result |= _test_observables(problem, draws, field, tilt, rng)
-    result["effective_sample_fraction"] = np.asarray(draws.central / np.sum(tilt.weights**2))
-    result["closure_residual"] = np.asarray(tilt.residual)
-    return result
+    test = _test_inputs(problem, solution, rng) if spectrum.dataset.n_test else None
+    return _replicate(problem, solution, signal, test)
 
 
 def weak_temperature(spectrum: Spectrum, lambda1: float) -> float:
@@ -246,13 +243,37 @@ def temperature_ladder(spectrum: Spectrum, temperature: float, lambda1: float) -
     return rungs[::-1]
 
 
-def _unit_observables(
-    problem: Problem, draws: Draws, field: Field, tilt: Tilt, signal: np.ndarray
-) -> dict[str, np.ndarray]:
+class ReplicateInputs(NamedTuple):
+    """What one fixed point says about m inputs: predictor (B.11, B.12) and feature kernel (B.9)."""
+
+    mean: np.ndarray  # (m,)
+    predictive_variance: float
+    kernel: np.ndarray  # <s s^T>, (m, m)
+
+
+class Replicate(NamedTuple):
+    """What one fixed point says about its grid point: moments of a unit's weights (B.10), energies, evidence."""
+
+    readout_variance: float
+    signal_variance: float
+    readout_signal_covariance: float
+    hidden_trace_shift: float
+    free_energy: float
+    residual_slope: np.ndarray  # d(T a)/dT, (P,)
+    variance_slope: float  # of the predictive variance on the training inputs
+    effective_fraction: float
+    closure_residual: float
+    train: ReplicateInputs
+    test: ReplicateInputs | None
+
+
+def _replicate(
+    problem: Problem, solution: Solution, signal: np.ndarray, test: ReplicateInputs | None
+) -> Replicate:
     """Moments of a unit's weights and the free energy (B.10, B.13, B.14)."""
+    draws, field, tilt = solution
     spectrum, n, t = problem.spectrum, field.width, field.temperature
     lambda0, w, count, control = spectrum.lambda0, tilt.weights, draws.central, draws.control()
-    readout_variance = w @ tilt.readout_sq / count
     along = draws.z @ signal
     # w and w <v|h>/q are nearly constant: only their variation is left to the sample (control variates)
     prior_sq = signal @ signal + draws.excess * (signal @ draws.direction) ** 2
@@ -270,14 +291,26 @@ def _unit_observables(
     quadratic = field.a @ y - 0.5 * t * field.a @ field.a
     fluctuation = 0.5 * (log_det + t * (tilt.inverse_root**2).sum() - size)
     free_energy = 0.5 - tilt.log_norm + (quadratic + fluctuation) / n
-    return {
-        "readout_variance": np.asarray(readout_variance),
-        "order_parameter": np.asarray(readout_variance * field.lambda1),
-        "signal_variance": np.asarray((variance + max(1.0 - signal @ signal, 0.0)) / lambda0),
-        "readout_signal_covariance": np.asarray(covariance / np.sqrt(lambda0)),
-        "hidden_trace_shift": np.asarray(_radial_response(problem, draws, field, tilt) / lambda0),
-        "free_energy": np.asarray(free_energy),
-    }
+    response = temperature_response(tilt, field)
+    trace = np.trace(tilt.inverse)
+    variance_slope = 1.0 - (2.0 * t * trace - t * t * (tilt.inverse * response.sigma).sum()) / size
+    return Replicate(
+        readout_variance=float(w @ tilt.readout_sq / count),
+        signal_variance=float((variance + max(1.0 - signal @ signal, 0.0)) / lambda0),
+        readout_signal_covariance=float(covariance / np.sqrt(lambda0)),
+        hidden_trace_shift=_radial_response(problem, draws, field, tilt) / lambda0,
+        free_energy=float(free_energy),
+        residual_slope=field.a + t * response.a,
+        variance_slope=float(variance_slope),
+        effective_fraction=float(draws.central / np.sum(w**2)),
+        closure_residual=tilt.residual,
+        train=ReplicateInputs(
+            y - t * field.a,
+            max(float(t - t * t * trace / size), 0.0),
+            kernel_of_training(problem, draws, tilt),
+        ),
+        test=test,
+    )
 
 
 def _radial_response(problem: Problem, draws: Draws, field: Field, tilt: Tilt) -> float:
@@ -291,34 +324,16 @@ def _radial_response(problem: Problem, draws: Draws, field: Field, tilt: Tilt) -
     return float(tilt.weights @ (slope * radial).sum(axis=1)) / draws.central
 
 
-def _train_observables(problem: Problem, draws: Draws, field: Field, tilt: Tilt) -> dict[str, np.ndarray]:
-    """Geometry and predictor on the training inputs (B.9, B.11), and the slope of its error in T (B.16)."""
-    spectrum, t = problem.spectrum, field.temperature
-    size, inverse = len(field.a), tilt.inverse
-    variance = t - t * t * np.trace(inverse) / size
-    response = temperature_response(tilt, field)
-    variance_slope = 1.0 - (2.0 * t * np.trace(inverse) - t * t * (inverse * response.sigma).sum()) / size
-    return {
-        "train_mean": spectrum.dataset.y_train - t * field.a,
-        "train_predictive_variance": np.asarray(max(variance, 0.0)),
-        "residual_slope": field.a + t * response.a,
-        "variance_slope": np.asarray(variance_slope),
-        **{f"train_{k}": v for k, v in geometry_of_training(problem, draws, tilt).items()},
-    }
-
-
-def geometry_of_training(problem: Problem, draws: Draws, tilt: Tilt) -> dict[str, np.ndarray]:
-    """D and R_s^2 on the training inputs (B.9)."""
+def kernel_of_training(problem: Problem, draws: Draws, tilt: Tilt) -> np.ndarray:
+    """<s s^T> on the training inputs (B.9)."""
     kernel = _proposal_kernel(problem, draws, problem.root, problem.root @ problem.root.T)
-    return _geometry(draws, draws.features, tilt.weights, problem.spectrum.class_weights_train, kernel)
+    return _posterior_kernel(draws, tilt, draws.features, kernel)
 
 
-def geometry_of_tests(
-    problem: Problem, draws: Draws, tilt: Tilt, features: np.ndarray
-) -> dict[str, np.ndarray]:
-    """D and R_s^2 on the test inputs (B.9)."""
+def kernel_of_tests(problem: Problem, draws: Draws, tilt: Tilt, features: np.ndarray) -> np.ndarray:
+    """<s s^T> on the test inputs (B.9)."""
     kernel = _proposal_kernel(problem, draws, problem.test_root, problem.test_covariance)
-    return _geometry(draws, features, tilt.weights, problem.spectrum.class_weights_test, kernel)
+    return _posterior_kernel(draws, tilt, features, kernel)
 
 
 def features_of_tests(problem: Problem, draws: Draws, rng: np.random.Generator) -> np.ndarray:
@@ -334,26 +349,16 @@ def _proposal_kernel(problem: Problem, draws: Draws, root: np.ndarray, covarianc
     return feature_covariance(problem.activation, shifted, variance[:, None], variance[None, :])
 
 
-def _geometry(
-    draws: Draws, features: np.ndarray, weights: np.ndarray, classes: np.ndarray, kernel: np.ndarray
-) -> dict[str, np.ndarray]:
-    """D and R_s^2 of <s s^T>, with the kernel of the proposal as control variate."""
-    centroids = features @ classes.T
-    variation = weights - draws.control()
-    difference = classes[1] - classes[0]
-    rise = variation @ (centroids[:, 1] - centroids[:, 0]) ** 2 / draws.central
-    spread = features**2 @ classes.T - centroids**2
-    known = classes @ np.diag(kernel) - np.einsum("si,ij,sj->s", classes, kernel, classes)
-    return {
-        "centroid_distance_sq": np.asarray(difference @ kernel @ difference + rise),
-        "gyration_radius_sq": known + variation @ spread / draws.central,
-    }
+def _posterior_kernel(draws: Draws, tilt: Tilt, features: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """<s s^T> with the kernel of the proposal as control variate."""
+    variation = tilt.weights - draws.control()
+    shift = (features * variation[:, None]).T @ features / draws.central
+    return kernel + 0.5 * (shift + shift.T)
 
 
-def _test_observables(
-    problem: Problem, draws: Draws, field: Field, tilt: Tilt, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Predictor (B.11, B.12) and geometry on the test inputs."""
+def _test_inputs(problem: Problem, solution: Solution, rng: np.random.Generator) -> ReplicateInputs:
+    """Predictor (B.11, B.12) and feature kernel on the test inputs."""
+    draws, field, tilt = solution
     n, features = field.width, features_of_tests(problem, draws, rng)
     w, s, count, control = tilt.weights, draws.features, draws.central, draws.control()
     cross = proposal_covariance(problem.test_root, problem.root, draws.direction, draws.excess)
@@ -375,61 +380,73 @@ def _test_observables(
     omega = level * kernel + (features * variation[:, None]).T @ s / count - np.outer(mean, train_mean)
     omega_diagonal = level * diagonal + variation @ features**2 / count - mean**2
     variance = omega_diagonal - ((omega @ tilt.inverse_root) ** 2).sum(axis=1)
-    geometry = geometry_of_tests(problem, draws, tilt, features)
-    return {
-        "test_mean": np.sqrt(n) * mean,
-        "test_predictive_variance": np.asarray(np.maximum(variance, 0.0).mean()),
-        **{f"test_{k}": v for k, v in geometry.items()},
-    }
+    return ReplicateInputs(
+        np.sqrt(n) * mean,
+        float(np.maximum(variance, 0.0).mean()),
+        kernel_of_tests(problem, draws, tilt, features),
+    )
 
 
-_UNIT = (
-    "readout_variance",
-    "order_parameter",
-    "signal_variance",
-    "readout_signal_covariance",
-    "hidden_trace_shift",
-    "free_energy",
-)
-_ENERGIES = ("mean_energy", "free_energy_temperature_derivative", "mean_energy_temperature_derivative")
-_SPLIT = ("bias_sq", "predictive_variance", "mse", "accuracy", "centroid_distance_sq")
+class CavityInputs:
+    """One kind of inputs, a row for each replicate; a :class:`proplim.observables.StateInputs`."""
+
+    def __init__(self, replicates: list[ReplicateInputs], targets: np.ndarray, weights: np.ndarray) -> None:
+        self.targets, self.class_weights = targets, weights
+        self.mean = np.stack([r.mean for r in replicates])
+        self.predictive_variance = np.array([r.predictive_variance for r in replicates])
+        self._kernels = [r.kernel for r in replicates]
+
+    @property
+    def bias_sq(self) -> np.ndarray:
+        """(y - mean f)^2, averaged over inputs, less the sampling variance of the mean predictor, (replicates,).
+
+        Each replicate's residual is multiplied with the mean residual of the others: only the average over
+        replicates has a meaning.
+        """
+        residual = self.targets - self.mean
+        others = (residual.sum(axis=0) - residual) / (len(residual) - 1)
+        return (residual * others).mean(axis=1)
+
+    def feature_form(self, vector: np.ndarray) -> np.ndarray:
+        """a^T <s s^T> a, (replicates,)."""
+        return np.array([vector @ kernel @ vector for kernel in self._kernels])
+
+    def feature_spread(self, weights: np.ndarray) -> np.ndarray:
+        """sum_mu u_mu <s_mu^2> - u^T <s s^T> u, (replicates,)."""
+        diagonals = np.array([weights @ np.diag(kernel) for kernel in self._kernels])
+        return diagonals - self.feature_form(weights)
 
 
-def _combine(
-    problem: Problem, point: Points, replicates: list[dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
+class CavityState:
+    """One grid point, a row for each replicate; a :class:`proplim.observables.State`."""
+
+    def __init__(self, spectrum: Spectrum, replicates: list[Replicate]) -> None:
+        data = spectrum.dataset
+        self.readout_variance = np.array([r.readout_variance for r in replicates])
+        self.signal_variance = np.array([r.signal_variance for r in replicates])
+        self.readout_signal_covariance = np.array([r.readout_signal_covariance for r in replicates])
+        self.hidden_trace_shift = np.array([r.hidden_trace_shift for r in replicates])
+        trained = [r.train for r in replicates]
+        tested = [r.test for r in replicates if r.test is not None]
+        self.train = CavityInputs(trained, data.y_train, spectrum.class_weights_train)
+        self.test = CavityInputs(tested, data.y_test, spectrum.class_weights_test) if tested else None
+
+
+def _combine(spectrum: Spectrum, point: Points, replicates: list[Replicate]) -> dict[str, np.ndarray]:
     """Averages over replicates and their standard errors; energies from the mean squared error (B.15)."""
-    spectrum = problem.spectrum
-    stacked = {k: np.stack([r[k] for r in replicates]) for k in replicates[0]}
-    count = len(replicates)
-    result: dict[str, np.ndarray] = {}
-
-    def put(name: str, values: np.ndarray) -> None:
-        result[name] = values.mean(axis=0)
-        result[f"{name}_mcse"] = values.std(axis=0, ddof=1) / np.sqrt(count)
-
-    for name in _UNIT:
-        put(name, stacked[name])
-    for split, y in (("train", spectrum.dataset.y_train), ("test", spectrum.dataset.y_test)):
-        if f"{split}_mean" in stacked:
-            means = stacked[f"{split}_mean"]
-            stacked[f"{split}_bias_sq"] = _unbiased_bias_sq(means, y)
-            stacked[f"{split}_mse"] = stacked[f"{split}_bias_sq"] + stacked[f"{split}_predictive_variance"]
-            stacked[f"{split}_accuracy"] = (means * y > 0.0).mean(axis=1)
-        else:
-            for name in _SPLIT:
-                stacked[f"{split}_{name}"] = np.full(count, np.nan)
-            stacked[f"{split}_gyration_radius_sq"] = np.full((count, 2), np.nan)
-    for name in (*_SPLIT, "gyration_radius_sq"):
-        put(name, np.stack([stacked[f"train_{name}"], stacked[f"test_{name}"]], axis=1))
-    t, n = float(point.temperature[0]), float(point.width[0])
-    size = len(spectrum.dataset.y_train)
-    squared_error = size * stacked["train_mse"]
-    put("mean_energy", squared_error / (2.0 * n))
-    put("free_energy_temperature_derivative", (size * t - squared_error) / (2.0 * n * t * t))
-    put("mean_energy_temperature_derivative", _squared_error_slope(spectrum, stacked) / (2.0 * n))
-    result["effective_sample_fraction"] = stacked["effective_sample_fraction"].min()
-    result["closure_residual"] = stacked["closure_residual"].max()
+    values = observables_of(CavityState(spectrum, replicates))
+    t, n, l1 = (float(p[0]) for p in point)
+    size = spectrum.n_train
+    squared_error = size * values["mse"][:, 0]
+    values["order_parameter"] = l1 * values["readout_variance"]
+    values["free_energy"] = np.array([r.free_energy for r in replicates])
+    values["mean_energy"] = squared_error / (2.0 * n)
+    values["free_energy_temperature_derivative"] = (size * t - squared_error) / (2.0 * n * t * t)
+    values["mean_energy_temperature_derivative"] = _squared_error_slope(spectrum, replicates) / (2.0 * n)
+    result = {name: value.mean(axis=0) for name, value in values.items()}
+    result |= {f"{name}_mcse": standard_error(value) for name, value in values.items()}
+    result["effective_sample_fraction"] = np.asarray(min(r.effective_fraction for r in replicates))
+    result["closure_residual"] = np.asarray(max(r.closure_residual for r in replicates))
     distance, error = result["centroid_distance_sq"][0], result["centroid_distance_sq_mcse"][0]
     precise = not error > LARGEST_ERROR * distance  # a class may be missing: then D is NaN, and no reason
     sound = result["effective_sample_fraction"] >= LEAST_EFFECTIVE_FRACTION
@@ -437,34 +454,43 @@ def _combine(
     return result
 
 
-def _squared_error_slope(spectrum: Spectrum, stacked: dict[str, np.ndarray]) -> np.ndarray:
-    """d/dT of the sum of squared training errors, one value a replicate (B.16); see _unbiased_bias_sq."""
-    residual, slope = spectrum.dataset.y_train - stacked["train_mean"], stacked["residual_slope"]
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over replicates, the first axis."""
+    return values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+
+def _squared_error_slope(spectrum: Spectrum, replicates: list[Replicate]) -> np.ndarray:
+    """d/dT of the sum of squared training errors, one value a replicate (B.16).
+
+    Products are of different replicates, as in :attr:`CavityInputs.bias_sq`.
+    """
+    residual = spectrum.dataset.y_train - np.stack([r.train.mean for r in replicates])
+    slope = np.stack([r.residual_slope for r in replicates])
     count, size = residual.shape
     others = (residual.sum(axis=0) - residual) / (count - 1)
     slope_of_others = (slope.sum(axis=0) - slope) / (count - 1)
     bias = (slope * others + residual * slope_of_others).sum(axis=1)
-    return bias + size * stacked["variance_slope"]
+    return bias + size * np.array([r.variance_slope for r in replicates])
 
 
-def _unbiased_bias_sq(means: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """One value a replicate whose mean is (y - mean f)^2 less the sampling variance of the mean predictor.
+OWN = (
+    "order_parameter",
+    "free_energy",
+    "mean_energy",
+    "free_energy_temperature_derivative",
+    "mean_energy_temperature_derivative",
+)
+"""Variables beside those that follow from the state."""
 
-    Each replicate's residual is multiplied with the mean residual of the others.
-    """
-    residual = y - means
-    others = (residual.sum(axis=0) - residual) / (len(means) - 1)
-    return (residual * others).mean(axis=1)
 
-
-def _failed() -> dict[str, np.ndarray]:
+def _failed(spectrum: Spectrum) -> dict[str, np.ndarray]:
     """All NaN, not converged."""
+    sizes = {"split": len(SPLITS), "label": len(spectrum.class_weights_train)}
     result: dict[str, np.ndarray] = {}
-    for name in (*_UNIT, *_SPLIT, "gyration_radius_sq"):
-        shape = {"gyration_radius_sq": (2, 2)}.get(name, (2,) if name in _SPLIT else ())
-        result[name] = result[f"{name}_mcse"] = np.full(shape, np.nan)
-    for name in _ENERGIES:
-        result[name] = result[f"{name}_mcse"] = np.asarray(np.nan)
+    for variable in variables_of("theory"):
+        if (variable.of_state() is not None or variable.name in OWN) and set(variable.dims) <= set(sizes):
+            unknown = np.full(tuple(sizes[d] for d in variable.dims), np.nan)
+            result |= {variable.name: unknown, f"{variable.name}_mcse": unknown}
     result["effective_sample_fraction"] = np.asarray(np.nan)
     result["closure_residual"] = np.asarray(np.inf)
     result["converged"] = np.asarray(0.0)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from proplim.geometry import contrast
+from proplim.schema import SPLITS
 from proplim.seeds import derive_seed
 from proplim.theory._cavity import (
     LADDER,
@@ -22,8 +24,8 @@ from proplim.theory._cavity import (
     features_of_tests,
     first_state,
     follow,
-    geometry_of_tests,
-    geometry_of_training,
+    kernel_of_tests,
+    kernel_of_training,
     number_of_draws,
     weak_temperature,
 )
@@ -47,7 +49,7 @@ LARGEST_ERROR = 0.25
 
 @dataclass(frozen=True)
 class _Rung:
-    """D and dD/dlnT of every replicate at one temperature, (replicates, 2), with the states to go on from."""
+    """D and dD/dlnT of every replicate at one temperature, (replicates, splits), with the states to go on from."""
 
     log_temperature: float
     distance: np.ndarray
@@ -91,16 +93,17 @@ class _Curve:
         draws, field, tilt = solution
         spectrum = self.problem.spectrum
         change = temperature_response(tilt, field).weights * (field.temperature / draws.central)
-        features, classes = [draws.features], [spectrum.class_weights_train]
-        values = [geometry_of_training(self.problem, draws, tilt)["centroid_distance_sq"]]
+        difference = contrast(spectrum.class_weights_train)
+        kernel = kernel_of_training(self.problem, draws, tilt)
+        found = [(difference @ kernel @ difference, change @ (draws.features @ difference) ** 2)]
         if spectrum.dataset.n_test:
-            rng = np.random.default_rng(seed)
-            features.append(features_of_tests(self.problem, draws, rng))
-            classes.append(spectrum.class_weights_test)
-            values.append(geometry_of_tests(self.problem, draws, tilt, features[1])["centroid_distance_sq"])
-        slopes = [change @ (f @ (u[1] - u[0])) ** 2 for f, u in zip(features, classes, strict=True)]
-        missing = [np.nan] * (2 - len(values))
-        return np.array([*values, *missing], dtype=float), np.array([*slopes, *missing])
+            features = features_of_tests(self.problem, draws, np.random.default_rng(seed))
+            difference = contrast(spectrum.class_weights_test)
+            kernel = kernel_of_tests(self.problem, draws, tilt, features)
+            found.append((difference @ kernel @ difference, change @ (features @ difference) ** 2))
+        found += [(np.nan, np.nan)] * (len(SPLITS) - len(found))
+        value, slope = np.array(found, dtype=float).T
+        return value, slope
 
 
 def find_cavity_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> dict[str, np.ndarray]:
@@ -113,18 +116,18 @@ def find_cavity_peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
 
     Returns
     -------
-    dict of (n, 2) arrays
+    dict of (n, splits) arrays
         The peak variables with dims (n, split), and `peak_temperature_mcse`. NaN where the slope of D does not
         change sign beyond its error as far down as the cavity has a solution. The height over the
         low-temperature value is NaN: the cavity does not reach that limit.
     """
     problem, prior = Problem(spectrum), prior_class_distance(spectrum)
     n = len(width)
-    temperature, height, error = (np.full((n, 2), np.nan) for _ in range(3))
+    temperature, height, error = (np.full((n, len(SPLITS)), np.nan) for _ in range(3))
     for i in range(n):
         curve = _curve(problem, float(width[i]), float(lambda1[i]))
         temperature[i], height[i], error[i] = _peaks_of_curve(curve)
-    unknown = np.full((n, 2), np.nan)
+    unknown = np.full((n, len(SPLITS)), np.nan)
     return peak_heights(temperature, height, prior, unknown) | {"peak_temperature_mcse": error}
 
 
@@ -143,12 +146,14 @@ def _curve(problem: Problem, width: float, lambda1: float) -> _Curve:
 
 
 def _peaks_of_curve(curve: _Curve) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """T*, D(T*) and the standard error of T* for training and test inputs, each (2,)."""
-    result = np.full(2, np.nan), np.full(2, np.nan), np.full(2, np.nan)
+    """T*, D(T*) and the standard error of T* for each kind of inputs."""
+    unknown = np.full(len(SPLITS), np.nan)
+    result = unknown, unknown.copy(), unknown.copy()
     weak = weak_temperature(curve.problem.spectrum, curve.lambda1)
     states = [first_state(curve.problem, curve.lambda1)] * REPLICATES
-    falling: list[_Rung | None] = [None, None]
-    wanted = [s for s in (0, 1) if s == 0 or curve.problem.spectrum.dataset.n_test]
+    falling: list[_Rung | None] = [None] * len(SPLITS)
+    known = len(SPLITS) if curve.problem.spectrum.dataset.n_test else 1
+    wanted = list(range(known))
     for k in range(RUNGS):
         at = float(np.log(HOTTEST * weak) - k * np.log(LADDER))
         rung = curve.rung(at, states, at + float(np.log(LADDER)))
