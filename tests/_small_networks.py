@@ -9,6 +9,9 @@ import numpy as np
 from proplim.datasets import Dataset
 from proplim.geometry import class_weights
 
+STEP = 1e-5
+"""Relative step of differences."""
+
 
 def weighted_prior(
     dataset: Dataset,
@@ -24,8 +27,13 @@ def weighted_prior(
     Returns
     -------
     dict
-        readout_variance, centroid_distance_sq (training), mse (training), mean_test (mean of y f on test inputs)
-        and effective_fraction.
+        readout_variance, centroid_distance_sq (training), mse (training), mean_test (mean of y f on test inputs),
+        hidden_trace_shift (lambda0 = 1) and effective_fraction.
+
+    Notes
+    -----
+    Partial integration of the Gaussian prior of w gives <|w|^2> - N0 = <h . d ln p(y|w)/dh> for every unit, with
+    d ln p(y|w)/ds = (1/N)(a a^T - Sigma^-1) s: numbers of order one instead of |w|^2.
     """
     rng = np.random.default_rng(seed)
     x = np.concatenate([dataset.x_train, dataset.x_test])
@@ -36,7 +44,11 @@ def weighted_prior(
     rows = []
     for _ in range(batches):
         n = draws // batches
-        s = function(np.einsum("pr,drn->dpn", root, rng.standard_normal((n, root.shape[1], width))))
+        h = np.einsum("pr,drn->dpn", root, rng.standard_normal((n, root.shape[1], width)))
+        s = function(h)
+        radial = (function(h[:, :p] * (1 + STEP)) - function(h[:, :p] * (1 - STEP))) / (
+            2 * STEP
+        )  # h sigma'(h)
         phi = s / np.sqrt(width)
         train, test = phi[:, :p], phi[:, p:]
         sigma = train @ train.transpose(0, 2, 1) + temperature * np.eye(p)
@@ -46,7 +58,9 @@ def weighted_prior(
         weight = np.exp(log_weight - log_weight.max())
         v = np.einsum("dpn,dp->dn", train, a)  # readout given the hidden layer: mean, unit prior precision
         trace = width - np.einsum("dpq,dqp->d", inverse, sigma - temperature * np.eye(p))
+        field = a[:, :, None] * v[:, None, :] * np.sqrt(width) - inverse @ s[:, :p]  # N d ln p(y|w)/ds
         values = {
+            "hidden_trace_shift": (radial * field).sum(1).mean(-1) / width,
             "readout_variance": ((v**2).sum(-1) + trace) / width,
             "centroid_distance_sq": (np.einsum("p,dpn->dn", difference, s[:, :p]) ** 2).mean(-1),
             "mse": (temperature**2 * (a**2).sum(-1) + p * temperature

@@ -274,6 +274,7 @@ def _replicate(
     draws, field, tilt = solution
     spectrum, n, t = problem.spectrum, field.width, field.temperature
     lambda0, w, count, control = spectrum.lambda0, tilt.weights, draws.central, draws.control()
+    directed = bool(np.isfinite(signal).all())  # else B a = 0: the covariance vanishes along every direction
     along = draws.z @ signal
     # w and w <v|h>/q are nearly constant: only their variation is left to the sample (control variates)
     prior_sq = signal @ signal + draws.excess * (signal @ draws.direction) ** 2
@@ -297,7 +298,7 @@ def _replicate(
     return Replicate(
         readout_variance=float(w @ tilt.readout_sq / count),
         signal_variance=float((variance + max(1.0 - signal @ signal, 0.0)) / lambda0),
-        readout_signal_covariance=float(covariance / np.sqrt(lambda0)),
+        readout_signal_covariance=float(covariance / np.sqrt(lambda0)) if directed else 0.0,
         hidden_trace_shift=_radial_response(problem, draws, field, tilt) / lambda0,
         free_energy=float(free_energy),
         residual_slope=field.a + t * response.a,
