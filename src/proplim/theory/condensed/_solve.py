@@ -47,13 +47,15 @@ PRECISION = 0.0015
 """Relative Monte-Carlo error of the corrections that is accepted with the first part of the draws."""
 UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
-"""Explicit units tried first, with and without a heavy one among them: where a unit is heavy the next one is explicit
-too, since it grows as well where labels are left (docs/condensed.md, section 5)."""
+"""Explicit units tried first, where the condensed phase is alone and elsewhere: beside a heavy unit the next one is
+explicit too, since it grows as well where labels are left (docs/condensed.md, section 5)."""
 MORE_UNITS = 1
 """How many more are tried where the others have no solution."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
 LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
+UNTRUSTED = ("hidden_trace_shift", "hidden_trace_shift_mcse")
+"""Sums over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small: not given."""
 SAME = 0.05
 """Modes closer than this, in readout deviations, are one."""
 
@@ -229,6 +231,8 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     phases = [(p, _solve_phase(common, temperature, start, heavy=heavy)) for p, start, heavy in starts]
     reasons = [phase.reason for p, phase in phases if phase.reason]
     values = _values(common, temperature, phases)
+    for name in UNTRUSTED:
+        values[name] = np.full_like(values[name], np.nan)
     values["condensed_probability"] = np.asarray(weight)
     values["free_energy"] = np.asarray(0.5 - np.logaddexp(heavy, lazy) / common.width)
     distance, error = values["centroid_distance_sq"][0], values["centroid_distance_sq_mcse"][0]
@@ -250,8 +254,8 @@ def _lobes(
         return [(1.0, heavy, True)]
     lazy = _phases.minimise(measure.largest, _phases.lazy_start(measure))
     if mode is None or weight < NEGLIGIBLE or abs(heavy[-2] - lazy[-2]) * np.sqrt(measure.lambda1) < SAME:
-        return [(1.0, lazy, weight > 0.5)]
-    return [(weight, heavy, True), (1.0 - weight, lazy, False)]
+        return [(1.0, lazy, False)]
+    return [(weight, heavy, False), (1.0 - weight, lazy, False)]
 
 
 def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heavy: bool) -> _Phase:
