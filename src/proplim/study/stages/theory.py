@@ -66,7 +66,7 @@ class Theory(Stage):
 
 
 def _place(block: Block) -> str:
-    return ", ".join(f"{AXES[name].letter or name} {value}" for name, value in block.point.items())
+    return ", ".join(f"{AXES[name].short} = {value}" for name, value in block.point.items())
 
 
 def _fails(compute: Callable[[], Any]) -> bool:
