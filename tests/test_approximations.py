@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,7 @@ from proplim.theory import (
     APPROXIMATIONS,
     Approximation,
     Solution,
+    _states,
     register_approximation,
     rescaled_states,
     solve_grid,
@@ -126,3 +130,27 @@ def test_points_that_did_not_converge_keep_their_evidence_alone():
     assert (grid.readout_variance.sel(temperature=1.0) == 1.0).all()
     assert (grid.tries == 3.0).all()
     assert grid.tries.attrs["long_name"] == "tries"
+
+
+@pytest.mark.parametrize("activation", ["erf", "relu", "linear"])
+def test_states_are_freed_as_soon_as_they_are_done_with(activation, monkeypatch):
+    """Blocks of a large grid hold megabytes each: none may wait in a cycle for the garbage collector."""
+    held = []
+
+    def watched(state, *but):
+        held.append(weakref.ref(state))
+        return {"readout_variance": state.readout_variance, "mse": _states._of_both_splits(_mse, state)}
+
+    def _mse(state, inputs):
+        return inputs.bias_sq + inputs.predictive_variance
+
+    monkeypatch.setattr(_states, "observables_of", watched)
+    names = ["infinite_width", "proportional", *(["exact"] if activation == "linear" else [])]
+    gc.disable()
+    try:
+        solve_grid(gaussian_dataset(8, 5, 6), activation, **GRID, approximations=names, peaks=False)
+        alive = [ref() for ref in held]
+    finally:
+        gc.enable()
+    assert len(held) >= len(names)
+    assert alive == [None] * len(held)

@@ -105,6 +105,23 @@ class Quadrature:
         return np.stack([np.einsum("k,k...->...", w, v) for w, v in pairs])
 
 
+class AveragedModes:
+    """The modes of the kernel at m grid points, averaged over Q.
+
+    Attributes
+    ----------
+    response : Response
+        <t> and <r>, (m, r).
+    learned : (m, r) array
+        <b>.
+    """
+
+    def __init__(self, spectrum: Spectrum, quadrature: Quadrature, response: Response) -> None:
+        self.spectrum, self.quadrature = spectrum, quadrature
+        self.response = Response(quadrature.average(response.t), quadrature.average(response.r))
+        self.learned = self.response.learned(spectrum.labels, spectrum.eigenvalues)
+
+
 class ExactState:
     """m grid points as averages over Q; a :class:`proplim.observables.State`.
 
@@ -118,15 +135,12 @@ class ExactState:
     """
 
     def __init__(self, spectrum: Spectrum, forms: Forms, quadrature: Quadrature, saddle: np.ndarray) -> None:
-        self.spectrum, self.forms, self.quadrature = spectrum, forms, quadrature
+        self.spectrum, self.forms, self.quadrature, self._saddle = spectrum, forms, quadrature, saddle
         self.given = RescaledState(spectrum, forms, quadrature.nodes, quadrature.order_parameter.ravel())
-        response = self.given.response
-        self.response = Response(quadrature.average(response.t), quadrature.average(response.r))
-        self.learned = self.response.learned(spectrum.labels, spectrum.eigenvalues)
-        self._saddle = saddle
-        self.train = ExactTrainingInputs(self, forms.train, self.given.train)
+        self.modes = AveragedModes(spectrum, quadrature, self.given.modes.response)
+        self.train = ExactTrainingInputs(self.modes, forms.train, self.given.train)
         test = self.given.test
-        self.test = None if forms.test is None or test is None else ExactInputs(self, forms.test, test)
+        self.test = None if forms.test is None or test is None else ExactInputs(self.modes, forms.test, test)
 
     @cached_property
     def readout_variance(self) -> np.ndarray:
@@ -142,14 +156,14 @@ class ExactState:
     def signal_variance(self) -> np.ndarray:
         """<(w.u)^2> of docs/theory.md, eq. 7.5, (m,): u does not move with Q; NaN where there is none."""
         along = np.repeat(self._direction, self.quadrature.weights.shape[1], axis=0)
-        shift = (along * self.given.learned).sum(-1) ** 2 / self.given.g
-        shift = shift - (self.given.response.t * along**2).sum(-1)
+        shift = (along * self.given.modes.learned).sum(-1) ** 2 / self.given.modes.g
+        shift = shift - (self.given.modes.response.t * along**2).sum(-1)
         return 1.0 / self.spectrum.lambda0 + self.quadrature.average(shift) / self.quadrature.points.width
 
     @property
     def readout_signal_covariance(self) -> np.ndarray:
         """<v (w.u)> of docs/theory.md, eq. 7.5, (m,); zero along every direction where B a = 0."""
-        covariance = (self._direction * self.learned).sum(-1) / np.sqrt(self.quadrature.points.width)
+        covariance = (self._direction * self.modes.learned).sum(-1) / np.sqrt(self.quadrature.points.width)
         return np.where(np.isfinite(covariance), covariance, 0.0)
 
     @cached_property
@@ -166,8 +180,8 @@ class ExactState:
 class ExactInputs:
     """Averages over Q of what the proportional theory says about one kind of inputs."""
 
-    def __init__(self, state: ExactState, forms: InputForms, given: RescaledInputs) -> None:
-        self._state, self._forms, self._given = state, forms, given
+    def __init__(self, modes: AveragedModes, forms: InputForms, given: RescaledInputs) -> None:
+        self._modes, self._forms, self._given = modes, forms, given
 
     @property
     def targets(self) -> np.ndarray:
@@ -182,7 +196,7 @@ class ExactInputs:
     @cached_property
     def mean(self) -> np.ndarray:
         """Mean predictor, (m, inputs)."""
-        return self._forms.mean(self._state.learned)
+        return self._forms.mean(self._modes.learned)
 
     @cached_property
     def bias_sq(self) -> np.ndarray:
@@ -195,17 +209,17 @@ class ExactInputs:
 
         The second from the squared biases, in which the labels drop out.
         """
-        average = self._state.quadrature.average
+        average = self._modes.quadrature.average
         spread = np.maximum(average(self._given.bias_sq) - self.bias_sq, 0.0)
         return average(self._given.predictive_variance) + spread
 
     def feature_form(self, vector: np.ndarray) -> np.ndarray:
         """a^T K' a, (m,)."""
-        return self._state.quadrature.average(self._given.feature_form(vector))
+        return self._modes.quadrature.average(self._given.feature_form(vector))
 
     def feature_spread(self, weights: np.ndarray) -> np.ndarray:
         """sum_mu u_mu K'_mumu - u^T K' u, (m,)."""
-        return self._state.quadrature.average(self._given.feature_spread(weights))
+        return self._modes.quadrature.average(self._given.feature_spread(weights))
 
 
 class ExactTrainingInputs(ExactInputs):
@@ -214,8 +228,8 @@ class ExactTrainingInputs(ExactInputs):
     @cached_property
     def bias_sq(self) -> np.ndarray:
         """Squared bias of the mean predictor, (m,)."""
-        spectrum = self._state.spectrum
-        missed = ((self._state.response.r * spectrum.labels) ** 2).sum(-1) + spectrum.null_label_energy
+        spectrum = self._modes.spectrum
+        missed = ((self._modes.response.r * spectrum.labels) ** 2).sum(-1) + spectrum.null_label_energy
         return missed / spectrum.n_train
 
 

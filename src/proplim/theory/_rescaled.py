@@ -22,6 +22,32 @@ from proplim.theory._spectrum import Spectrum
 from proplim.theory._states import States
 
 
+class LearnedModes:
+    """The modes of the kernel at n grid points: what they learn at given order parameters.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    points : Points
+    order_parameter : (n,) array
+        Q.
+
+    Attributes
+    ----------
+    g : (n,) array
+        Q/lambda1.
+    response : Response
+    learned : (n, r) array
+        b of docs/theory.md, eq. 3.9.
+    """
+
+    def __init__(self, spectrum: Spectrum, points: Points, order_parameter: np.ndarray) -> None:
+        self.spectrum, self.points = spectrum, points
+        self.g = order_parameter / points.lambda1
+        self.response = Response.of(spectrum.eigenvalues, self.g / points.temperature)
+        self.learned = self.response.learned(spectrum.labels, spectrum.eigenvalues)
+
+
 class RescaledState:
     """n grid points at given order parameters; a :class:`proplim.observables.State`.
 
@@ -35,22 +61,19 @@ class RescaledState:
     """
 
     def __init__(self, spectrum: Spectrum, forms: Forms, points: Points, order_parameter: np.ndarray) -> None:
-        self.spectrum, self.forms, self.points = spectrum, forms, points
-        self.g = order_parameter / points.lambda1
-        self.response = Response.of(spectrum.eigenvalues, self.g / points.temperature)
-        self.learned = self.response.learned(spectrum.labels, spectrum.eigenvalues)
-        self.train = TrainingInputs(self, forms.train)
-        self.test = None if forms.test is None else RescaledInputs(self, forms.test)
+        self.modes, self.forms = LearnedModes(spectrum, points, order_parameter), forms
+        self.train = TrainingInputs(self.modes, forms.train)
+        self.test = None if forms.test is None else RescaledInputs(self.modes, forms.test)
 
     @property
     def readout_variance(self) -> np.ndarray:
         """<v^2> = Q/lambda1, (n,)."""
-        return self.g
+        return self.modes.g
 
     @cached_property
     def _signal(self) -> np.ndarray:
         """R b, the vector (Q/lambda1) B a in an orthonormal basis (docs/theory.md, eq. 3.12)."""
-        return self.forms.signal(self.learned)
+        return self.forms.signal(self.modes.learned)
 
     @cached_property
     def _signal_sq(self) -> np.ndarray:
@@ -59,7 +82,7 @@ class RescaledState:
     @property
     def readout_signal_covariance(self) -> np.ndarray:
         """<v (w.u)> of docs/theory.md, eq. 3.14, (n,)."""
-        return np.sqrt(self._signal_sq / self.points.width)
+        return np.sqrt(self._signal_sq / self.modes.points.width)
 
     @property
     def signal_variance(self) -> np.ndarray:
@@ -67,9 +90,11 @@ class RescaledState:
         norm_sq = self._signal_sq
         has_signal = norm_sq > 0.0
         back = self.forms.signal_transposed(self._signal)
-        reduction = (self.response.t * back**2).sum(-1) / np.where(has_signal, norm_sq, 1.0)
-        variance = 1.0 / self.spectrum.lambda0 + (norm_sq / self.g - reduction) / self.points.width
-        return np.where(has_signal | np.isinf(self.points.width), variance, np.nan)
+        reduction = (self.modes.response.t * back**2).sum(-1) / np.where(has_signal, norm_sq, 1.0)
+        variance = (
+            1.0 / self.modes.spectrum.lambda0 + (norm_sq / self.modes.g - reduction) / self.modes.points.width
+        )
+        return np.where(has_signal | np.isinf(self.modes.points.width), variance, np.nan)
 
     @property
     def hidden_trace_shift(self) -> np.ndarray:
@@ -78,15 +103,19 @@ class RescaledState:
         NaN for a nonlinear activation: the non-Gaussian part of sigma(h) moves each of the N0 directions by O(1/N)
         and their sum as much as (3.14) does. Zero at infinite width.
         """
-        shift = (self._signal_sq / self.g - (self.response.t * self.forms.trace).sum(-1)) / self.points.width
-        return shift if self.spectrum.linear else np.where(np.isinf(self.points.width), 0.0, np.nan)
+        shift = (
+            self._signal_sq / self.modes.g - (self.modes.response.t * self.forms.trace).sum(-1)
+        ) / self.modes.points.width
+        return (
+            shift if self.modes.spectrum.linear else np.where(np.isinf(self.modes.points.width), 0.0, np.nan)
+        )
 
 
 class RescaledInputs:
-    """What the state says about one kind of inputs; a :class:`proplim.observables.StateInputs`."""
+    """What the modes say about one kind of inputs; a :class:`proplim.observables.StateInputs`."""
 
-    def __init__(self, state: RescaledState, forms: InputForms) -> None:
-        self._state, self._forms = state, forms
+    def __init__(self, modes: LearnedModes, forms: InputForms) -> None:
+        self._modes, self._forms = modes, forms
 
     @property
     def targets(self) -> np.ndarray:
@@ -101,7 +130,7 @@ class RescaledInputs:
     @cached_property
     def mean(self) -> np.ndarray:
         """Mean predictor Psi b, (n, m)."""
-        return self._forms.mean(self._state.learned)
+        return self._forms.mean(self._modes.learned)
 
     @cached_property
     def bias_sq(self) -> np.ndarray:
@@ -111,25 +140,25 @@ class RescaledInputs:
     @cached_property
     def predictive_variance(self) -> np.ndarray:
         """Variance of the predictor, (n,)."""
-        free = (self._state.response.r * self._forms.spread).sum(-1) + self._forms.residual
-        return self._state.g * free
+        free = (self._modes.response.r * self._forms.spread).sum(-1) + self._forms.residual
+        return self._modes.g * free
 
     def feature_form(self, vector: np.ndarray) -> np.ndarray:
         """a^T K' a, (n,): prior (1 - 1/N) + (1/N)(part of the prior that the data leave free + rise), eq. 3.10."""
         form = self._forms.form(vector)
-        rise = (self.mean * vector).sum(-1) ** 2 / self._state.g
+        rise = (self.mean * vector).sum(-1) ** 2 / self._modes.g
         return self._shifted(form.prior, form.rest, form.modes, rise)
 
     def feature_spread(self, weights: np.ndarray) -> np.ndarray:
         """sum_mu u_mu K'_mumu - u^T K' u, (n,), of docs/theory.md, eq. 3.11."""
         form = self._forms.spread_of(weights)
         centre = (self.mean * weights).sum(-1)
-        rise = ((self.mean - centre[:, None]) ** 2 * weights).sum(-1) / self._state.g
+        rise = ((self.mean - centre[:, None]) ** 2 * weights).sum(-1) / self._modes.g
         return self._shifted(form.prior, form.rest, form.modes, rise)
 
     def _shifted(self, prior: float, rest: float, modes: np.ndarray, rise: np.ndarray) -> np.ndarray:
-        n = self._state.points.width
-        free = rest + (self._state.response.r * modes).sum(-1)
+        n = self._modes.points.width
+        free = rest + (self._modes.response.r * modes).sum(-1)
         return prior * (1.0 - 1.0 / n) + (free + rise) / n
 
 
@@ -139,15 +168,15 @@ class TrainingInputs(RescaledInputs):
     @cached_property
     def bias_sq(self) -> np.ndarray:
         """Squared bias of the mean predictor, (n,)."""
-        spectrum = self._state.spectrum
-        missed = ((self._state.response.r * spectrum.labels) ** 2).sum(-1)
+        spectrum = self._modes.spectrum
+        missed = ((self._modes.response.r * spectrum.labels) ** 2).sum(-1)
         return missed / spectrum.n_train + spectrum.null_label_energy / spectrum.n_train
 
     @cached_property
     def predictive_variance(self) -> np.ndarray:
         """Variance of the predictor, (n,)."""
-        learned = self._state.response.t.sum(-1)
-        return self._state.points.temperature * learned / self._state.spectrum.n_train
+        learned = self._modes.response.t.sum(-1)
+        return self._modes.points.temperature * learned / self._modes.spectrum.n_train
 
 
 def rescaled_states(spectrum: Spectrum, points: Points, order_parameter: np.ndarray) -> States:

@@ -373,17 +373,15 @@ def _build_forms(spectrum: Spectrum, basis: Basis) -> _Forms:
     return _Forms(basis, train, test, row_product(signal, BLOCK), row_product(signal.T, BLOCK))
 
 
-class TwoParameterState:
-    """n grid points at given Q and p = 1/(1+R); a :class:`proplim.observables.State` (docs/cavity.md, A.3)."""
+class _Field:
+    """Sigma^-1 and a at n grid points, with what observables need of them."""
 
     def __init__(
-        self, spectrum: Spectrum, forms: _Forms, points: Points, q: np.ndarray, p: np.ndarray
+        self, spectrum: Spectrum, basis: Basis, points: Points, q: np.ndarray, p: np.ndarray
     ) -> None:
-        self.spectrum, self.points, self.forms, self.basis = spectrum, points, forms, forms.basis
+        self.spectrum, self.basis, self.points = spectrum, basis, points
         self.v = q / points.lambda1
-        self.inverse = _inverse(forms.basis, q, p, points.temperature, points.lambda1)
-        self.train = _TrainingInputs(self, forms.train)
-        self.test = None if forms.test is None else _Inputs(self, forms.test)
+        self.inverse = _inverse(basis, q, p, points.temperature, points.lambda1)
 
     @cached_property
     def spiked(self) -> np.ndarray:
@@ -395,54 +393,67 @@ class TwoParameterState:
         """What the rank-one part takes from tr Sigma^-1, (n,)."""
         return self.inverse.spike * (self.spiked**2).sum(-1)
 
+
+class TwoParameterState:
+    """n grid points at given Q and p = 1/(1+R); a :class:`proplim.observables.State` (docs/cavity.md, A.3)."""
+
+    def __init__(
+        self, spectrum: Spectrum, forms: _Forms, points: Points, q: np.ndarray, p: np.ndarray
+    ) -> None:
+        self.field = _Field(spectrum, forms.basis, points, q, p)
+        self.forms = forms
+        self.train = _TrainingInputs(self.field, forms.train)
+        self.test = None if forms.test is None else _Inputs(self.field, forms.test)
+
     @property
     def readout_variance(self) -> np.ndarray:
         """<v^2> = Q/lambda1, (n,)."""
-        return self.v
+        return self.field.v
 
     @property
     def hidden_trace_shift(self) -> np.ndarray:
         """NaN: the trace of (A.8) misses non-Gaussian terms as large as itself (docs/cavity.md, A.4)."""
-        return np.full_like(self.v, np.nan)
+        return np.full_like(self.field.v, np.nan)
 
     @cached_property
     def _moved(self) -> np.ndarray:
         """B a in an orthonormal basis, (n, min(N0, P))."""
-        return self.forms.signal(self.inverse.residual)
+        return self.forms.signal(self.field.inverse.residual)
 
     @property
     def readout_signal_covariance(self) -> np.ndarray:
         """<v (w.u)> of (A.8), (n,)."""
-        return self.v * np.sqrt((self._moved**2).sum(-1) / self.points.width)
+        return self.field.v * np.sqrt((self._moved**2).sum(-1) / self.field.points.width)
 
     @property
     def signal_variance(self) -> np.ndarray:
         """<(w.u)^2> of (A.8), (n,); NaN where the labels single out no direction."""
         norm_sq = (self._moved**2).sum(-1)
         back = self.forms.signal_transposed(self._moved)
-        reduction = (self.inverse.diagonal * back**2).sum(-1)
-        reduction = reduction - self.inverse.spike * (self.spiked * back).sum(-1) ** 2
+        reduction = (self.field.inverse.diagonal * back**2).sum(-1)
+        reduction = reduction - self.field.inverse.spike * (self.field.spiked * back).sum(-1) ** 2
         has_signal = norm_sq > 0.0
         shift = norm_sq - reduction / np.where(has_signal, norm_sq, 1.0)
-        variance = 1.0 / self.spectrum.lambda0 + self.v / self.points.width * shift
+        variance = 1.0 / self.field.spectrum.lambda0 + self.field.v / self.field.points.width * shift
         return np.where(has_signal, variance, np.nan)
 
     def energies(self) -> dict[str, np.ndarray]:
         """Mean energy, and the slope of the free energy with temperature (A.10), per unit."""
-        n, size = self.points.width, self.spectrum.n_train
+        n, size = self.field.points.width, self.field.spectrum.n_train
         squared_error = size * (self.train.bias_sq + self.train.predictive_variance)
-        trace = self.inverse.diagonal.sum(-1) - self.spike_sq
+        trace = self.field.inverse.diagonal.sum(-1) - self.field.spike_sq
         return {
             "mean_energy": squared_error / (2.0 * n),
-            "free_energy_temperature_derivative": (trace - (self.inverse.residual**2).sum(-1)) / (2.0 * n),
+            "free_energy_temperature_derivative": (trace - (self.field.inverse.residual**2).sum(-1))
+            / (2.0 * n),
         }
 
 
 class _Inputs:
     """Predictor (A.7) and feature kernel (A.9) on one kind of inputs."""
 
-    def __init__(self, state: TwoParameterState, forms: _InputForms) -> None:
-        self._state, self._forms = state, forms
+    def __init__(self, field: _Field, forms: _InputForms) -> None:
+        self._field, self._forms = field, forms
 
     @property
     def targets(self) -> np.ndarray:
@@ -457,28 +468,28 @@ class _Inputs:
     @cached_property
     def _centred(self) -> np.ndarray:
         """Kc(x, X) a, (n, m)."""
-        return self._forms.product(self._state.inverse.residual)
+        return self._forms.product(self._field.inverse.residual)
 
     @cached_property
     def _cross(self) -> np.ndarray:
         """m^T A^-1 Kc(X, x), (n, m)."""
-        return self._forms.product(self._state.spiked)
+        return self._forms.product(self._field.spiked)
 
     @cached_property
     def _square(self) -> np.ndarray:
         """Kc(x, X) A^-1 Kc(X, x), (n, m)."""
-        return self._forms.square_product(self._state.inverse.diagonal)
+        return self._forms.square_product(self._field.inverse.diagonal)
 
     @cached_property
     def _full(self) -> np.ndarray:
         """K(x, X) a, (n, m)."""
-        return self._centred + self._state.inverse.overlap[:, None] * self._forms.mean
+        return self._centred + self._field.inverse.overlap[:, None] * self._forms.mean
 
     @cached_property
     def mean(self) -> np.ndarray:
         """Mean predictor, (n, m)."""
-        along_mean = self._state.inverse.spiked_label[:, None] * self._forms.mean
-        return self._state.v[:, None] * self._centred + along_mean
+        along_mean = self._field.inverse.spiked_label[:, None] * self._forms.mean
+        return self._field.v[:, None] * self._centred + along_mean
 
     @cached_property
     def bias_sq(self) -> np.ndarray:
@@ -491,9 +502,9 @@ class _Inputs:
 
         k(x, x) - k^T Sigma^-1 k of (A.7) with the terms of the order of p collected: none of them cancels.
         """
-        v, m = self._state.v[:, None], self._forms.mean
+        v, m = self._field.v[:, None], self._forms.mean
         free = v * self._forms.centred_diagonal - v**2 * self._square
-        variance = free + self._state.inverse.spike[:, None] * (m - v * self._cross) ** 2
+        variance = free + self._field.inverse.spike[:, None] * (m - v * self._cross) ** 2
         return np.maximum(variance, 0.0).mean(-1)
 
     def feature_form(self, vector: np.ndarray) -> np.ndarray:
@@ -507,18 +518,18 @@ class _Inputs:
 
     @cached_property
     def _scale(self) -> np.ndarray:
-        return self._state.v / self._state.points.width
+        return self._field.v / self._field.points.width
 
     @cached_property
     def _mean_norm(self) -> np.ndarray:
         """m^T M m, (n,)."""
-        inverse = self._state.inverse
+        inverse = self._field.inverse
         return inverse.overlap**2 - inverse.share * inverse.g
 
     @cached_property
     def _diagonal(self) -> np.ndarray:
         """K'(x, x), (n, m)."""
-        inverse, m = self._state.inverse, self._forms.mean
+        inverse, m = self._field.inverse, self._forms.mean
         along_mean = 2.0 * self._cross * m + inverse.g[:, None] * m**2
         norm = self._square - inverse.spike[:, None] * self._cross**2 + inverse.share[:, None] * along_mean
         shift = self._full**2 - norm - self._mean_norm[:, None] * m**2
@@ -526,9 +537,9 @@ class _Inputs:
 
     def _form_shift(self, vector: np.ndarray) -> np.ndarray:
         """a^T (K' - K) a, (n,)."""
-        inverse = self._state.inverse
+        inverse = self._field.inverse
         modes, mean = vector @ self._forms.modes, vector @ self._forms.mean
-        cross = (self._state.spiked * modes).sum(-1)
+        cross = (self._field.spiked * modes).sum(-1)
         norm = (inverse.diagonal * modes**2).sum(-1) - inverse.spike * cross**2
         norm = norm + inverse.share * (2.0 * cross * mean + inverse.g * mean**2)
         return self._scale * ((self._full * vector).sum(-1) ** 2 - norm - self._mean_norm * mean**2)
@@ -540,12 +551,12 @@ class _TrainingInputs(_Inputs):
     @cached_property
     def bias_sq(self) -> np.ndarray:
         """Squared bias of the mean predictor, (n,)."""
-        missed = (self._state.points.temperature[:, None] * self._state.inverse.residual) ** 2
-        return missed.sum(-1) / self._state.spectrum.n_train
+        missed = (self._field.points.temperature[:, None] * self._field.inverse.residual) ** 2
+        return missed.sum(-1) / self._field.spectrum.n_train
 
     @cached_property
     def predictive_variance(self) -> np.ndarray:
         """Variance of the predictor, (n,)."""
-        state, t = self._state, self._state.points.temperature
-        loading = (state.v[:, None] * state.basis.eigenvalues * state.inverse.diagonal).sum(-1)
-        return (t * loading + t * t * state.spike_sq) / state.spectrum.n_train
+        field, t = self._field, self._field.points.temperature
+        loading = (field.v[:, None] * field.basis.eigenvalues * field.inverse.diagonal).sum(-1)
+        return (t * loading + t * t * field.spike_sq) / field.spectrum.n_train
