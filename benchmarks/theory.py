@@ -70,7 +70,6 @@ def dense_point(dataset: Dataset, t: float, n: float, lambda1: float) -> dict[st
         "order_parameter": float(np.exp(u)),
         "free_energy": 0.5 * float(action(u)),
         "readout_variance": float(g),
-        "hidden_trace_shift": float(g / n * np.einsum("ai,ij,aj->", b, m, b, optimize=True)),
         "signal_variance": float(1.0 + g / n * (direction @ b) @ m @ (direction @ b)),
         "readout_signal_covariance": float(g / np.sqrt(n) * np.linalg.norm(ba)),
     }

@@ -22,7 +22,7 @@ def weighted_prior(
     seed: int = 0,
     batches: int = 20,
 ) -> dict[str, tuple[float, float]]:
-    """Mean and standard error over batches; the readout is integrated out in closed form (theory.md, section 7).
+    """Mean and standard error over batches; the readout is integrated out in closed form (docs/theory.md, eq. 10.3).
 
     Returns
     -------

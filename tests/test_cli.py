@@ -177,6 +177,12 @@ def test_theory_refuses_in_one_line(run, arguments: tuple, text: str) -> None:
     assert text in refused(run("theory", *arguments))
 
 
+def test_theory_says_why_an_approximation_has_no_numbers(run) -> None:
+    said = run("theory", *DIGITS, *POINT, "--approximation", "exact", "--approximation", "proportional")
+    assert "exact: only the linear network" in said.err
+    assert "proportional:" not in said.err
+
+
 def test_theory_of_one_point_is_fast() -> None:
     """CPU seconds, start-up included, so that a busy machine does not decide (target: 3 s)."""
     before = os.times()

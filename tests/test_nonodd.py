@@ -47,7 +47,7 @@ def test_an_odd_activation_gives_back_one_order_parameter(name):
 
 
 def test_both_equations_hold_as_they_are_written():
-    """Equations of theory.md, section 6, with dense matrices that the solver never builds."""
+    """Equations (A.3) and (A.4) of docs/cavity.md with dense matrices that the solver never builds."""
     data = _separable(14, 6)
     spectrum = build_spectrum(data, "relu", 1.0)
     points = _points((1e-3, 20, 1.0), (0.1, 7, 2.0), (3.0, 1e5, 0.5))

@@ -11,7 +11,7 @@ from proplim.sampling import SamplingSettings, sample_posterior
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_equipartition(activation):
-    # lambda1 <|v|^2>/N = 1 + <(y - f).f>/(T N) exactly (docs/theory.md, section 7); four standard errors, the error
+    # lambda1 <|v|^2>/N = 1 + <(y - f).f>/(T N) exactly (docs/theory.md, eq. 10.1); four standard errors, the error
     # measured with the effective sample size: false-alarm rate 6e-5 for each activation, the seed is fixed.
     settings = SamplingSettings(chains=2, target_ess=200, max_rhat=1.05)
     sample = sample_posterior(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ def theory(
         "width": width, "temperature": temperature, "lambda0": lambda0, "lambda1": lambda1, "seed": seed,
         "alpha": n_train / width,
     }  # fmt: skip
+    _say_what_is_missing(activation, solved)
     if as_json:
         print(json.dumps({**parameters, "approximations": _nested(solved)}, indent=1))
     else:
@@ -84,9 +86,26 @@ def _rows(solved: xr.Dataset) -> dict[str, xr.DataArray]:
             part = values if split is None else values.sel(split=split)
             for label in part["label"].values.tolist() if "label" in part.dims else [None]:
                 row = part if label is None else part.sel(label=label)
-                where = ", ".join([w for w in (split, None if label is None else f"y={label:+d}") if w])
+                where = ", ".join([w for w in (split, None if label is None else _class(label)) if w])
                 rows[f"{name} [{where}]" if where else str(name)] = row
     return rows
+
+
+def _class(label: Any) -> str:
+    """A class by its label: y=+1."""
+    return f"y={label:+d}" if isinstance(label, int) else f"y={label}"
+
+
+def _say_what_is_missing(activation: str, solved: xr.Dataset) -> None:
+    """Why an approximation has no numbers, to standard error: it does not apply, or it fell short."""
+    from proplim.activations import get_activation
+    from proplim.theory import APPROXIMATIONS
+
+    for name in solved["approximation"].values.tolist():
+        if reason := APPROXIMATIONS.get(name).applies(get_activation(activation)):
+            print(f"{name}: {reason}", file=sys.stderr)
+    for reason in json.loads(solved.attrs.get("reasons", "{}")).values():
+        print(reason, file=sys.stderr)
 
 
 def _print(parameters: dict[str, Any], solved: xr.Dataset) -> None:

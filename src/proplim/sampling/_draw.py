@@ -1,6 +1,6 @@
 """One draw of the hidden weights as the observables see it, with the readout averaged in closed form.
 
-Given w the readout is Gaussian (docs/theory.md, section 7): in the symbols of :mod:`proplim.sampling._target`
+Given w the readout is Gaussian (docs/theory.md, eq. 10.3): in the symbols of :mod:`proplim.sampling._target`
 
     E[v | w] = Phi^T a / (sqrt(N) lambda1),      cov[v | w] = (I - c Phi^T S^-1 Phi) / lambda1
 

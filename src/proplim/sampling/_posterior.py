@@ -37,7 +37,7 @@ def sample_posterior(
     checkpoint: Callable[[bytes], None] | None = None,
     checkpoint_seconds: float = 180.0,
 ) -> PosteriorSample:
-    """Sample the posterior of one grid point (docs/theory.md, section 7).
+    """Sample the posterior of one grid point (docs/sampler.md).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Where chains start: in the prior, or with one heavy unit.
 
 Below a temperature T_c one unit carries a finite share of the labels; the transition is of first order
-(docs/theory.md, section 9), and chains that all come from one side of it may agree with each other in the wrong phase.
+(docs/condensed.md), and chains that all come from one side of it may agree with each other in the wrong phase.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The posterior of the hidden weights with the readout integrated out (docs/theory.md, section 7).
+"""The posterior of the hidden weights with the readout integrated out (docs/sampler.md, section 1).
 
 Whitened coordinates: the rows of the training inputs span r <= min(P, N0) directions. With the thin singular
 value decomposition X = U S V^T, a unit's weights inside the span are w = V z / sqrt(lambda0), z ~ N(0, I_r), and
