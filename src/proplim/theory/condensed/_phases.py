@@ -31,6 +31,8 @@ SUPPORT = 45.0
 NODES = 2001
 COLDEST = 1e-4
 """Lowest temperature of the search for T_c, in units of the mean square of the labels."""
+EQUAL = 0.05
+"""Difference of ln Z just below T_c up to which both phases weigh the same there."""
 RUNG = 1.3
 """Ratio of neighbouring temperatures at which the heavy mode is followed."""
 
@@ -173,18 +175,24 @@ def condensation_temperature(problem: Problem, width: float, lambda1: float) -> 
         found["x"] = mode.x
         return mode.log_evidence - lazy_log_evidence(measure)
 
-    log_t = float(np.log(coldest))
+    def sign(log_t: float) -> float:
+        """The lead; where there is no heavy phase the lazy one leads."""
+        value = lead(log_t)
+        return -1.0 if np.isnan(value) else value
+
+    log_t, step = float(np.log(coldest)), float(np.log(RUNG))
     before, was = np.nan, None
     while log_t < np.log(coldest / COLDEST) + np.log(1e3):
         start = found["x"]
         value = lead(log_t)
-        if np.isnan(value):
-            return np.nan
-        if value < 0.0:
+        if not value >= 0.0:
             if not before > 0.0:
                 return np.nan
             found["x"] = was
-            return float(np.exp(brentq(lead, log_t - np.log(RUNG), log_t, xtol=1e-7)))
+            root = float(brentq(sign, log_t - step, log_t, xtol=1e-7))
+            found["x"] = was
+            # A phase that ends while it still leads was never equal to the other one.
+            return float(np.exp(root)) if abs(lead(root - 1e-4)) < EQUAL else np.nan
         before, was = value, start if start is not None else found["x"]
-        log_t += float(np.log(RUNG))
+        log_t += step
     return np.nan
