@@ -156,6 +156,75 @@ def test_theory_of_a_file_and_of_generated_data(run, tmp_path: Path) -> None:
     assert "n_features=7" in generated.out
 
 
+def test_a_load_stands_for_its_width(run) -> None:
+    point = ("--n-train", "21", "--temperature", "0.1", "--json")
+    by_load = json.loads(run("theory", *DIGITS, *point, "--alpha", "2").out)
+    assert by_load == json.loads(run("theory", *DIGITS, *point, "--width", "11").out)
+    for sizes in ((), ("--alpha", "2", "--width", "11")):
+        assert "either --width or --alpha" in refused(run("theory", *DIGITS, *point, *sizes))
+    assert "alpha: -1.0 is not allowed" in refused(run("theory", *DIGITS, *point, "--alpha", "-1"))
+
+
+# --- sample, train
+
+SAMPLED = {"chains": 2, "target_ess": 20.0, "max_rhat": 2.0, "warmup": 20, "min_draws": 50}
+TRAINED = {"replicas": 3, "t_max": 5.0, "n_times": 4}
+
+
+def as_options(settings: dict) -> list[str]:
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+def test_sample_gives_means_and_errors_of_the_library(run) -> None:
+    from proplim.datasets import load_dataset
+    from proplim.sampling import SamplingSettings, sample_posterior
+
+    dataset = load_dataset("digits", 20, classes=(3, 8))
+    settings = SamplingSettings(**SAMPLED)
+    expected = sample_posterior(dataset, "erf", width=10, temperature=0.1, settings=settings).summary
+    answer = run("sample", *DIGITS, *POINT, *as_options(SAMPLED), "--json")
+    assert answer.code == 0, answer.err
+    got = json.loads(answer.out)
+    assert (got["width"], got["temperature"], got["converged"]) == (10, 0.1, True)
+    found = got["observables"]["gyration_radius_sq [test, y=+1]"]
+    values = expected.gyration_radius_sq.sel(split="test", label=1)
+    assert found == {s: float(values.sel(statistic=s)) for s in ("mean", "mcse", "ess", "rhat")}
+    assert "observable  " in run("sample", *DIGITS, *POINT, *as_options(SAMPLED)).out
+
+
+def test_train_gives_means_over_replicas_of_the_library(run) -> None:
+    from proplim.datasets import load_dataset
+    from proplim.dynamics import DynamicsSettings, train
+
+    dataset = load_dataset("digits", 20, classes=(3, 8))
+    expected = train(dataset, "erf", width=10, settings=DynamicsSettings(**TRAINED)).squeeze("optimizer")
+    point = ("--n-train", "20", "--width", "10")
+    answer = run("train", *DIGITS, *point, *as_options(TRAINED), "--json")
+    assert answer.code == 0, answer.err
+    got = json.loads(answer.out)
+    assert got["times"] == [pytest.approx(1e-3), pytest.approx(5.0)]
+    (rows,) = got["optimizers"].values()
+    error = expected.mse.sel(split="test")
+    found = rows["mse [test]"]
+    assert found["replicas"] == 3
+    assert found["start"] == pytest.approx(float(error.isel(time=0).mean()), rel=1e-12)
+    assert found["end"] == pytest.approx(float(error.isel(time=-1).mean()), rel=1e-12)
+    assert found["error"] == pytest.approx(float(error.isel(time=-1).std(ddof=1)) / 3**0.5, rel=1e-12)
+    assert rows["inversion_time [train]"]["start"] is None, "it has no time"
+    assert "error  replicas" in run("train", *DIGITS, *point, *as_options(TRAINED)).out
+
+
+@pytest.mark.parametrize("command", ["sample", "train"])
+def test_settings_of_a_point_are_judged_in_a_line(run, command: str) -> None:
+    point = POINT if command == "sample" else POINT[:4]
+    for word, text in (
+        ("chain=3", "unknown key; allowed here:"),
+        ("chains", "KEY=VALUE"),
+        ("a=[", "a value"),
+    ):
+        assert text in refused(run(command, *DIGITS, *point, "--set", word))
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

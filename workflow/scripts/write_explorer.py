@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-from proplim.cube import open_netcdf
-from proplim.explore import write_explorer
+from proplim.study import explore_study
 
 if __name__ == "__main__":
-    cubes = {Path(path).stem: open_netcdf(path) for path in snakemake.input}
-    write_explorer(cubes, snakemake.output[0])
-    for cube in cubes.values():
-        cube.close()
+    explore_study({Path(path).stem: path for path in snakemake.input}, snakemake.output[0])

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from proplim.cli import _check, _compare, _explore, _figures, _query, _status, _theory
+from proplim.cli import (
+    _check,
+    _collect,
+    _compare,
+    _explore,
+    _figures,
+    _query,
+    _run,
+    _sample,
+    _status,
+    _theory,
+    _train,
+)
 from proplim.cli._source_options import SourceCommand
 
 app = typer.Typer(
@@ -35,10 +47,18 @@ def _options(
     pass
 
 
+_ANY_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+"""Options after the first argument are those of another command."""
+
+app.command("init", epilog=_run.INIT_EXAMPLES)(_run.init)
 app.command("check", epilog=_check.EXAMPLES)(_check.check)
+app.command("run", epilog=_run.RUN_EXAMPLES, context_settings=_ANY_OPTIONS)(_run.run)
+app.command("status", epilog=_status.EXAMPLES)(_status.status)
+app.command("collect", epilog=_collect.EXAMPLES)(_collect.collect)
 app.command("theory", epilog=_theory.EXAMPLES, cls=SourceCommand)(_theory.theory)
+app.command("sample", epilog=_sample.EXAMPLES, cls=SourceCommand)(_sample.sample)
+app.command("train", epilog=_train.EXAMPLES, cls=SourceCommand)(_train.train)
 app.command("query", epilog=_query.EXAMPLES)(_query.query)
 app.command("compare", epilog=_compare.EXAMPLES)(_compare.compare)
 app.command("figures", epilog=_figures.EXAMPLES)(_figures.figures)
 app.command("explore", epilog=_explore.EXAMPLES)(_explore.explore)
-app.command("status", epilog=_status.EXAMPLES)(_status.status)

@@ -1,18 +1,34 @@
 """proplim theory: one grid point of theory, in seconds."""
 
-# ruff: noqa: B008  (typer reads options from defaults)
-
 from __future__ import annotations
 
 import json
+<<<<<<< HEAD
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+=======
+from typing import TYPE_CHECKING, Annotated, Any
+>>>>>>> 5c7416a (A study from the installed package in any folder; one point of sampling and training; cubes, figures and report of what is there at any time)
 
 import typer
 
-from proplim.cli._source_options import dataset_settings
-from proplim.errors import InvalidInput
+from proplim.cli._point import (
+    ActivationOption,
+    AlphaOption,
+    DatasetOption,
+    HiddenOption,
+    JsonOption,
+    PluginOption,
+    ReadoutOption,
+    SeedOption,
+    TemperatureOption,
+    TrainOption,
+    WidthOption,
+    asked_point,
+    print_parameters,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,40 +36,39 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   proplim theory --dataset digits --classes 3 8 --n-train 200 --width 100 --temperature 0.1
-  proplim theory --dataset gaussian --n-features 50 --n-train 100 --width 80 --temperature 1 --json
+  proplim theory --dataset gaussian --n-features 50 --n-train 100 --alpha 1.25 --temperature 1 --json
   proplim theory --dataset my.npz --n-train 150 --width 100 --temperature 0.01 --approximation cavity
 """
+
+ApproximationOption = Annotated[list[str], typer.Option(help="Theory, may be repeated:", metavar="NAME")]
 
 
 def theory(
     context: typer.Context,
-    dataset: str = typer.Option(..., help="Source of the data:", metavar="NAME"),
-    n_train: int = typer.Option(..., help="Number of training inputs P.", metavar="P"),
-    width: int = typer.Option(..., help="Number of hidden units N.", metavar="N"),
-    temperature: float = typer.Option(..., help="Temperature T.", metavar="T"),
-    activation: str = typer.Option("erf", help="Activation:", metavar="NAME"),
-    lambda0: float = typer.Option(1.0, help="Prior precision of hidden weights."),
-    lambda1: float = typer.Option(1.0, help="Prior precision of readout weights."),
-    seed: int = typer.Option(0, help="Draw of the training set."),
-    approximation: list[str] = typer.Option(
-        ["infinite_width", "proportional"], help="Theory, may be repeated:", metavar="NAME"
-    ),
-    plugin: list[Path] = typer.Option(
-        [],
-        "--plugin",
-        help="Python file that registers a source, an activation or a theory; it is executed.",
-        metavar="FILE",
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    dataset: DatasetOption,
+    n_train: TrainOption,
+    temperature: TemperatureOption,
+    width: WidthOption = None,
+    alpha: AlphaOption = None,
+    activation: ActivationOption = "erf",
+    lambda0: HiddenOption = 1.0,
+    lambda1: ReadoutOption = 1.0,
+    seed: SeedOption = 0,
+    approximation: ApproximationOption = ["infinite_width", "proportional"],  # noqa: B006
+    plugin: PluginOption = [],  # noqa: B006
+    as_json: JsonOption = False,
 ) -> None:
     """Solve the theory at one grid point.
 
     Prints the order parameter, class distance, radii, errors, weights and T* of each approximation.
     """
-    config = dataset_settings(dataset, context.obj)
-    from proplim.datasets import prepare_dataset
+    point = asked_point(
+        context, dataset, n_train, seed, width, alpha,
+        activation=activation, temperature=temperature, lambda0=lambda0, lambda1=lambda1,
+    )  # fmt: skip
     from proplim.theory import solve_grid
 
+<<<<<<< HEAD
     if n_train < 2:
         raise InvalidInput("--n-train", n_train, "at least 2 training inputs")
     arrays = prepare_dataset(config, n_train, seed)
@@ -72,12 +87,19 @@ def theory(
         "alpha": n_train / width,
     }  # fmt: skip
     _say_what_is_missing(activation, solved)
+=======
+    names = list(dict.fromkeys(approximation))
+    solved = solve_grid(point.dataset, **point.network, approximations=names)
+    solved = solved.isel(width=0, temperature=0, lambda1=0)
+>>>>>>> 5c7416a (A study from the installed package in any folder; one point of sampling and training; cubes, figures and report of what is there at any time)
     if as_json:
-        print(json.dumps({**parameters, "approximations": _nested(solved)}, indent=1))
+        print(json.dumps({**point.parameters, "approximations": _nested(solved)}, indent=1))
     else:
-        _print(parameters, solved)
+        print_parameters(point.parameters)
+        _print(solved)
 
 
+<<<<<<< HEAD
 def _rows(solved: xr.Dataset) -> dict[str, xr.DataArray]:
     """Row name -> values over approximations, one row for each (variable, split, label)."""
     rows = {}
@@ -113,9 +135,14 @@ def _print(parameters: dict[str, Any], solved: xr.Dataset) -> None:
 
     print("  ".join(f"{k}={number(v)}" for k, v in parameters.items()))
     print()
+=======
+def _print(solved: xr.Dataset) -> None:
+    from proplim.cli._output import print_table
+
+>>>>>>> 5c7416a (A study from the installed package in any folder; one point of sampling and training; cubes, figures and report of what is there at any time)
     names = solved["approximation"].values.tolist()
     table = [
-        [row, *(float(values.sel(approximation=a)) for a in names)] for row, values in _rows(solved).items()
+        [row, *(float(values.sel(approximation=a)) for a in names)] for row, values in rows_of(solved).items()
     ]
     print_table(["variable", *names], table, digits=8)
 
@@ -124,4 +151,4 @@ def _nested(solved: xr.Dataset) -> dict[str, dict[str, Any]]:
     from proplim.cli._output import plain
 
     names = solved["approximation"].values.tolist()
-    return {a: {row: plain(v.sel(approximation=a)) for row, v in _rows(solved).items()} for a in names}
+    return {a: {row: plain(v.sel(approximation=a)) for row, v in rows_of(solved).items()} for a in names}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from proplim._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from proplim.cube._assemble import assemble_cube, write_cube
+    from proplim.cube._assemble import PARTIAL, assemble_cube, write_cube
     from proplim.cube._files import (
         DamagedFile,
         content_checksum,
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
         write_netcdf,
     )
     from proplim.cube._provenance import provenance
-    from proplim.cube._tables import point_table, read_table, write_table
+    from proplim.cube._tables import Table, as_table, point_table, read_table, write_table
 
 _HOME = {
+    "PARTIAL": "_assemble",
+    "Table": "_tables",
+    "as_table": "_tables",
     "assemble_cube": "_assemble",
     "write_cube": "_assemble",
     "point_table": "_tables",
@@ -40,7 +43,10 @@ _HOME = {
 }
 
 __all__ = [
+    "PARTIAL",
     "DamagedFile",
+    "Table",
+    "as_table",
     "assemble_cube",
     "content_checksum",
     "open_draws",

@@ -32,6 +32,9 @@ MEMORY = 512 * 2**20
 CHUNK = 2**17
 """Values in a chunk of a cube, one megabyte: what the smallest selection has to read and inflate."""
 
+PARTIAL = "partial"
+"""Global attribute of a cube some of whose points are in no table: how many."""
+
 _MISSING = "not computed"
 _SHORT = "fell short of its convergence criteria"
 _MEANINGS = ("fine", _MISSING, _SHORT)
@@ -68,7 +71,7 @@ def assemble_cube(
     cube = xr.Dataset(data, coords=layout.coords).set_coords(layout.replaced())
     for name in cube.coords:
         cube[name].attrs = _coordinate_attributes(str(name))
-    return cube
+    return cube.assign_attrs(layout.partial())
 
 
 def write_cube(
@@ -76,7 +79,7 @@ def write_cube(
     stage: str,
     axes: Mapping[str, Sequence],
     own_coords: Mapping[str, Sequence],
-    tables: Sequence[Path],
+    tables: Sequence[Path | Table],
     attrs: Mapping[str, str | float],
     *,
     repair: Callable[[Path], None] | None = None,
@@ -91,10 +94,10 @@ def write_cube(
         :func:`~proplim.cube.write_netcdf`.
     stage, axes, own_coords
         As for :func:`assemble_cube`.
-    tables : sequence of Path
+    tables : sequence of Path or Table
         Read once for each group of variables that fits into `memory`.
     attrs : mapping
-        Global attributes; the wall time of all jobs is added to them.
+        Global attributes; the wall time of all jobs is added to them, and where points are missing :data:`PARTIAL`.
     repair : callable
         Makes a table again that is missing or was damaged on the disk.
     memory : int
@@ -123,7 +126,7 @@ def write_cube(
                 attributes = {**layout.attributes(name), **_coordinates_of(name, dims, layout)}
                 _write_variable(file, name, dims, values, attributes)
                 _digest_variable(digest, name, dims, values)
-        file.setncattr(CHECKSUM, digest.hexdigest())
+        file.setncatts({CHECKSUM: digest.hexdigest(), **layout.partial()})
     return path
 
 
@@ -142,7 +145,7 @@ def _load(tables: Iterable[Table | Path], repair: Callable[[Path], None] | None 
 
 
 def _held(
-    tables: Iterable[Table], paths: Sequence[Path], held: list[Table | Path], memory: int
+    tables: Iterable[Table], paths: Sequence[Path | Table], held: list[Table | Path], memory: int
 ) -> Iterator[Table]:
     """Pass tables on; `held` becomes the tables themselves as far as they fit in memory, then their paths."""
     size = 0
@@ -173,6 +176,7 @@ class _Layout:
         self._replaced = {n: a for n in grid_dims(stage) if (a := replacement_of(n, self.grid)) is not None}
         said: set[str] = set()
         self.seconds = 0.0
+        self.missing = 0
         for table in tables:
             said.update(table.reasons.values())
             self.seconds += float(table.about.get("wall_time_seconds", 0.0))
@@ -222,6 +226,11 @@ class _Layout:
         """Axes of the point that are coordinates over others, which stand in their place."""
         return list(self._replaced)
 
+    def partial(self) -> dict[str, str]:
+        """The attribute that says how many points are in no table, once reasons are filled; none where all are."""
+        points = np.prod([len(self.coords[d]) for d in self.grid], dtype=np.int64)
+        return {PARTIAL: f"{self.missing} of {points} grid points are not computed"} if self.missing else {}
+
     def groups(self, memory: int) -> Iterator[list[str]]:
         """Names of variables and coordinates in the checksum's order, as many at a time as fit in memory."""
         group: list[str] = []
@@ -267,6 +276,7 @@ class _Layout:
             for where, codes in failures:
                 still = missing[tuple(where)]
                 arrays[_REASON][tuple(i[still] for i in where)] = codes[still]
+            self.missing = int((arrays[_REASON] == _MEANINGS.index(_MISSING)).sum())
             self._forget_mended(arrays[_REASON])
         if "converged" in arrays:
             np.nan_to_num(arrays["converged"], copy=False, nan=0.0)

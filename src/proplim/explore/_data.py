@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from proplim.cube import PARTIAL
 from proplim.figures import approximation_look, optimizer_look
 from proplim.observables import OBSERVABLES
 from proplim.query import PRIOR, dimension_rank, in_order
@@ -56,6 +57,8 @@ def pack_cubes(cubes: Mapping[str, xr.Dataset], max_values: int) -> dict[str, An
     notes: list[str] = []
     start = 0
     for stage, cube in cubes.items():
+        if PARTIAL in cube.attrs:
+            notes.append(f"{stage}: {cube.attrs[PARTIAL]}, these are partial results")
         reduced = in_order(fit(_without_diagnostics(in_order(cube)), max_values, stage, notes))
         variables = {}
         for name, values in reduced.data_vars.items():

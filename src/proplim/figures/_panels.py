@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from proplim.cube import PARTIAL
 from proplim.datasets import features_of
 from proplim.figures._base import Cubes
 from proplim.figures._looks import SAMPLING_COLOR, Look, words
@@ -65,7 +66,13 @@ def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str, sprea
             parts.append(f"${axis.symbol}={number(point[axis.name])}$")
     seeds = _seed_count(cubes)
     parts.append(f"{seeds} training-set draw" + (f"s (mean, spread: {spread})" if seeds > 1 else ""))
-    return "   ·   ".join([*parts, *[m for m in more if m]])
+    return "   ·   ".join([*parts, *[m for m in more if m], *_missing(cubes)])
+
+
+def _missing(cubes: Cubes) -> list[str]:
+    """What partial cubes lack, as they say themselves."""
+    lacking = [f"{stage}: {cube.attrs[PARTIAL]}" for stage, cube in cubes.items() if PARTIAL in cube.attrs]
+    return [f"partial, {text}" for text in lacking]
 
 
 def _n_features(cubes: Cubes, point: Mapping[str, object]) -> int:

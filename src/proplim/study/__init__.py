@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from proplim.study._kept import kept_points
     from proplim.study._manifests import list_files
     from proplim.study._packing import Block
+    from proplim.study._partial import publish
+    from proplim.study._pictures import draw_study, explore_study
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._requests import Requests
     from proplim.study._summary import write_summary
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
         plan_as_started,
         plan_study,
         print_summary,
+        report_by,
         restore_plan,
+        snakefile,
         write_report,
     )
     from proplim.study._workspace import Workspace, read_workspace
@@ -41,9 +45,20 @@ _HOME = {
     "Block": "_packing",
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
     "Requests": "_requests",
+    "publish": "_partial",
+    **dict.fromkeys(("draw_study", "explore_study"), "_pictures"),
     "write_summary": "_summary",
     **dict.fromkeys(
-        ("open_study", "plan_as_started", "plan_study", "print_summary", "restore_plan", "write_report"),
+        (
+            "open_study",
+            "plan_as_started",
+            "plan_study",
+            "report_by",
+            "print_summary",
+            "restore_plan",
+            "snakefile",
+            "write_report",
+        ),
         "_workflow",
     ),
     **dict.fromkeys(("Workspace", "read_workspace"), "_workspace"),
@@ -59,7 +74,9 @@ __all__ = [
     "Workspace",
     "collect_cube",
     "convergence_summary",
+    "draw_study",
     "draws_file",
+    "explore_study",
     "kept_points",
     "list_files",
     "load_draw",
@@ -69,10 +86,13 @@ __all__ = [
     "prepare_draw",
     "print_convergence",
     "print_summary",
+    "publish",
     "read_workspace",
+    "report_by",
     "restore_plan",
     "run_job",
     "save_plan",
+    "snakefile",
     "stage_of",
     "write_report",
     "write_summary",

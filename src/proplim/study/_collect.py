@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from proplim.config import resolved_yaml
-from proplim.cube import provenance, write_cube
+from proplim.cube import Table, provenance, write_cube
 from proplim.schema import AXES
 from proplim.study._execute import run_job
 from proplim.study._identity import seeds_text
@@ -34,13 +34,24 @@ def collect_cube(plan: Plan, stage: str, tables: Sequence[str | Path], path: str
         say(f"{table} is missing or damaged: computing it again")
         run_job(plan, jobs[str(table)], table)
 
+    write_stage_cube(plan, stage, list(map(Path, tables)), path, repair=again)
+
+
+def write_stage_cube(
+    plan: Plan,
+    stage: str,
+    tables: Sequence[Path | Table],
+    path: str | Path,
+    repair: Callable[[Path], None] | None = None,
+) -> None:
+    """Write the cube of a stage from tables of points; `repair` makes one again that is missing or damaged."""
     axes, own, known = plan.config.axes(stage), plan.own_coords(stage), stage_of(stage)
     attrs = {
         "title": f"{known.title}, study {plan.config.study}",
         "study": plan.config.study,
         **provenance(resolved_yaml(plan.config), seeds_text(known, plan.config, axes["seed"]), 0.0),
     }
-    write_cube(path, stage, axes, own, list(map(Path, tables)), attrs, repair=again)
+    write_cube(path, stage, axes, own, tables, attrs, repair=repair)
 
 
 def print_convergence(stage: str, path: str | Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from proplim.config import resolved_yaml
-from proplim.cube import open_netcdf
+from proplim.cube import PARTIAL, open_netcdf
 from proplim.study._collect import convergence_summary
 from proplim.study._plan import Plan
 
@@ -69,7 +69,12 @@ def _convergence(cubes: Mapping[str, xr.Dataset]) -> str:
     rows = [
         [stage, s["points"], s["converged"], s["points"] - s["converged"]] for stage, s in summaries.items()
     ]
-    parts = ["<h2>Points converged</h2>", _table(["cube", "points", "converged", "fell short"], rows)]
+    parts = [
+        f'<p class="short"><b>Partial results.</b> {stage}: {html.escape(cube.attrs[PARTIAL])}.</p>'
+        for stage, cube in cubes.items()
+        if PARTIAL in cube.attrs
+    ]
+    parts += ["<h2>Points converged</h2>", _table(["cube", "points", "converged", "fell short"], rows)]
     for stage, s in summaries.items():
         if s["short"]:
             missing = s["points"] - s["converged"] - len(s["short"])

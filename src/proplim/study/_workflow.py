@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import proplim
 from proplim.config import StudyConfig, check_data, data_warnings, parse_config, read_yaml
 from proplim.study._plan import Plan
 from proplim.study._progress import say
@@ -89,24 +90,50 @@ def print_summary(plan: Plan) -> None:
         print(f"{failed} grid point(s) failed; the same command tries them again", file=sys.stderr)
 
 
+def snakefile() -> Path:
+    """The workflow that comes with the package: shipped in it, or that of the checkout which it runs from."""
+    package = Path(proplim.__file__).resolve().parent
+    shipped = package / "workflow" / "Snakefile"
+    return shipped if shipped.is_file() else package.parents[1] / "Snakefile"
+
+
 def write_report(plan: Plan, workflow: Any) -> None:
-    """Let Snakemake write report.html for the study that has just been computed."""
-    command = [
-        *shlex.split(sys.executable),
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(workflow.main_snakefile),
-        "--nolock",
-    ]
+    """Let Snakemake write report.html for the study whose run has just ended."""
+    report_by(
+        plan.root,
+        workflow.main_snakefile,
+        [str(file) for file in workflow.overwrite_configfiles],
+        [str(entry) for entry in workflow.config_settings.config_args or []],
+    )
+
+
+def report_by(
+    root: str, main: str | Path, configfiles: Sequence[str | Path], entries: Sequence[str] = ()
+) -> None:
+    """Let Snakemake write report.html for a study in the working directory.
+
+    Parameters
+    ----------
+    root : str
+        ``results/<study>``.
+    main : path
+        The workflow's Snakefile.
+    configfiles : sequence of path
+    entries : sequence of str
+        ``key=value`` that a run was given beside the files.
+    """
+    command = [*_interpreter(), "-m", "snakemake", "--snakefile", str(main), "--nolock"]
     command += ["--directory", str(Path.cwd()), "--cores", "1", "--quiet", "all"]
-    files = [str(file) for file in workflow.overwrite_configfiles]
-    command += ["--configfile", *files] if files else []
-    given = [str(entry) for entry in workflow.config_settings.config_args or []]
-    command += ["--config", *given] if given else []
-    command += ["--report", f"{plan.root}/report.html"]
+    command += ["--configfile", *map(str, configfiles)] if configfiles else []
+    command += ["--config", *entries] if entries else []
+    command += ["--report", f"{root}/report.html"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"report.html could not be written:\n{done.stderr[-2000:]}", file=sys.stderr)
     else:
-        print(f"Report: {plan.root}/report.html", file=sys.stderr)
+        print(f"Report: {root}/report.html", file=sys.stderr)
+
+
+def _interpreter() -> list[str]:
+    """This Python as a word of a command; within a workflow its path is quoted for a shell."""
+    return [sys.executable] if Path(sys.executable).exists() else shlex.split(sys.executable)

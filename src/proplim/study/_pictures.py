@@ -1,0 +1,95 @@
+"""Figures and explorer of a study, drawn from its cubes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proplim.cube import open_netcdf, read_netcdf
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BESIDE = ("draws", "stragglers")
+"""Folders of the study that figures read beside the cubes."""
+
+_SHARED: dict[str, xr.Dataset] = {}
+"""The cubes, in a process that draws some of the figures."""
+
+
+def draw_study(
+    cubes: Mapping[str, str | Path],
+    folder: str | Path,
+    *,
+    formats: Sequence[str] = ("png",),
+    dpi: int | None = None,
+    processes: int = 1,
+) -> None:
+    """Draw every figure of a study; beside the inversion figure stands its table, inversion.csv.
+
+    Parameters
+    ----------
+    cubes : mapping
+        Stage -> path of its cube.
+    folder : path
+        ``results/<study>/figures``.
+    formats, dpi
+        As for :func:`proplim.figures.draw_figures`.
+    processes : int
+        Kinds of figures drawn side by side.
+    """
+    # imported before the fork, once and not in every process
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_pdf
+    import matplotlib.figure  # noqa: F401
+
+    from proplim.figures import FIGURES, inversion_table
+
+    loaded, target = {stage: read_netcdf(path) for stage, path in cubes.items()}, Path(folder)
+    options: dict[str, Any] = {
+        "formats": list(formats),
+        "dpi": dpi,
+        **{name: target.with_name(name) for name in BESIDE},
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    if processes == 1:
+        _share(loaded)
+        for name in FIGURES.names():
+            _draw(name, target, **options)
+    else:
+        # An executor ends when a process of it is killed, where a Pool would wait for ever. Cubes are not copied.
+        context = get_context("fork")
+        with ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_share, initargs=(loaded,)
+        ) as pool:
+            list(pool.map(partial(_draw, folder=target, **options), FIGURES.names()))
+    if {"theory", "dynamics"} <= set(loaded) and "proportional" in loaded["theory"].approximation:
+        inversion_table(loaded).to_csv(target / "inversion.csv", index=False)
+
+
+def _share(cubes: Mapping[str, xr.Dataset]) -> None:
+    _SHARED.clear()
+    _SHARED.update(cubes)
+
+
+def _draw(name: str, folder: Path, **options: Any) -> None:
+    """Draw one kind of figure."""
+    from proplim.figures import draw_figures
+
+    draw_figures(_SHARED, folder, names=[name], **options)
+
+
+def explore_study(cubes: Mapping[str, str | Path], path: str | Path) -> None:
+    """Write explore.html: one page, without a network, in which a user turns through the study."""
+    from proplim.explore import write_explorer
+
+    opened = {stage: open_netcdf(file) for stage, file in cubes.items()}
+    try:
+        write_explorer(opened, path)
+    finally:
+        for cube in opened.values():
+            cube.close()
