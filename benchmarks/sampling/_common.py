@@ -11,7 +11,6 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
@@ -26,9 +25,10 @@ import jax.numpy as jnp  # noqa: E402
 
 from proplim.activations import get_activation  # noqa: E402
 from proplim.datasets import Dataset  # noqa: E402
-from proplim.geometry import centroid_distance_sq_of_features, gyration_radius_sq_of_features  # noqa: E402
 from proplim.sampling import _adaptation, _draw, _kernel, _program, _random, _target  # noqa: E402
-from proplim.sampling._estimates import add_functionals, statistics  # noqa: E402
+from proplim.sampling._estimates import statistics  # noqa: E402
+from proplim.sampling._phases import whole  # noqa: E402
+from proplim.sampling._predictor import functionals, reduced, reference_of  # noqa: E402
 from proplim.theory import signal_direction  # noqa: E402
 
 ERF = get_activation("erf")
@@ -75,11 +75,13 @@ def load(path: str | None) -> Dataset:
     return Dataset(x[:100], y[:100], x[100:300], y[100:300])
 
 
-def point_of(temperature: float, width: int = WIDTH) -> dict[str, float]:
+def point_of(temperature: float, width: int = WIDTH) -> dict[str, Any]:
+    """Width, temperature and priors of all benchmarks."""
     return {"width": width, "temperature": temperature, "lambda0": 1.0, "lambda1": 1.0}
 
 
 def problem_of(dataset: Dataset, temperature: float, width: int = WIDTH) -> _target.Problem:
+    """That point with erf, as arrays on the device."""
     point = point_of(temperature, width)
     direction = signal_direction(dataset, ERF, **point)
     return jax.device_put(_target.make_problem(dataset, _target.whiten(dataset), direction, **point))
@@ -95,11 +97,18 @@ def start_states(
 ) -> list[tuple[_random.Key, _program.Chain]]:
     """Chains at the posterior from this package's own warm-up."""
     schedule = _adaptation.cooling(float(problem.temperature), warmup)
-    warm = jax.jit(
-        partial(_program.warm_up, schedule=schedule, activation=ERF, width=WIDTH, dtype=jnp.float32)
-    )
+    advance = _program.program(ERF, _draw.Recorded(()), jnp.float32)
+
+    def warm(key: _random.Key) -> _program.Chain:
+        state = _kernel.empty_state(problem.inputs_train.shape[1], WIDTH)
+        chain = _program.Chain(state, _adaptation.first_step())
+        for first in range(0, warmup, _program.BLOCK):
+            stretch = _program.warmup_stretch(schedule, first, opening=first == 0)
+            chain, _ = advance(problem, path_of(), key, chain, stretch)
+        return _program.settled(chain)
+
     keys = [_random.key_of(0x9E3779B97F4A7C15 * (c + 1) % 2**63) for c in range(chains)]
-    return [(key, warm(problem, path_of(), key)[0]) for key in keys]
+    return [(key, warm(key)) for key in keys]
 
 
 def rotation(problem: Array, key: Array, state: Array, rule: Array, stiffness: Array) -> Array:
@@ -159,11 +168,7 @@ def run_kernel(
             records[i].append(measured)
             accepted.append(float(acceptance.mean()))
         spent += time.process_time() - start
-    draws = {
-        name: np.stack([np.concatenate([np.asarray(block[name]) for block in record]) for record in records])
-        for name in records[0][0]
-    }
-    ess, slowest = slowest_of(add_functionals(draws, np.asarray(problem.y_train), np.asarray(problem.y_test)))
+    ess, slowest = slowest_of(with_functionals(stacked(records), problem))
     return ess / spent, slowest, float(np.mean(accepted)), float(np.exp(chains[0][1].step.log_step))
 
 
@@ -176,7 +181,28 @@ def own_rate(problem: Array, temperature: float, seconds: float) -> float:
     return own
 
 
+def stacked(records: list[list[Any]]) -> dict[str, np.ndarray]:
+    """Draws (chain, draw, ...) by name from the blocks of every chain."""
+    return {
+        name: np.stack([np.concatenate([np.asarray(b[name], float) for b in record]) for record in records])
+        for name in records[0][0]
+    }
+
+
+def with_functionals(draws: dict[str, np.ndarray], problem: _target.Problem) -> dict[str, np.ndarray]:
+    """Draws with bias, predictive variance and accuracy in place of the predictors that they come from."""
+    draws, found = dict(draws), []
+    parts = whole(*draws["mse"].shape[:2])
+    for split, labels in (("train", problem.y_train), ("test", problem.y_test)):
+        predictor, y = draws.pop(f"predictor_{split}"), np.asarray(labels)
+        reference = reference_of(predictor, y)
+        found.append(functionals(reduced(predictor, reference, parts.heavy), reference, y, parts))
+    bias, accuracy = (np.stack(values, axis=-1) for values in zip(*found, strict=True))
+    return draws | {"bias_sq": bias, "predictive_variance": draws["mse"] - bias, "accuracy": accuracy}
+
+
 def slowest_of(draws: dict[str, np.ndarray]) -> tuple[float, str]:
+    """Bulk ESS of the slowest observable, and its name."""
     ess = {
         name: float(np.nanmin(statistics(value)[2]))
         for name, value in draws.items()
@@ -187,6 +213,7 @@ def slowest_of(draws: dict[str, np.ndarray]) -> tuple[float, str]:
 
 
 def collect(advance: Callable, chains: list[Any], seconds: float) -> tuple[dict[str, np.ndarray], float]:
+    """Run chains for about `seconds` of processor time; returns draws (chain, draw, ...) and the time taken."""
     records: list[list[Any]] = [[] for _ in chains]
     spent = 0.0
     while spent < seconds or len(records[0]) < 3:
@@ -196,13 +223,11 @@ def collect(advance: Callable, chains: list[Any], seconds: float) -> tuple[dict[
             chains[i] = key, carry
             records[i].append(measured)
         spent += time.process_time() - start
-    return {
-        name: np.stack([np.concatenate([np.asarray(b[name], float) for b in record]) for record in records])
-        for name in records[0][0]
-    }, spent
+    return stacked(records), spent
 
 
 def show(temperature: float, name: str, own: float, draws: dict[str, np.ndarray], spent: float) -> float:
+    """Print and return the rate of a rival beside `own`, that of this sampler."""
     ess, slowest = slowest_of(draws)
     rate = ess / spent
     print(
@@ -210,45 +235,3 @@ def show(temperature: float, name: str, own: float, draws: dict[str, np.ndarray]
         flush=True,
     )
     return rate
-
-
-def training_observables(problem: Array, hidden: Array, features: Array, v: Array) -> dict[str, Array]:
-    """Observables of the training set as functions of hidden weights, features and readout in units of its prior."""
-    along = problem.signal @ hidden
-    f = jnp.sqrt(problem.readout_scale).astype(v.dtype) * (features @ v)
-    return {
-        "readout_variance": (v * v).mean(),
-        "hidden_trace_shift": (hidden * hidden).sum() / len(v) - len(hidden),
-        "signal_variance": (along * along).mean(),
-        "readout_signal_covariance": (v * along).mean(),
-        "centroid_distance_sq": centroid_distance_sq_of_features(features, problem.weights_train),
-        "gyration_radius_sq": gyration_radius_sq_of_features(features, problem.weights_train),
-        "mse": ((problem.y_train - f) ** 2).mean(),
-    }
-
-
-def joint_energy(problem: Array, position: tuple[Array, Array]) -> Array:
-    """-log posterior of whitened hidden weights and of v in units of its prior."""
-    hidden, v = position
-    phi = ERF.jax_function(problem.inputs_train.astype(hidden.dtype) @ hidden)
-    f = jnp.sqrt(problem.readout_scale).astype(hidden.dtype) * (phi @ v)
-    misfit = ((problem.y_train.astype(hidden.dtype) - f) ** 2).sum() / (
-        2 * problem.temperature.astype(hidden.dtype)
-    )
-    return 0.5 * (hidden * hidden).sum() + 0.5 * (v * v).sum() + misfit
-
-
-def joint_observables(problem: Array, position: tuple[Array, Array]) -> dict[str, Array]:
-    """Observables of the training set as plain functions of (w, v)."""
-    hidden, v = position
-    return training_observables(
-        problem, hidden, ERF.jax_function(problem.inputs_train.astype(hidden.dtype) @ hidden), v
-    )
-
-
-def joint_starts(problem: Array, chains: int) -> list[tuple[_random.Key, tuple[Array, Array]]]:
-    """Posterior draws of (w, v) from this package."""
-    return [
-        (key, (chain.state.hidden, draw_at(problem, chain.state.hidden, key, 2**28).readout))
-        for key, chain in start_states(problem, chains)
-    ]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _common import arguments
 
-from proplim.sampling import SamplingSettings, sample_posterior
+from proplim import SamplingSettings, sample_posterior
 from proplim.theory import signal_direction
 
 
@@ -25,7 +26,7 @@ def coverage(runs: int) -> None:
     from sampling_exact import linear_moments
 
     dataset = gaussian_dataset(6, 4, 6, seed=2)
-    point = {"width": 5, "temperature": 0.3, "lambda0": 1.3, "lambda1": 0.8}
+    point: dict[str, Any] = {"width": 5, "temperature": 0.3, "lambda0": 1.3, "lambda1": 0.8}
     direction = signal_direction(dataset, "linear", **point)
     exact = linear_moments(dataset, *point.values(), direction)
     scores: dict[str, list[np.ndarray]] = {name: [] for name in exact}

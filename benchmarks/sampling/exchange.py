@@ -11,11 +11,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import ERF, Array, arguments, draw_at, load, path_of, problem_of, slowest_of, start_states
+from _common import (
+    ERF,
+    Array,
+    arguments,
+    draw_at,
+    load,
+    path_of,
+    problem_of,
+    slowest_of,
+    stacked,
+    start_states,
+    with_functionals,
+)
 
 from proplim.datasets import Dataset
 from proplim.sampling import _draw, _kernel, _random, _target
-from proplim.sampling._estimates import add_functionals
 
 
 def exchange(dataset: Dataset, temperatures: list[float], seconds: float) -> None:
@@ -91,8 +102,8 @@ def exchange_replicas(
 
     chains = []
     for index, key in enumerate(keys):
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(rung[index][1].state for rung in every))
-        chains.append((key, stacked._replace(trajectory=stacked.trajectory + jnp.uint32(10**6))))
+        states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(rung[index][1].state for rung in every))
+        chains.append((key, states._replace(trajectory=states.trajectory + jnp.uint32(10**6))))
     jax.block_until_ready(advance(*chains[0], temperatures))
     records: list[list[Any]] = [[] for _ in chains]
     rates, spent = [], 0.0
@@ -104,11 +115,8 @@ def exchange_replicas(
             records[i].append(measured)
             rates.append(np.asarray(chance))
         spent += time.process_time() - start
-    draws = {
-        name: np.stack([np.concatenate([np.asarray(block[name]) for block in record]) for record in records])
-        for name in records[0][0]
-    }
-    ess, slowest = slowest_of(add_functionals(draws, np.asarray(cold.y_train), np.asarray(cold.y_test)))
+    draws = stacked(records)
+    ess, slowest = slowest_of(with_functionals(draws, cold))
     swaps = np.nanmean(np.concatenate(rates)[:, :-1], axis=0) if rungs > 1 else np.ones(1)
     count = draws["mse"].shape[0] * draws["mse"].shape[1]
     return ess / spent, slowest, ess / count, float(swaps.mean()), float(swaps.min())

@@ -10,7 +10,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import Array, arguments, collect, load, point_of, show, training_observables
+from _common import Array, arguments, collect, load, point_of, show
+from _joint import training_observables
 from rate import ours
 
 from proplim.activations import get_activation

@@ -20,8 +20,7 @@ JOB = """
 import time
 begin = time.perf_counter(), time.process_time()
 import numpy as np
-from proplim.datasets import Dataset
-from proplim.sampling import SamplingSettings, sample_posterior
+from proplim import Dataset, SamplingSettings, sample_posterior
 imported = time.perf_counter(), time.process_time()
 with np.load({path!r}) as arrays:
     dataset = Dataset(*(arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")))

@@ -10,18 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import (
-    Array,
-    arguments,
-    collect,
-    joint_energy,
-    joint_observables,
-    joint_starts,
-    load,
-    own_rate,
-    problem_of,
-    show,
-)
+from _common import Array, arguments, collect, load, own_rate, problem_of, show
+from _joint import joint_energy, joint_observables, joint_starts
 
 from proplim.sampling import _adaptation
 

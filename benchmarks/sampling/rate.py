@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 from _common import arguments, load, point_of
 
-from proplim.datasets import Dataset
-from proplim.sampling import SamplingSettings, sample_posterior
+from proplim import Dataset, SamplingSettings, sample_posterior
+from proplim.sampling import PosteriorSample, Progress
+
+TARGET_ESS = 400.0
+"""What a point is sampled to by default."""
+BLOCK = 50
+"""Draws per chain between two reports of progress."""
 
 
 def ours(
@@ -23,36 +29,54 @@ def ours(
     )
     rates = {}
     for temperature in temperatures:
-        fixed = SamplingSettings(min_draws=draws, max_draws=draws)
-        marks: list[float] = []
-        tiny = SamplingSettings(min_draws=50, max_draws=50)
-        point = point_of(temperature)
-        sample_posterior(dataset, activation, settings=tiny, **point)  # compiles
-        start = time.process_time()
-        result = sample_posterior(
-            dataset,
-            activation,
-            settings=fixed,
-            progress=lambda _, m=marks: m.append(time.process_time()),
-            **point,
-        ).summary
-        names = [name for name in result.data_vars if result[name].dims[:1] == ("statistic",)]
-        slowest = min(names, key=lambda name: float(result[name].sel(statistic="ess").min()))
-        ess = float(result[slowest].sel(statistic="ess").min())
-        # marks fall after each block; the first one ends a block of 50, so warm-up ends one block before it
-        block = (marks[-2] - marks[0]) / (len(marks) - 2)
-        sampling = block * len(marks)
-        burn_in = marks[0] - start - block
+        sample, sampling, burn_in = timed(dataset, activation, temperature, draws)
+        result = sample.summary
+        names = [str(name) for name in result.data_vars if result[name].dims[:1] == ("statistic",)]
+        every = {name: float(result[name].sel(statistic="ess").min()) for name in names}
+        slowest = min(every, key=every.__getitem__)
+        ess = every[slowest]
         means = {name: float(result[name].sel(statistic="mean").values.flat[0]) for name in names}
         rates[temperature] = ess / sampling, means
-        needed = 400.0 / ess * sampling + burn_in
-        steps = result.attrs["gradients"] / (4 * draws)
+        needed = TARGET_ESS / ess * sampling + burn_in
+        steps = float(sample.sample_stats["n_steps"].mean())
         print(
-            f"{temperature:8g} {ess:7.0f} {slowest:>28} {ess / sampling:8.0f} {400.0 / needed:12.0f} {needed:8.1f}s "
-            f"{result.attrs['acceptance']:7.2f} {steps:6.1f}",
+            f"{temperature:8g} {ess:7.0f} {slowest:>28} {ess / sampling:8.0f} {TARGET_ESS / needed:12.0f} "
+            f"{needed:8.1f}s {result.attrs['acceptance']:7.2f} {steps:6.1f}",
             flush=True,
         )
     return rates
+
+
+def timed(
+    dataset: Dataset, activation: str, temperature: float, draws: int
+) -> tuple[PosteriorSample, float, float]:
+    """A run of so many draws per chain, with the processor seconds of its draws and of all before them.
+
+    Progress is reported after every block of draws. Burn-in ends a block before the first report; adapting anew and
+    sweeps between two phases fall between reports and count as burn-in.
+    """
+    marks: list[float] = []
+
+    def mark(_: Progress) -> None:
+        marks.append(time.process_time())
+
+    point = point_of(temperature)
+    tiny = SamplingSettings(min_draws=50, max_draws=50)
+    sample_posterior(dataset, activation, settings=tiny, **point)  # compiles
+    start = time.process_time()
+    sample = sample_posterior(
+        dataset,
+        activation,
+        settings=SamplingSettings(min_draws=draws, max_draws=draws),
+        progress=mark,
+        **point,
+    )
+    if len(marks) < 3:
+        raise SystemExit("--draws must be above 100: three blocks of draws are timed at least")
+    # the last mark comes after the statistics of all draws
+    block = float(np.median(np.diff(marks[:-1])))
+    blocks = sample.summary.attrs["draws_per_chain"] / BLOCK
+    return sample, block * blocks, marks[-2] - start - block * (blocks - 1)
 
 
 if __name__ == "__main__":

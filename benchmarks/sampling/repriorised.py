@@ -10,19 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import (
-    ERF,
-    Array,
-    arguments,
-    collect,
-    draw_at,
-    joint_observables,
-    joint_starts,
-    load,
-    own_rate,
-    problem_of,
-    show,
-)
+from _common import ERF, Array, arguments, collect, draw_at, load, own_rate, problem_of, show
+from _joint import joint_observables, joint_starts
 
 from proplim.sampling import _adaptation, _random, _target
 
