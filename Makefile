@@ -7,13 +7,16 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 
-.PHONY: run test docs env env-test env-docs lint clean
+.PHONY: run test test-fast docs env env-test env-docs lint clean
 
 run: env
 	@$(BIN)/snakemake --snakefile Snakefile --configfile $(CONFIG) --cores $(CORES)
 
 test: env-docs
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-fast: env-test
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 docs: env-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "Documentation: site/index.html"

@@ -97,6 +97,7 @@ def test_the_width_of_a_load_is_rounded_and_at_least_one():
     }
 
 
+@pytest.mark.slow
 def test_cubes_have_the_dimension_alpha_and_width_beside_it(both):
     for stage, cube in both["load"].items():
         assert "width" not in cube.dims
@@ -114,6 +115,7 @@ def test_cubes_have_the_dimension_alpha_and_width_beside_it(both):
     open_netcdf(both["folder"] / "results/loads/theory.nc").close()
 
 
+@pytest.mark.slow
 def test_every_value_is_that_of_its_width_to_the_bit(both):
     for stage, cube in both["load"].items():
         other = both["width"][stage]
@@ -126,6 +128,7 @@ def test_every_value_is_that_of_its_width_to_the_bit(both):
         assert not np.isnan(cube.readout_variance).all()
 
 
+@pytest.mark.slow
 def test_a_study_by_width_shares_what_one_by_load_has_computed(both):
     first, second = both["computed"]
     # theory 2 x 3 x 2; sampling 2; dynamics 2 x 1 width for both loads of P = 4, two for those of P = 6
@@ -134,6 +137,7 @@ def test_a_study_by_width_shares_what_one_by_load_has_computed(both):
     assert second == (2 * 6 * 2 - 12) + 2 + 1
 
 
+@pytest.mark.slow
 def test_two_loads_of_one_width_have_its_values(both):
     cube = both["load"]["dynamics"].sel(n_train=4)
     assert cube.width.values.tolist() == [1, 1]
@@ -143,6 +147,7 @@ def test_two_loads_of_one_width_have_its_values(both):
     assert convergence_summary(both["load"]["theory"], "theory")["points"] == 12
 
 
+@pytest.mark.slow
 def test_sampling_aligns_with_theory_and_tables_name_the_width(both):
     load, width = both["load"], both["width"]
     by_load = differences(load["sampling"], load["theory"])
@@ -167,6 +172,7 @@ def both_diagonal(cube: xr.Dataset) -> xr.DataArray:
     return cube.width == 2 * cube.n_train
 
 
+@pytest.mark.slow
 def test_the_command_selects_and_compares(both, capsys):
     results = both["folder"] / "results/loads"
     cube = both["folder"] / "by_load.nc"
@@ -200,6 +206,7 @@ INVENTED = {"n_train": [60, 120, 240], "alpha": [0.5, 1.0, 2.0]}
 FIGURES_OF_SIZES = ("class_distance", "weights", "training", "bridge", "heat_map", "inversion", "finite_size")
 
 
+@pytest.mark.slow
 def test_every_figure_of_sizes_is_drawn_for_loads(tmp_path):
     cubes = all_cubes(**INVENTED, temperature=np.logspace(-2, 2, 5))
     written = draw_figures(cubes, tmp_path, formats=["svg"], names=FIGURES_OF_SIZES)

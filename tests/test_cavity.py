@@ -66,6 +66,7 @@ def test_linear_network_against_the_exact_solution():
         assert np.allclose(cavity[name], exact[name], rtol=0.02), name
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
 def test_images_within_one_and_a_half_percent_of_sampling(mnist38, reference, temperature):
@@ -207,6 +208,7 @@ def test_errors_are_errors():
         assert low < values.var(ddof=1) / np.mean(errors**2) < high, name
 
 
+@pytest.mark.slow
 def test_degenerate_data_and_honest_failure():
     """Zero labels, duplicated inputs and no test inputs are solved; strong feature learning is not, and says so."""
     data = _separable(12, 6)

@@ -43,6 +43,7 @@ def ladder(spectrum: Spectrum) -> Condensed:
     return solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[0.01, 0.1])
 
 
+@pytest.mark.slow
 def test_within_a_percent_of_sampling_where_the_proportional_theory_is_off_by_up_to_fifty(spectrum, ladder):
     """D within 1 %, the others within 1.5 %, plus twice the errors of both sides (section 9 of theory.md)."""
     plain = solve_grid(
@@ -64,6 +65,7 @@ def test_within_a_percent_of_sampling_where_the_proportional_theory_is_off_by_up
     assert worst > 0.3
 
 
+@pytest.mark.slow
 def test_a_heavy_unit_carries_the_labels_at_low_temperature(ladder):
     cold, warm = ladder.points
     assert cold.values["condensed_probability"] > 0.999
@@ -72,6 +74,7 @@ def test_a_heavy_unit_carries_the_labels_at_low_temperature(ladder):
     assert warm.values["heavy_unit_share"] < 0.2
 
 
+@pytest.mark.slow
 def test_equipartition(spectrum, ladder):
     """lambda1 <v^2> = 1 + <(y - f).f>/(T N) is exact for the network; the right side is a difference of terms of 1."""
     y, width = spectrum.dataset.y_train, 60.0
@@ -83,12 +86,14 @@ def test_equipartition(spectrum, ladder):
         assert float(point.values["mean_energy"]) == pytest.approx(len(y) * mse / (2.0 * width), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_temperature_does_not_know_the_others(spectrum, ladder):
     alone = solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[0.1]).points[0]
     for name, value in alone.values.items():
         assert np.array_equal(value, ladder.points[1].values[name], equal_nan=True), name
 
 
+@pytest.mark.slow
 def test_high_temperature_agrees_with_the_cavity():
     """No heavy unit: probability 0, and the cavity to O(1/N) and the errors of both."""
     data = gaussian_dataset(30, 40, seed=4)

@@ -135,6 +135,7 @@ def test_laplace_against_thermodynamic_integration(digits):
     assert abs(correction) < 1.5  # of 13.5 nats by which the phase leads
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_evidence_and_transition_of_the_reference(shared_dir):
     """reference/condensed.json, MNIST 4 against 9 at P = 400: lead to 0.02 nats, shares to their digits."""

@@ -28,6 +28,7 @@ def site(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_page_is_in_the_site(site):
     built = {p.relative_to(site).with_suffix("").as_posix() for p in site.rglob("*.html")}
     written = {p.relative_to(ROOT / "docs").with_suffix("").as_posix() for p in (ROOT / "docs").rglob("*.md")}
@@ -35,6 +36,7 @@ def test_every_page_is_in_the_site(site):
     assert written <= built
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_from_elsewhere(site):
     for page in site.rglob("*.html"):
         text = NOT_FETCHED.sub("", page.read_text(encoding="utf-8"))
@@ -45,6 +47,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
         ), style
 
 
+@pytest.mark.slow
 def test_formulas_are_drawn_without_a_script(site):
     text = "".join(p.read_text(encoding="utf-8") for p in site.rglob("*.html"))
     assert "arithmatex" not in text
@@ -52,6 +55,7 @@ def test_formulas_are_drawn_without_a_script(site):
     assert "\\langle" not in re.sub(r"<pre.*?</pre>|<code.*?</code>", "", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_docstrings_are_in_the_api_pages(site):
     text = (site / "api" / "theory.html").read_text(encoding="utf-8")
     assert "Solve the theory on the full product of widths, temperatures and lambda1" in text

@@ -144,6 +144,7 @@ def test_no_test_inputs_gives_nan_there_and_numbers_on_the_training_inputs() -> 
         assert np.isfinite(got[name].sel(split="train")).all(), name
 
 
+@pytest.mark.slow
 def test_a_replica_does_not_depend_on_the_others_or_on_what_else_runs() -> None:
     """To the bit: more replicas, more optimizers; bias, variance and accuracy belong to the ensemble."""
     data = gaussian_dataset(10, 6)
@@ -178,6 +179,7 @@ print(hashlib.sha256(b"".join(got[n].values.tobytes() for n in sorted(got.data_v
 """
 
 
+@pytest.mark.slow
 def test_values_do_not_depend_on_cores_or_threads() -> None:
     """To the bit: one core and one thread against all cores and as many threads as the libraries like."""
     digests = set()

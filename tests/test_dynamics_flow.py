@@ -85,6 +85,7 @@ def test_the_linear_network_is_exact() -> None:
     assert worst[1] < worst[0] / 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_train", "n_features", "width", "activation"),
     [(8, 12, 6, "erf"), (20, 4, 6, "erf"), (20, 4, 2, "tanh")],

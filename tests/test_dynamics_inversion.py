@@ -138,6 +138,7 @@ def test_without_a_turn_there_are_margins_only_and_the_cube_is_the_same() -> Non
     assert np.isfinite(table.margin).all()
 
 
+@pytest.mark.slow
 def test_the_straggler_figure_is_written(turning: tuple, tmp_path: Path) -> None:
     data, _, table = turning
     paths = draw_stragglers(table, data.x_train, tmp_path / "stragglers", formats=("png", "pdf"))
@@ -147,6 +148,7 @@ def test_the_straggler_figure_is_written(turning: tuple, tmp_path: Path) -> None
     assert again.read_bytes() == paths[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_bridge_and_summary_are_drawn_from_cubes(tmp_path: Path) -> None:
     cubes = all_cubes(dataset=["a", "b"], width=[60], n_train=[60, 120])
     paths = draw_figures(cubes, tmp_path, names=["bridge", "inversion"], formats=["pdf"])
@@ -160,6 +162,7 @@ def test_bridge_and_summary_are_drawn_from_cubes(tmp_path: Path) -> None:
     assert not draw_figures({"theory": cubes["theory"]}, tmp_path, names=["bridge", "inversion"])
 
 
+@pytest.mark.slow
 def test_bridge_runs_over_temperature_and_time() -> None:
     """Axes: error on x, D on y; a curve for each theory and the optimizer, sampled points with error bars."""
     from proplim.figures import FIGURES, Style

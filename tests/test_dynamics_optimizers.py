@@ -73,6 +73,7 @@ def test_full_frame_and_row_space_follow_the_same_path() -> None:
     np.testing.assert_allclose(paths[0], paths[1], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_gradient_descent_approaches_the_flow_at_first_order() -> None:
     """Halving the step halves the distance to the flow, within 5 %."""
     _, problem, start = prepared()
@@ -212,6 +213,7 @@ def exact_readout_variance() -> float:
     return float((s * weight).sum() / weight.sum())
 
 
+@pytest.mark.slow
 def test_langevin_samples_the_posterior_up_to_its_known_bias() -> None:
     """<v^2> of a linear network extrapolated to a vanishing step, and the exact identity of a finite one.
 
@@ -262,6 +264,7 @@ def langevin_trajectory(langevin, problem, start, times, step, seed):
         yield langevin.parameters(state)
 
 
+@pytest.mark.slow
 def test_langevin_in_rotated_coordinates_has_the_law_of_the_full_space() -> None:
     """Means and second moments, also between two times, on inputs that the training set does not span.
 

@@ -158,6 +158,7 @@ def by_name(session: Browser) -> dict[str, dict]:
     return {t["name"]: t for t in session.run(TRACES)}
 
 
+@pytest.mark.slow
 def test_page_draws_theory_and_sampled_points_with_errors(page: Browser) -> None:
     traces = by_name(page)
     assert set(traces) == {"infinite width", "proportional", "sampling", "T*, proportional"}
@@ -173,6 +174,7 @@ def test_page_draws_theory_and_sampled_points_with_errors(page: Browser) -> None
     assert page.messages() == []
 
 
+@pytest.mark.slow
 def test_controls_change_the_plot(page: Browser) -> None:
     before = by_name(page)["proportional"]["y"]
     page.run(CHOOSE, "width", "120")
@@ -195,6 +197,7 @@ def test_controls_change_the_plot(page: Browser) -> None:
     assert page.messages() == []
 
 
+@pytest.mark.slow
 def test_t_star_is_marked_where_the_theory_has_it(page: Browser) -> None:
     where = {"n_train": 60, "width": 60, "split": "train", "approximation": "proportional"}
     cube = all_cubes(seed=[0, 1])["theory"].sel(**where)
@@ -213,6 +216,7 @@ def test_t_star_is_marked_where_the_theory_has_it(page: Browser) -> None:
     assert page.messages() == []
 
 
+@pytest.mark.slow
 def test_a_view_is_in_the_address_and_can_be_shared(page: Browser) -> None:
     page.run(CHOOSE, "width", "120")
     page.run(CHOOSE, "variable", "mse")
@@ -246,6 +250,7 @@ def test_a_view_is_in_the_address_and_can_be_shared(page: Browser) -> None:
     assert page.messages() == []
 
 
+@pytest.mark.slow
 def test_csv_holds_what_is_plotted(page: Browser) -> None:
     lines = page.run("return csv()").strip().split("\n")
     header = lines[0].split(",")
@@ -256,6 +261,7 @@ def test_csv_holds_what_is_plotted(page: Browser) -> None:
     assert {r["split"] for r in rows} == {"train"}
 
 
+@pytest.mark.slow
 def test_page_fits_a_phone(page: Browser) -> None:
     page.resize(390, 844)
     page.run(CHOOSE, "width", "120")

@@ -285,6 +285,7 @@ proplim.theory.solve_grid = solve_grid
 """
 
 
+@pytest.mark.slow
 def test_the_workflow_tries_again_what_failed_and_then_has_nothing_to_do(folder):
     only_theory = {"sampling": {"enabled": False}, "dynamics": {"enabled": False}, "plugins": ["break.py"]}
     (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, **only_theory}))

@@ -17,6 +17,8 @@ import yaml
 
 from proplim.cube import content_checksum
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
     "study": "f",

@@ -137,6 +137,7 @@ def test_unconverged_points_are_drawn_hollow() -> None:
     assert "white" in faces
 
 
+@pytest.mark.slow
 def test_every_figure_draws_from_any_single_cube_or_stays_away(tmp_path: Path) -> None:
     small = all_cubes(n_train=[60], width=[60], temperature=[0.1])
     with warnings.catch_warnings():
@@ -150,6 +151,7 @@ def test_every_figure_draws_from_any_single_cube_or_stays_away(tmp_path: Path) -
     assert draw_figures({}, tmp_path / "none") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "drawn", "left_out"),
     [
@@ -251,6 +253,7 @@ def keeping_units(sampling: xr.Dataset) -> xr.Dataset:
     return sampling.assign_attrs(configuration=text)
 
 
+@pytest.mark.slow
 def test_histograms_lie_on_the_gaussians_they_were_drawn_from(tmp_path: Path) -> None:
     sampling = keeping_units(sampling_cube(**ONE))
     kept_draws(tmp_path, sampling)
@@ -312,6 +315,7 @@ def test_equal_cubes_give_equal_files_in_every_format(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_file_names_are_safe(tmp_path: Path) -> None:
     cube = theory_cube(dataset=["a b/../c"], **ONE)
     names = ["weights", "class_distance"]
@@ -464,6 +468,7 @@ def mixed(cubes: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     }
 
 
+@pytest.mark.slow
 def test_figures_and_tables_do_not_depend_on_the_order_of_any_axis(tmp_path: Path) -> None:
     axes = {"n_train": [40, 80, 160], "width": [40, 80, 160], "seed": [0, 1, 2]}
     axes |= {"temperature": [0.01, 0.1, 1.0, 10.0]}

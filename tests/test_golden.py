@@ -36,6 +36,7 @@ def test_dynamics_is_golden(golden):
         )
 
 
+@pytest.mark.slow
 def test_sampling_is_golden_by_z_score(golden):
     # Another processor's rounding makes another chain: five combined standard errors for 20 numbers, a
     # false-alarm rate below 2e-5 for independent chains; on the machine that wrote them the numbers are equal.

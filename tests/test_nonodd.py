@@ -102,6 +102,7 @@ def test_against_thirty_digits():
         assert float(action(q, p) / 2) == pytest.approx(solution["free_energy"][0], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_predictor_and_features_against_weighted_networks():
     """Exact averages of networks of 30 units; the theory errs by terms of order 1/N, bounded here by hand.
 

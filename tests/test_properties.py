@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 import xarray as xr
 import yaml
 from hypothesis import given, settings
@@ -69,6 +70,7 @@ def test_configuration_to_text_and_back(content):
         assert again.axes(stage) == config.axes(stage)
 
 
+@pytest.mark.slow
 @given(studies(), st.randoms(use_true_random=False), st.integers(1, 5))
 @settings(max_examples=25, deadline=None)
 def test_configuration_to_grid_to_tables_to_cube(content, random, pieces):

@@ -21,6 +21,8 @@ from proplim.cube._provenance import git_revision, package_versions
 from proplim.seeds import derive_seed
 from proplim.study import collect_cube, plan_study, prepare_draw, run_job
 
+pytestmark = pytest.mark.slow
+
 STUDY = {
     "study": "about",
     "datasets": [{"name": "g", "source": "gaussian", "n_features": 3, "n_test": 4}],

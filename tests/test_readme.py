@@ -20,6 +20,8 @@ from proplim.datasets import SOURCES
 from proplim.observables import OBSERVABLES
 from proplim.theory import APPROXIMATIONS
 
+pytestmark = pytest.mark.slow
+
 PYTHON_PAGES = [p for p in pages() if blocks(p, "python")]
 COMMAND_PAGES = [p for p in pages() if commands(p)]
 YAML_PAGES = [p for p in pages() if blocks(p, "yaml")]

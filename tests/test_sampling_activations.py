@@ -9,6 +9,7 @@ from conftest import gaussian_dataset
 from proplim.sampling import SamplingSettings, sample_posterior
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_equipartition(activation):
     # lambda1 <|v|^2>/N = 1 + <(y - f).f>/(T N) exactly (docs/theory.md, eq. 10.1); four standard errors, the error

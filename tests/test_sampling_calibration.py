@@ -17,6 +17,8 @@ configure_jax()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 ERF = get_activation("erf")
 PATH = _program.Path(jnp.float64(np.pi / 2), jnp.float64(0.2), jnp.float64(0.8))
 TEMPERATURE, LAMBDA1 = 0.2, 0.7
@@ -87,7 +89,6 @@ def p_values(ranks):
     return {name: stats.chisquare(np.bincount(r, minlength=KEPT + 1)).pvalue for name, r in ranks.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("heavy", [False, True], ids=["prior", "heavy"])
 @pytest.mark.parametrize(("n_train", "width"), [(3, 4), (5, 2)])
 def test_simulation_based_calibration(n_train, width, heavy):

@@ -37,6 +37,7 @@ def keys(count, salt):
     return _random.Key(jnp.asarray(words[0]), jnp.asarray(words[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_train", "width"), [(4, 6), (7, 3)])
 def test_a_trajectory_is_reversible_and_second_order(n_train, width):
     _, whitened, problem, activation = make(n_train, 5, width, 0.1, "erf")
@@ -79,6 +80,7 @@ def paired_z(before, after):
     return change.mean(0) / (change.std(0) / np.sqrt(len(change)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_exact_draws_of_the_linear_network_stay_exact(dtype):
     """4000 exact draws, four trajectories each at a coarse step: no mean moves by 4.5 standard errors (2e-4)."""
@@ -149,6 +151,7 @@ def prior_z(problem, hidden):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_train", "width"), [(3, 4), (4, 2)])
 def test_joint_distribution_of_geweke(n_train, width):
     """6000 independent chains of 25 rounds; |z| < 4.5 on at most 7 moments (5e-5). A wrong T of the data is seen."""

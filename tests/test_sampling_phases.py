@@ -43,6 +43,7 @@ def test_clusters_are_found_where_there_are_two():
         assert _phases.clusters_of(one) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
 def test_a_sweep_gives_the_weight_of_a_known_double_well(share):
     """Exact draws in the windows of a mixture of two Gaussians: ln ratio within four errors (6e-5 a false alarm)."""
@@ -64,6 +65,7 @@ def test_a_sweep_gives_the_weight_of_a_known_double_well(share):
     assert _phases.log_ratio(np.array(values)[::-1], down, 0.5) == pytest.approx(found[-1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_one_sided_starts_are_wrong_on_a_double_well_and_weighed_phases_are_right():
     """Chains that never pass between two wells agree on a wrong mean by themselves; with the weights they are right.
 
@@ -147,6 +149,7 @@ def test_sample_stats_tell_of_every_draw():
     assert set(sample.groups()) == {"posterior", "sample_stats"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_run_goes_on_from_a_checkpoint_to_the_same_bits(threads):
     """Every checkpoint of a run, among them one before the first draw; damaged and foreign ones are ignored."""

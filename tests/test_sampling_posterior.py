@@ -64,6 +64,7 @@ def exact_and_found(
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_train", "width"), [(6, 5), (4, 6)])
 def test_linear_network_against_quadrature(n_train, width):
     """Every variable, more inputs than units and fewer: |z| < 4 (1e-3 a false alarm, fixed seed)."""
@@ -74,6 +75,7 @@ def test_linear_network_against_quadrature(n_train, width):
         assert mcse < 0.1 * abs(exact) + 0.02
 
 
+@pytest.mark.slow
 def test_linear_network_at_small_temperature():
     """Stiff: T = 1e-4 in both precisions of the gradient."""
     dataset = gaussian_dataset(4, 6, 6, seed=9)
@@ -105,6 +107,7 @@ def test_error_bars_cover_the_truth(tiny):
     assert np.all(np.abs(z.mean(0)) < 4.0 * z.std(0) / np.sqrt(len(z)))
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_threads_or_on_other_temperatures(tiny):
     one = sample_posterior(tiny, "erf", settings=QUICK, threads=1, **TINY)
     two = sample_posterior(tiny, "erf", settings=QUICK, threads=2, **TINY)

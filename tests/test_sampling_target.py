@@ -92,6 +92,7 @@ def test_float32_gradient_agrees_with_float64(shape):
     assert np.abs(single - exact).max() > 0  # it is float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_observables_are_exact_averages_over_the_readout(shape):
     """Against the dense Gaussian of v given w; test inputs without a part outside the span."""

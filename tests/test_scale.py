@@ -98,6 +98,7 @@ def test_chunks_are_about_a_megabyte_and_hold_whole_curves():
         assert np.prod(chunk) > CHUNK / 4 or chunk == list(shape)
 
 
+@pytest.mark.slow
 def test_a_thousand_files_are_collected_at_once(tmp_path):
     """Share of 10,000 files in a minute, with room for a loaded machine: a thousand in ten seconds."""
     width, temperature = list(range(1, 41)), [float(t) for t in np.geomspace(0.01, 10, 25)]

@@ -81,6 +81,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_bit_identical_whatever_the_number_of_threads():
     digests = set()
     for threads in ("1", "2", "3"):

@@ -21,7 +21,11 @@ def separated(n_train=24, n_features=12, seed=0) -> Dataset:
 
 @pytest.mark.parametrize(
     ("approximation", "activation"),
-    [("proportional", "erf"), ("proportional", "relu"), ("exact", "linear")],
+    [
+        ("proportional", "erf"),
+        pytest.param("proportional", "relu", marks=pytest.mark.slow),
+        ("exact", "linear"),
+    ],
 )
 def test_peak_is_where_a_fine_grid_has_it(approximation, activation):
     dataset = separated()
@@ -73,6 +77,7 @@ def test_peak_is_where_a_fine_grid_has_it(approximation, activation):
                 assert low > 1
 
 
+@pytest.mark.slow
 def test_peak_of_the_cavity_is_a_maximum_for_other_draws():
     """A fifth of the labels wrong: D turns. The grid's draws are not those of the peak; seeds are fixed."""
     rng = np.random.default_rng(0)

@@ -18,6 +18,8 @@ from proplim.figures import figure_of
 from proplim.observables import variables_of
 from proplim.schema import POINT_AXES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = {
     "study": "named-on-the-command-line",
