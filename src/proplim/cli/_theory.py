@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-=======
 from typing import TYPE_CHECKING, Annotated, Any
->>>>>>> 5c7416a (A study from the installed package in any folder; one point of sampling and training; cubes, figures and report of what is there at any time)
 
 import typer
 
@@ -68,54 +63,15 @@ def theory(
     )  # fmt: skip
     from proplim.theory import solve_grid
 
-<<<<<<< HEAD
-    if n_train < 2:
-        raise InvalidInput("--n-train", n_train, "at least 2 training inputs")
-    arrays = prepare_dataset(config, n_train, seed)
-    solved = solve_grid(
-        arrays,
-        activation,
-        temperature=temperature,
-        width=width,
-        lambda0=lambda0,
-        lambda1=lambda1,
-        approximations=list(dict.fromkeys(approximation)),
-    ).isel(width=0, temperature=0, lambda1=0)
-    parameters = {
-        "dataset": dataset, "activation": activation, "n_train": n_train, "n_features": arrays.n_features,
-        "width": width, "temperature": temperature, "lambda0": lambda0, "lambda1": lambda1, "seed": seed,
-        "alpha": n_train / width,
-    }  # fmt: skip
-    _say_what_is_missing(activation, solved)
-=======
     names = list(dict.fromkeys(approximation))
     solved = solve_grid(point.dataset, **point.network, approximations=names)
     solved = solved.isel(width=0, temperature=0, lambda1=0)
->>>>>>> 5c7416a (A study from the installed package in any folder; one point of sampling and training; cubes, figures and report of what is there at any time)
+    _say_what_is_missing(activation, solved)
     if as_json:
         print(json.dumps({**point.parameters, "approximations": _nested(solved)}, indent=1))
     else:
         print_parameters(point.parameters)
         _print(solved)
-
-
-<<<<<<< HEAD
-def _rows(solved: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Row name -> values over approximations, one row for each (variable, split, label)."""
-    rows = {}
-    for name, values in solved.data_vars.items():
-        for split in values["split"].values.tolist() if "split" in values.dims else [None]:
-            part = values if split is None else values.sel(split=split)
-            for label in part["label"].values.tolist() if "label" in part.dims else [None]:
-                row = part if label is None else part.sel(label=label)
-                where = ", ".join([w for w in (split, None if label is None else _class(label)) if w])
-                rows[f"{name} [{where}]" if where else str(name)] = row
-    return rows
-
-
-def _class(label: Any) -> str:
-    """A class by its label: y=+1."""
-    return f"y={label:+d}" if isinstance(label, int) else f"y={label}"
 
 
 def _say_what_is_missing(activation: str, solved: xr.Dataset) -> None:
@@ -130,16 +86,9 @@ def _say_what_is_missing(activation: str, solved: xr.Dataset) -> None:
         print(reason, file=sys.stderr)
 
 
-def _print(parameters: dict[str, Any], solved: xr.Dataset) -> None:
-    from proplim.cli._output import number, print_table
-
-    print("  ".join(f"{k}={number(v)}" for k, v in parameters.items()))
-    print()
-=======
 def _print(solved: xr.Dataset) -> None:
     from proplim.cli._output import print_table
 
->>>>>>> 5c7416a (A study from the installed package in any folder; one point of sampling and training; cubes, figures and report of what is there at any time)
     names = solved["approximation"].values.tolist()
     table = [
         [row, *(float(values.sel(approximation=a)) for a in names)] for row, values in rows_of(solved).items()
