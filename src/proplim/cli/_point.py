@@ -94,6 +94,11 @@ def asked_point(
     return Asked(arrays, network, parameters)
 
 
+def _class(label: Any) -> str:
+    """A class by its label: y=+1."""
+    return f"y={label:+d}" if isinstance(label, int) else f"y={label}"
+
+
 def rows_of(solved: xr.Dataset) -> dict[str, xr.DataArray]:
     """Row name -> values, one row for each variable, kind of inputs and class."""
     rows = {}
@@ -102,7 +107,7 @@ def rows_of(solved: xr.Dataset) -> dict[str, xr.DataArray]:
             part = values if split is None else values.sel(split=split)
             for label in part["label"].values.tolist() if "label" in part.dims else [None]:
                 row = part if label is None else part.sel(label=label)
-                where = ", ".join([w for w in (split, None if label is None else f"y={label:+d}") if w])
+                where = ", ".join([w for w in (split, None if label is None else _class(label)) if w])
                 rows[f"{name} [{where}]" if where else str(name)] = row
     return rows
 
