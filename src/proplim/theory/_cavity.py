@@ -451,7 +451,8 @@ def _combine(spectrum: Spectrum, point: Points, replicates: list[Replicate]) -> 
     distance, error = result["centroid_distance_sq"][0], result["centroid_distance_sq_mcse"][0]
     precise = not error > LARGEST_ERROR * distance  # a class may be missing: then D is NaN, and no reason
     sound = result["effective_sample_fraction"] >= LEAST_EFFECTIVE_FRACTION
-    result["converged"] = np.asarray(float(sound and precise))
+    finite = np.isfinite(result["free_energy_temperature_derivative"])  # T^2 does not underflow
+    result["converged"] = np.asarray(float(sound and precise and finite))
     return result
 
 

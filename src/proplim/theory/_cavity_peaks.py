@@ -43,6 +43,8 @@ SIGNIFICANT = 3.0
 """A slope has a sign where it exceeds this many of its standard errors."""
 ACCURACY = 1e-3
 """ln T* is located to this accuracy on the draws."""
+LOCATING_STEPS = 40
+"""Most steps of regula falsi; about five are taken."""
 LARGEST_ERROR = 0.25
 """Largest accepted standard error of ln T*."""
 
@@ -178,7 +180,7 @@ def _located(curve: _Curve, hot: _Rung, cold: _Rung, split: int) -> tuple[float,
     x = [hot.log_temperature, cold.log_temperature]
     f = [float(hot.slope[:, split].mean()), float(cold.slope[:, split].mean())]
     rung, last = cold, -1
-    while abs(x[1] - x[0]) > ACCURACY:
+    for _ in range(LOCATING_STEPS):
         at = (x[0] * f[1] - x[1] * f[0]) / (f[1] - f[0])
         found = curve.rung(at, hot.states, hot.log_temperature)
         if found is None:
@@ -190,7 +192,7 @@ def _located(curve: _Curve, hot: _Rung, cold: _Rung, split: int) -> tuple[float,
         if side == last:
             f[1 - side] *= 0.5
         last = side
-        if moved < ACCURACY:
+        if moved < ACCURACY or abs(x[1] - x[0]) < ACCURACY:
             break
     rise = cold.slope[:, split].mean() - hot.slope[:, split].mean()
     curvature = rise / (cold.log_temperature - hot.log_temperature)

@@ -37,6 +37,8 @@ SUBDIVISION_LEVELS = 14
 SLACK = 1e-12
 """Relative widening of the bounds on dS/du that covers their own rounding."""
 NEWTON_STEPS = 100
+FOURTH_ROOT = 1e77
+"""Numbers below this have a product of four that does not overflow."""
 RESIDUAL_TOLERANCE = 64.0
 """Accepted |dS/du| in units of eps times the sum of the magnitudes of its terms."""
 
@@ -371,21 +373,19 @@ def _action(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1:
     return q - np.log(q) + (log_det + energy / t) / n
 
 
-FOURTH_ROOT = 1e77
-"""Numbers below this have a product of four that does not overflow."""
-
-
 def _sum_of_logs(x: np.ndarray) -> np.ndarray:
-    """Sum over the last axis of ln x for x >= 1: one logarithm for a product of four numbers, where it is finite."""
+    """Sum over the last axis of ln x for (n, r) rows of ascending x >= 1.
+
+    One logarithm for a product of four numbers, where that is finite.
+    """
     quarter = x.shape[-1] // 4
-    large = x.max(-1, initial=1.0) >= FOURTH_ROOT
     with np.errstate(over="ignore"):
         product = x[:, :quarter] * x[:, quarter : 2 * quarter]
         product *= x[:, 2 * quarter : 3 * quarter]
         product *= x[:, 3 * quarter : 4 * quarter]
     total = np.log(product).sum(-1) + np.log(x[:, 4 * quarter :]).sum(-1)
-    if large.any():
-        total[large] = np.log(x[large]).sum(-1)
+    for row in np.flatnonzero(x[:, -1:].max(-1, initial=1.0) >= FOURTH_ROOT):
+        total[row] = np.log(x[row]).sum()
     return total
 
 
