@@ -88,6 +88,7 @@ def test_images_within_one_and_a_half_percent_of_sampling(mnist38, reference, te
         assert float(value) == pytest.approx(sampled[name][0], rel=0.015), name
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("activation", "sampled", "error"), [("tanh", 0.0382, 0.0011), ("erf", -0.0105, 0.0011)]
@@ -189,6 +190,7 @@ def test_mean_energy_and_its_slope():
     assert slope == pytest.approx(difference, abs=4 * np.hypot(error, own) + 0.01 * abs(difference))
 
 
+@pytest.mark.slow
 def test_errors_are_errors():
     """Data sets equal but for their identity have independent draws: their spread is what the errors say.
 

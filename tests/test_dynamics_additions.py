@@ -177,6 +177,7 @@ def test_more_steps_than_anybody_waits_for_are_not_begun() -> None:
     assert "1.0e+15 steps" in got.attrs["reason"]
 
 
+@pytest.mark.slow
 def test_the_step_is_known_as_a_fraction_of_its_limit() -> None:
     optimizers = ("gradient_flow", "gradient_descent", "sgd", "adam", "langevin")
     got = train(

@@ -157,6 +157,7 @@ def test_a_trajectory_does_not_depend_on_when_it_is_observed() -> None:
         np.testing.assert_array_equal(np.asarray(one.readout), np.asarray(other.readout))
 
 
+@pytest.mark.slow
 def test_replicas_side_by_side_are_those_one_after_another() -> None:
     data = gaussian_dataset(12, 7)
     settings = DynamicsSettings(

@@ -109,6 +109,7 @@ def test_the_flow_keeps_what_gradient_flow_keeps() -> None:
     assert drift[1] < 1e-7
 
 
+@pytest.mark.slow
 def test_sgd_on_all_inputs_is_gradient_descent() -> None:
     data = gaussian_dataset(10, 6)
     settings = DynamicsSettings(

@@ -106,7 +106,9 @@ def split(cube: xr.Dataset, stage: str) -> tuple[xr.Dataset, xr.Dataset]:
     return values.where(here, drop=True), values.where(~here)
 
 
-@pytest.mark.parametrize("stage", FAILING)
+@pytest.mark.parametrize(
+    "stage", ["theory", *(pytest.param(s, marks=pytest.mark.slow) for s in ("sampling", "dynamics"))]
+)
 def test_only_what_failed_is_tried_again_and_the_rest_stays_to_the_bit(folder, monkeypatch, stage):
     with monkeypatch.context() as patch:
         break_point(patch, stage)

@@ -126,6 +126,7 @@ def coexisting() -> Dataset:
     return Dataset(x, y, x[:4], y[:4])
 
 
+@pytest.mark.slow
 def test_half_of_the_chains_start_with_a_heavy_unit():
     kinds = [_starts.kind_of_start(c, 5) for c in range(5)]
     assert kinds == [_starts.PRIOR] * 3 + [_starts.HEAVY] * 2

@@ -165,6 +165,7 @@ def test_without_test_inputs_their_observables_are_nan(tiny):
     assert float(summary.converged) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [5, 8])
 def test_histograms_are_those_of_exact_draws(tiny, width):
     """Second moments of the drawn readout against the closed-form average, |z| < 4.5 by batch means."""
