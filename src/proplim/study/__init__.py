@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proplim.study._manifests import list_files
     from proplim.study._packing import Block
     from proplim.study._partial import publish
+    from proplim.study._partial_results import results_of_partial_cubes
     from proplim.study._pictures import draw_study, explore_study
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._requests import Requests
@@ -46,6 +47,7 @@ _HOME = {
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
     "Requests": "_requests",
     "publish": "_partial",
+    "results_of_partial_cubes": "_partial_results",
     **dict.fromkeys(("draw_study", "explore_study"), "_pictures"),
     "write_summary": "_summary",
     **dict.fromkeys(
@@ -90,6 +92,7 @@ __all__ = [
     "read_workspace",
     "report_by",
     "restore_plan",
+    "results_of_partial_cubes",
     "run_job",
     "save_plan",
     "snakefile",
