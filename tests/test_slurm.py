@@ -131,8 +131,12 @@ def test_a_study_on_slurm_survives_everything_and_equals_the_local_one(cluster, 
         assert (remote / f"results/s/{stage}.nc").exists()
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
 
+    # The cube of training was written of what was there, and is the one that the second run completes.
+    partial = remote / "results/s/dynamics.nc"
     before = {
-        p: p.stat().st_mtime_ns for p in (remote / "results").rglob("*") if p.suffix in (".nc", ".points")
+        p: p.stat().st_mtime_ns
+        for p in (remote / "results").rglob("*")
+        if p.suffix in (".nc", ".points") and p != partial
     }
     (remote / "mended").touch()
     subprocess.run(on_cluster(remote), env=cluster, check=True, capture_output=True, timeout=900)
