@@ -13,7 +13,7 @@ import proplim
 from proplim.config import StudyConfig, check_data, data_warnings, parse_config, read_yaml
 from proplim.study._plan import Plan
 from proplim.study._progress import say
-from proplim.study._workspace import read_workspace
+from proplim.study._workspace import read_started, read_workspace
 
 _FOLDERS = "_folders"
 
@@ -70,7 +70,7 @@ def plan_study(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> Plan
 
 def plan_as_started(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> Plan:
     """The plan of the run that goes on, as its first process wrote it down."""
-    return Plan(config, read_workspace(config, folders), as_started=True)
+    return Plan(config, read_started(config, folders), as_started=True)
 
 
 def _parsed(config: Mapping[str, Any]) -> tuple[StudyConfig, list[Path]]:

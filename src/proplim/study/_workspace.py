@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,27 @@ class Workspace:
 
 def read_workspace(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> Workspace:
     """Look at a study's folder below the working directory, and at the user's files."""
+    noted = _noted(config, folders)
+    return replace(
+        noted,
+        finished={stage: _finished(noted.root / stage) for stage in config.stages()},
+        failures=_failures(noted.root),
+        prepared=frozenset(str(file) for file in (noted.root / "datasets").glob("*/*.nc")),
+    )
+
+
+def read_started(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> Workspace:
+    """What a job of a run needs: the ledger has its points, so that the folder is not listed by every job.
+
+    Where the ledger does not know the stages, the folder is looked at as by the process that starts a run.
+    """
+    noted = _noted(config, folders)
+    known = all(stage in noted.ledger.current for stage in config.stages())
+    return noted if known else read_workspace(config, folders)
+
+
+def _noted(config: StudyConfig, folders: Sequence[Path]) -> Workspace:
+    """The ledger, and what the user's files hold."""
     root = Path("results") / config.study
     ledger = read_ledger(ledger_file(root))
     sources = {d.name: tuple(str(f) for f in source_files(d, folders)) for d in config.datasets}
@@ -74,11 +95,8 @@ def read_workspace(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> 
         root=root,
         folders=tuple(folders),
         ledger=ledger,
-        finished={stage: _finished(root / stage) for stage in config.stages()},
-        failures=_failures(root),
         digests={file: _digest(file, ledger.files.get(file)) for file in files},
         sources=sources,
-        prepared=frozenset(str(file) for file in (root / "datasets").glob("*/*.nc")),
     )
 
 

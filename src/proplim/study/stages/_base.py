@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 
 from proplim.errors import InvalidInput, ProplimError
 from proplim.observables import OBSERVABLES, variables_of
-from proplim.schema import Point, Size
+from proplim.schema import Point, Settings, Size
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -120,12 +119,9 @@ def along(axes: Mapping[str, Sequence], name: str) -> np.ndarray:
     return np.asarray(axes[name], dtype=float).reshape([-1 if axis == name else 1 for axis in axes])
 
 
-def dumped(settings: Any) -> dict[str, Any]:
+def dumped(settings: Settings) -> dict[str, Any]:
     """Settings of a stage as plain values."""
-    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        return dataclasses.asdict(settings)
-    written: dict[str, Any] = settings.model_dump(mode="json")
-    return written
+    return settings.model_dump(mode="json")
 
 
 def network_of(point: Point) -> dict[str, Any]:
