@@ -51,6 +51,7 @@ def _solve(spectrum: Spectrum, points: Points) -> Any:
             width=float(width),
             lambda1=float(lambda1),
             temperatures=points.temperature[here].tolist(),
+            transition=False,
         )
         for index, point in zip(here, solved.points, strict=True):
             reasons[index] = point.reason

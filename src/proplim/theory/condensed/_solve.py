@@ -145,7 +145,13 @@ class _Phase(NamedTuple):
 
 
 def solve_condensed(
-    spectrum: Spectrum, *, width: float, lambda1: float, temperatures: Sequence[float], peaks: bool = False
+    spectrum: Spectrum,
+    *,
+    width: float,
+    lambda1: float,
+    temperatures: Sequence[float],
+    transition: bool = True,
+    peaks: bool = False,
 ) -> Condensed:
     """The condensed theory at every temperature (docs/condensed.md).
 
@@ -159,6 +165,8 @@ def solve_condensed(
         Precision of the prior of a readout.
     temperatures : sequence of float
         A temperature's values do not depend on the others.
+    transition : bool
+        Whether T_c is located; NaN otherwise.
     peaks : bool
         Whether T* is located too, which takes about twenty more points.
 
@@ -181,7 +189,11 @@ def solve_condensed(
     with threadpool_limits(limits=1, user_api="blas"):
         common = _common(spectrum, float(width), float(lambda1))
         points = [_solve_point(common, float(t)) for t in temperatures]
-        critical = _phases.condensation_temperature(common.problem, common.width, common.lambda1)
+        critical = (
+            _phases.condensation_temperature(common.problem, common.width, common.lambda1)
+            if transition
+            else np.nan
+        )
         unknown = np.full(2, np.nan)
         peak = find_peaks(lambda t: _distances(common, t), _hottest(common)) if peaks else (unknown, unknown)
     return Condensed(points, critical, *peak)
