@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proplim.figures._base import Cubes
-from proplim.figures._panels import log_axis
+from proplim.figures._panels import MAX_COLUMNS, log_axis, pages
 from proplim.figures._slices import Point, filled, points, size_axis
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ def load_axes(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, str, 
         along, fixed = sorted(sizes, key=lambda d: -len(sizes[d])) if size == "width" else (size, "n_train")
         if len(sizes[along]) > 1:
             yield point, along, sizes[along], fixed, sizes[fixed]
+
+
+def map_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Point, str, list, str, list]]:
+    """Pages of maps: what tells the file apart, and :func:`load_axes` with as many columns as fit."""
+    for point, along, values, fixed, fixed_values in load_axes(cubes, names):
+        columns = pages(fixed_values, MAX_COLUMNS)
+        for page, some in enumerate(columns, start=1):
+            key = {**point, "page": page} if len(columns) > 1 else point
+            yield key, point, along, values, fixed, some
 
 
 def loads(along: str, values: np.ndarray, fixed_value: float) -> np.ndarray:

@@ -10,13 +10,11 @@ import xarray as xr
 
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._looks import approximation_look
-from proplim.figures._map import cell_edges, load_axes, loads, set_map_axes
+from proplim.figures._map import cell_edges, loads, map_pages, set_map_axes
 from proplim.figures._panels import (
-    MAX_COLUMNS,
     finish,
     label_bottom,
     number,
-    pages,
     panel_figure,
     parameters_text,
 )
@@ -43,13 +41,10 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     names = [a for a in plain_values(theory["approximation"]) if a != PRIOR]
     if not names or len(names) == theory.sizes["approximation"]:
         return  # without infinite width there is no prior to compare with
-    for point, along, values, fixed, fixed_values in load_axes({"theory": theory}, [NAME]):
+    for key, point, along, values, fixed, some in map_pages({"theory": theory}, [NAME]):
         here = at(theory, point)
         assert here is not None
-        columns = pages(fixed_values, MAX_COLUMNS)
-        for page, some in enumerate(columns, start=1):
-            key = {**point, "page": page} if len(columns) > 1 else point
-            yield key, _page(here, names, along, values, fixed, some, point, style)
+        yield key, _page(here, names, along, values, fixed, some, point, style)
 
 
 def _page(
