@@ -1,19 +1,11 @@
-"""What the documentation site needs beside its plugins: formulas as MathML, cross-references of docstrings.
-
-Formulas are written as $...$ and $$...$$ and become MathML when the site is built. Every current browser
-draws it by itself: no script, no font and no network are needed to read them.
-"""
+"""What the documentation site needs beside its plugins; formulas are in equations.py."""
 
 from __future__ import annotations
 
-import html
 import re
 from pathlib import Path
 from typing import Any
 
-from latex2mathml.converter import convert
-
-_FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 _ROLE = re.compile(
     r":(?:class|func|mod|data|meth|attr):(?=<(?:code|a|span|autoref))|:(?:class|func|mod|data):`~?"
 )
@@ -31,8 +23,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Replace formulas by MathML and drop the role names in front of names in docstrings."""
-    content = _FORMULA.sub(_mathml, content)
+    """Drop the role names in front of names in docstrings."""
     return _ROLE.sub("", content)
 
 
@@ -49,11 +40,3 @@ def on_post_template(output_content: str, **_: Any) -> str:
 def _without_shim(output: str) -> str:
     return _SHIM.sub(lambda _: f"<script>{_WORKER.read_text(encoding='utf-8')}</script>", output)
 
-
-def _mathml(match: re.Match[str]) -> str:
-    block = match[1] == "div"
-    latex = html.unescape(match[2]).strip()
-    latex = latex.removeprefix("\\[" if block else "\\(").removesuffix("\\]" if block else "\\)").strip()
-    latex = latex.replace(r"\tfrac", r"\frac")
-    formula = convert(latex, display="block" if block else "inline")
-    return f'<div class="formula">{formula}</div>' if block else formula
