@@ -1,7 +1,8 @@
 r"""Formulas of the site: $...$ and $$...$$ become MathML when it is built, numbered where they have a \tag.
 
 Every current browser draws MathML by itself, without a script or a network; the font STIX Two Math, which ziamath
-brings, is copied into the site, so that formulas look alike where a reader has no mathematical font. An equation with \tag{3.4} gets the anchor eq-3.4; "(3.4)" in the text of the same page leads there, and so does "docs/theory.md,
+brings, is copied into the site, so that formulas look alike where a reader has no mathematical font. An equation
+with \tag{3.4} gets the anchor eq-3.4; "(3.4)" in the text of the same page leads there, and so does "docs/theory.md,
 eq. 3.4" in a docstring.
 """
 
@@ -27,11 +28,27 @@ _REFERENCE = re.compile(rf"\(({_NUMBER})\)")
 _VERBATIM = re.compile(
     r"(<pre\b.*?</pre>|<code\b.*?</code>|<a\b.*?</a>|<math\b.*?</math>|<h\d\b.*?</h\d>|<[^>]+>)", re.DOTALL
 )
+_WITH_PUNCTUATION = re.compile(r"(\(?<math>(?:(?!</math>).)*</math>[.,;:)]*)", re.DOTALL)
 _CITATION = re.compile(
     rf"docs/(?P<page>\w+)\.md(?:,\s+(?P<kind>eqs?\.\s+|\(?(?=[A-Z]\.\d)))?(?P<number>{_NUMBER}(?![\w.]*\d))?"
 )
 
-_FUNCTIONS = {"ln", "exp", "erf", "tr", "arcsin", "arctan", "det", "var", "cov", "Var", "max", "min", "tanh", "sign"}
+_FUNCTIONS = {
+    "ln",
+    "exp",
+    "erf",
+    "tr",
+    "arcsin",
+    "arctan",
+    "det",
+    "var",
+    "cov",
+    "Var",
+    "max",
+    "min",
+    "tanh",
+    "sign",
+}
 _LIMITS = {"∑", "∏", "min", "max"}
 _SCRIPTS = {"msub", "msup", "msubsup"}
 _PRIMES = {"′", "″", "‴"}
@@ -41,7 +58,13 @@ _OPENING = {"(", "[", "{"}
 _CLOSES_A_NAME = _OPENING | {")", ",", "⟩", "]", "="}
 _UNSPACED = {"|", "‖", "/"}
 _BEFORE_A_SIGN = _OPENING | {"=", ",", "⟨", "≤", "∝", "|"}
-_LETTERS = {("double-struck", "R"): "ℝ", ("double-struck", "E"): "𝔼", ("script", "N"): "𝒩"}
+_LETTERS = {
+    ("double-struck", "R"): "ℝ",
+    ("double-struck", "E"): "𝔼",
+    ("script", "N"): "𝒩",
+    ("script", "U"): "𝒰",
+    ("script", "S"): "𝒮",
+}
 """Alphabets that MathML Core has as characters and not as an attribute."""
 
 _FONT = "STIXTwoMath-Regular.ttf"
@@ -50,7 +73,7 @@ _tags: dict[str, set[str]] = {}
 
 
 def on_files(files: Any, *, config: Any, **_: Any) -> None:
-    """Note the numbers of the equations of every page, so that links between pages are known before any is written."""
+    """Note the numbers of the equations of every page, before any page is written that links to them."""
     font = importlib.resources.files("ziamath.fonts") / _FONT
     files.append(File.generated(config, f"_site/{_FONT}", content=font.read_bytes()))
     _tags.clear()
@@ -70,7 +93,7 @@ def on_page_content(content: str, *, page: Any, files: Any, **_: Any) -> str:
 
     parts = _VERBATIM.split(content)
     parts[::2] = [link(text) for text in parts[::2]]
-    return "".join(parts)
+    return _WITH_PUNCTUATION.sub(r'<span class="together">\1</span>', "".join(parts))
 
 
 def _link(page: str, number: str, text: str) -> str:
@@ -146,7 +169,7 @@ def _table(rows: str) -> ET.Element:
             content = _row(cell) if cell.strip() else ET.Element("mrow")
             if i % 2 and len(content) and content[0].tag == "mo":
                 content[0].set("form", "infix")
-            entry.append(content)
+            entry.extend(content)
     return table
 
 
@@ -212,14 +235,14 @@ def _character(element: ET.Element, before: ET.Element | None) -> None:
     if text in _BRACKETS and element.tag in ("mi", "mo") and element.get("stretchy") is None:
         element.tag = "mo"
         element.attrib.update({"form": _BRACKETS[text], "stretchy": "false"})
+    if text == "~":
+        element.tag, element.text = "mo", "∼"
+        element.attrib.update({"lspace": "0.278em", "rspace": "0.278em"})
     if element.tag != "mo":
         return
     if text in _UNSPACED and element.get("fence") is None:
         element.attrib.update({"lspace": "0", "rspace": "0"})
-    if text == "~":
-        element.text = "∼"
-        element.attrib.update({"lspace": "0.278em", "rspace": "0.278em"})
-    if text in ("−", "-") and before is not None and _text(before) in _BEFORE_A_SIGN:
+    if text in ("−", "-", "+") and before is not None and _text(before) in _BEFORE_A_SIGN:
         element.set("form", "prefix")
 
 

@@ -39,4 +39,3 @@ def on_post_template(output_content: str, **_: Any) -> str:
 
 def _without_shim(output: str) -> str:
     return _SHIM.sub(lambda _: f"<script>{_WORKER.read_text(encoding='utf-8')}</script>", output)
-

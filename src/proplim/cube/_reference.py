@@ -38,7 +38,7 @@ def reference_page() -> str:
         )
         for variable in variables_of(stage):
             dims = ", ".join(variable.dims) + "".join(f" (no {d})" for d in variable.without)
-            latex = variable.symbol.replace("|", r"\vert ")  # a bar would end the cell
+            latex = variable.symbol.replace("|", r"\vert ").strip()  # a bar would end the cell
             symbol = f", ${latex}$" if variable.name != "converged" else ""
             parts.append(
                 f"| `{variable.name}` | {dims.strip()} | {variable.long_name}{symbol} | {variable.units} |"

@@ -1,4 +1,4 @@
-"""What the cavity of the other units changes in every observable (docs/condensed.md, eq. 15).
+"""What the cavity of the other units changes in every observable (docs/condensed.md, eq. C.8).
 
 All are differences between the solutions of eqs. (11) and (10) at the same labels.
 """

@@ -1,4 +1,4 @@
-"""Averages over the measure of the explicit units (docs/condensed.md, eqs. 12-14).
+"""Averages over the measure of the explicit units (docs/condensed.md, section 3).
 
 Everything comes as one value a group of chains, so that groups give the Monte-Carlo error.
 """

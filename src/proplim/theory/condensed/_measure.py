@@ -1,4 +1,4 @@
-"""The measure of k explicit units among Gaussian others (docs/condensed.md, eq. 1).
+"""The measure of k explicit units among Gaussian others (docs/condensed.md, eq. C.1).
 
 The k units (z_j, v_j), h_j = L z_j with L L^T = C, are kept as they are; the other n = N - k are Gaussian, with
 readouts of squared norm n Q/lambda1, and see the labels that the explicit ones leave:
@@ -182,7 +182,7 @@ class Measure:
         """U of the units with the largest |v|, with the reaction of the others, and its gradient.
 
         The readouts of the others, Gaussian of variance Q/lambda1, all lie below the smallest explicit one,
-        which adds -n ln erf(min |v| sqrt(lambda1/(2 Q))) (docs/condensed.md, eq. 6).
+        which adds -n ln erf(min |v| sqrt(lambda1/(2 Q))) (docs/condensed.md, eq. C.2).
         """
         states = self.unpack(x)
         terms = self.terms(states)

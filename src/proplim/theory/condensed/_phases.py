@@ -1,6 +1,6 @@
 """Both phases: modes of the measure, their evidence, and the temperature where they weigh the same.
 
-Any of the N units, with either sign, can be the heavy one (docs/condensed.md, eqs. 3-5):
+Any of the N units, with either sign, can be the heavy one (docs/condensed.md, eqs. C.3 and C.4):
 
     ln Z_condensed = ln(2 N) - U(mode) + ((r + 2)/2) ln(2 pi) - (1/2) ln det Hessian - constant           (3)
     ln Z_lazy      = ln of the integral over Q at k = 0                                                   (4)
