@@ -52,10 +52,22 @@ def frame_at(centre: np.ndarray, hessian: np.ndarray, floor: float = 0.1) -> Fra
     return Frame(centre, (vectors / np.sqrt(np.maximum(values, floor))).T)
 
 
-def run_chains(
-    target: Target, frame: Frame, start: np.ndarray, warm: int, draws: int, rng: np.random.Generator
-) -> Chains:
-    """Sample exp(-U) from `start` (chains, d) in coordinates of `frame`."""
+class Walk(NamedTuple):
+    """Chains on their way: target, frame, kicks of a trajectory, and where they are."""
+
+    target: Target
+    frame: Frame
+    steps: int
+    state: State
+
+    @property
+    def theta(self) -> np.ndarray:
+        """Where the chains are, (chains, d)."""
+        return self.frame.centre + self.state.x @ self.frame.axes
+
+
+def begin(target: Target, frame: Frame, start: np.ndarray, rng: np.random.Generator) -> Walk:
+    """Chains from `start` (chains, d) in coordinates of `frame`, with the fewest kicks that are accepted."""
     state = State(start, *_rest(target, frame, start))
     for steps in STEPS:
         total = 0.0
@@ -64,14 +76,28 @@ def run_chains(
             total += rate / PILOT
         if total >= LEAST_ACCEPTANCE:
             break
-    for _ in range(warm):
-        state, _ = _trajectory(target, frame, state, steps, rng)
-    kept, rates = np.empty((draws, *start.shape)), 0.0
-    for i in range(draws):
-        state, rate = _trajectory(target, frame, state, steps, rng)
-        kept[i] = state.x
-        rates += rate / max(draws, 1)
-    return Chains(frame.centre + kept @ frame.axes, rates, steps)
+    return Walk(target, frame, steps, state)
+
+
+def advance(walk: Walk, draws: int, thinning: int, rng: np.random.Generator) -> tuple[Walk, Chains]:
+    """`draws` states of all chains, every `thinning` trajectories one."""
+    state = walk.state
+    kept, rates = np.empty((draws, *state.x.shape)), 0.0
+    for i in range(draws * thinning):
+        state, rate = _trajectory(walk.target, walk.frame, state, walk.steps, rng)
+        kept[i // thinning] = state.x
+        rates += rate / (draws * thinning)
+    chains = Chains(walk.frame.centre + kept @ walk.frame.axes, rates, walk.steps)
+    return walk._replace(state=state), chains
+
+
+def run_chains(
+    target: Target, frame: Frame, start: np.ndarray, warm: int, draws: int, rng: np.random.Generator
+) -> Chains:
+    """Sample exp(-U) from `start` (chains, d) in coordinates of `frame`."""
+    walk = begin(target, frame, start, rng)
+    walk, _ = advance(walk, warm, 1, rng)
+    return advance(walk, draws, 1, rng)[1]
 
 
 def _rest(target: Target, frame: Frame, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

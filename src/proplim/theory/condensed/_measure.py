@@ -184,6 +184,14 @@ class Measure:
         The readouts of the others, Gaussian of variance Q/lambda1, all lie below the smallest explicit one,
         which adds -n ln erf(min |v| sqrt(lambda1/(2 Q))) (docs/condensed.md, eq. C.2).
         """
+        energy, gradient = self.free(x)
+        below, d_v, d_u = self._others_below(self.unpack(x))
+        gradient[:, -1 - self.units : -1] += d_v
+        gradient[:, -1] += d_u
+        return energy + below, gradient
+
+    def free(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """U of eq. (1) with the reaction of the others, of units of any readout, and its gradient."""
         states = self.unpack(x)
         terms = self.terms(states)
         response = pull = terms.labels / terms.widths
@@ -192,10 +200,7 @@ class Measure:
             extra, push = self.reaction.energy_and_pull(terms.contribution)
             pull = response + push
         energy, gradient = self._energy_and_gradient(states, terms, response, pull)
-        below, d_v, d_u = self._others_below(states)
-        gradient[:, -1 - self.units : -1] += d_v
-        gradient[:, -1] += d_u
-        return energy + extra + below, gradient
+        return energy + extra, gradient
 
     def pull(self, terms: Terms) -> np.ndarray:
         """Minus the derivative of U by U^T f, the reaction of the others in it, (S, m)."""

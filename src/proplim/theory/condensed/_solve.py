@@ -16,9 +16,9 @@ from proplim.theory._cavity_draws import Problem, sobol_normals
 from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
+from proplim.theory.condensed._chains import Ensemble, go_on, sample_units
 from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
 from proplim.theory.condensed._explicit import Direction, Explicit
-from proplim.theory.condensed._hmc import Chains, frame_at, run_chains
 from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
 from proplim.theory.condensed._others import (
@@ -32,10 +32,10 @@ from proplim.theory.condensed._others import (
 from proplim.theory.condensed._participation import participation_of_readouts
 from proplim.theory.condensed._peak import find_peaks
 
-CHAINS, GROUPS = 64, 8
-"""Chains side by side, and groups of them that give the error."""
-WARM, DRAWS, FIRST_DRAWS = 12, 80, 40
-"""Trajectories thrown away, kept, and kept while only the reaction of the others is wanted."""
+GROUPS = 8
+"""Groups of chains that give the error."""
+DRAWS, FIRST_DRAWS = 80, 40
+"""Draws of a chain, and while only the reaction of the others is wanted."""
 ROUNDS = 1
 """Rounds in which explicit units and others answer to each other before the last one. A second one moves D by less than
 0.2 % and <v^2> by less than 0.4 % where it was tried, and costs a fifth more."""
@@ -306,9 +306,12 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray, *, 
     stein = _stein(problem)
     reduced = np.asarray(np.linalg.qr(stein, mode="r")) if len(stein) > stein.shape[1] else stein
     direction = Direction(problem.basis.T @ along, along @ stein, reduced)
+    rng = np.random.default_rng([common.seed, 300])
+    chains = None
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
-        chains = _sample(common, measure, start, DRAWS if final else FIRST_DRAWS)
+        draws = DRAWS if final else FIRST_DRAWS
+        chains = go_on(measure, chains, draws, rng) if chains else sample_units(measure, start, draws, rng)
         if chains.acceptance < LEAST_ACCEPTANCE:
             reason = f"acceptance {chains.acceptance:.2f} of the chains of the explicit units"
             return _Phase(_averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason)
@@ -397,15 +400,7 @@ def _stein(problem: Problem) -> np.ndarray:
     )
 
 
-def _sample(common: _Common, measure: Measure, start: np.ndarray, draws: int) -> Chains:
-    """Chains of the explicit units, all from the Gaussian at the mode."""
-    x = _phases.minimise(measure.largest, start)
-    frame = frame_at(x, _phases.hessian_at(measure.largest, x))
-    rng = np.random.default_rng([common.seed, 300])
-    return run_chains(measure.largest, frame, rng.standard_normal((CHAINS, len(x))), WARM, draws, rng)
-
-
-def _averages(common: _Common, measure: Measure, chains: Chains, direction: Direction, sets: int) -> Explicit:
+def _averages(common: _Common, measure: Measure, chains: Ensemble, direction: Direction, sets: int) -> Explicit:
     """Averages on the first `sets` sets of inputs."""
     return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, common.noise[0])
 

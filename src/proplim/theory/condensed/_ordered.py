@@ -1,0 +1,71 @@
+"""Smooth coordinates of several explicit units, the largest of all (docs/condensed.md, section 3).
+
+The order statistic (2) has a kink where two explicit readouts are equal, which no Gaussian frame resolves. The largest
+readout of the others, x, as one more variable takes it away: the density of (2) is the integral over x of
+
+    exp(-U) n p(x) P(|v| < x)^(n - 1)   on   |v_j| > x,     p(x) of a Gaussian of variance Q/lambda1,                (9)
+
+and v_j = x + exp(w_j) has no edge left. The sign of a readout is a symmetry of odd activations, so that all are positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import erf
+
+from proplim.theory.condensed._measure import Measure
+
+LEAST_GAP = 0.3
+"""Gap of a start between an explicit readout and the others' largest, in their deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ordered:
+    """Eq. (9) in coordinates (z, w, ln x, u) of dimension k (r + 1) + 2.
+
+    Parameters
+    ----------
+    measure : Measure
+    """
+
+    measure: Measure
+
+    @property
+    def dimension(self) -> int:
+        return self.measure.dimension + 1
+
+    def states(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates of the measure, rows (S, k (r + 1) + 1)."""
+        split = self.measure.units * self.measure.rank
+        v = np.exp(x[:, -2:-1]) + np.exp(x[:, split:-2])
+        return np.concatenate([x[:, :split], v, x[:, -1:]], axis=1)
+
+    def start(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates of a state of the measure with the others' largest readout a gap below the smallest explicit."""
+        states = self.measure.unpack(x[None])
+        deviation = float(np.exp(0.5 * states.u[0])) / np.sqrt(self.measure.lambda1)
+        signs = np.where(states.v[0] < 0.0, -1.0, 1.0)
+        z, v = states.z[0] * signs[:, None], np.abs(states.v[0])
+        most = deviation * np.sqrt(2.0 * np.log(2.0 * self.measure.others))
+        edge = max(min(most, v.min() - LEAST_GAP * deviation), 0.5 * v.min())
+        return np.concatenate([z.ravel(), np.log(v - edge), [np.log(edge)], states.u])
+
+    def target(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """-ln of eq. (9) and its gradient, (S,) and (S, dimension)."""
+        measure = self.measure
+        split = measure.units * measure.rank
+        energy, gradient = measure.free(self.states(x))
+        edge, gaps = np.exp(x[:, -2]), np.exp(x[:, split:-2])
+        scale = np.sqrt(0.5 * measure.lambda1) * np.exp(-0.5 * x[:, -1])
+        a = np.maximum(edge * scale, 1e-150)
+        inside, below = erf(a), measure.others - 1.0
+        energy = energy - below * np.log(inside) + a * a + 0.5 * x[:, -1] - x[:, -2] - x[:, split:-2].sum(axis=1)
+        d_a = 2.0 * a - below * (2.0 / np.sqrt(np.pi)) * np.exp(-a * a) / inside
+        d_v = gradient[:, split:-1]
+        d_log_edge = edge * d_v.sum(axis=1) + a * d_a - 1.0
+        d_u = gradient[:, -1] - 0.5 * a * d_a + 0.5
+        return energy, np.concatenate(
+            [gradient[:, :split], d_v * gaps - 1.0, d_log_edge[:, None], d_u[:, None]], axis=1
+        )
