@@ -5,7 +5,7 @@ readout of the others, x, as one more variable takes it away: the density of (2)
 
     exp(-U) n p(x) P(|v| < x)^(n - 1)   on   |v_j| > x,     p(x) of a Gaussian of variance Q/lambda1,                (9)
 
-and v_j = x + exp(w_j) has no edge left. The sign of a readout is a symmetry of odd activations, so that all are positive.
+and v_j = x + exp(w_j) has no edge left. The sign of a readout is a symmetry of odd activations: all are positive.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Ordered:
         scale = np.sqrt(0.5 * measure.lambda1) * np.exp(-0.5 * x[:, -1])
         a = np.maximum(edge * scale, 1e-150)
         inside, below = erf(a), measure.others - 1.0
-        energy = energy - below * np.log(inside) + a * a + 0.5 * x[:, -1] - x[:, -2] - x[:, split:-2].sum(axis=1)
+        energy = (
+            energy - below * np.log(inside) + a * a + 0.5 * x[:, -1] - x[:, -2] - x[:, split:-2].sum(axis=1)
+        )
         d_a = 2.0 * a - below * (2.0 / np.sqrt(np.pi)) * np.exp(-a * a) / inside
         d_v = gradient[:, split:-1]
         d_log_edge = edge * d_v.sum(axis=1) + a * d_a - 1.0

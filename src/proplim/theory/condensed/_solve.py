@@ -400,7 +400,9 @@ def _stein(problem: Problem) -> np.ndarray:
     )
 
 
-def _averages(common: _Common, measure: Measure, chains: Ensemble, direction: Direction, sets: int) -> Explicit:
+def _averages(
+    common: _Common, measure: Measure, chains: Ensemble, direction: Direction, sets: int
+) -> Explicit:
     """Averages on the first `sets` sets of inputs."""
     return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, common.noise[0])
 
