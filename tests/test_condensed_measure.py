@@ -17,6 +17,7 @@ from proplim.theory.condensed import _explicit, _phases
 from proplim.theory.condensed._hmc import Frame, frame_at, run_chains
 from proplim.theory.condensed._inputs import geometry, training_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
+from proplim.theory.condensed._ordered import Ordered
 from proplim.theory.condensed._others import Setting, solve_gaussian
 from proplim.theory.condensed._readouts import bounded_readouts
 
@@ -59,6 +60,38 @@ def test_gradients_agree_with_differences(name, units):
             step = 1e-5 * np.eye(measure.dimension)[j]
             difference = (target(x + step)[0] - target(x - step)[0]) / 2e-5
             assert np.allclose(gradient[:, j], difference, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("units", [1, 3])
+def test_coordinates_without_a_kink(units):
+    """Their gradient agrees with differences, and the integral over the others' largest readout is eq. (2)."""
+    problem = Problem(build_spectrum(gaussian_dataset(20, 30, seed=1), "erf", 1.0))
+    rng = np.random.default_rng(0)
+    measure = Measure(problem, 0.1, 30.0, 1.3, units)
+    measure = replace(measure, reaction=_reaction(measure, rng))
+    ordered = Ordered(measure)
+    x = np.tile(ordered.start(_phases.lazy_start(measure)), (4, 1))
+    x = x + 0.2 * rng.standard_normal(x.shape)
+    gradient = ordered.target(x)[1]
+    for j in range(ordered.dimension):
+        step = 1e-5 * np.eye(ordered.dimension)[j]
+        difference = (ordered.target(x + step)[0] - ordered.target(x - step)[0]) / 2e-5
+        assert np.allclose(gradient[:, j], difference, rtol=1e-5, atol=2e-5)
+
+    def weight(log_edge: float, state: np.ndarray) -> float:
+        """Density in (v, ln x, u) at a fixed v, relative to that of eq. (2)."""
+        gaps = state[units * measure.rank : -1] - np.exp(log_edge)
+        at = np.concatenate([state[: units * measure.rank], np.log(gaps), [log_edge], state[-1:]])
+        jacobian = np.log(gaps).sum()
+        return float(np.exp(measure.largest(state[None])[0][0] - ordered.target(at[None])[0][0] - jacobian))
+
+    norms = []
+    for state in ordered.states(x):
+        top = np.log(state[units * measure.rank : -1].min())
+        norms.append(
+            quad(weight, top - 12.0, top - 1e-12, args=(state,), epsabs=0.0, epsrel=1e-9, limit=200)[0]
+        )
+    assert np.allclose(norms, norms[0], rtol=1e-7)
 
 
 def test_linear_network_with_an_explicit_unit_is_exact():
