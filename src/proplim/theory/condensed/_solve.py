@@ -49,8 +49,8 @@ UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
 """Explicit units tried first, where the condensed phase is alone and elsewhere: beside a heavy unit the next one is
 explicit too, since it grows as well where labels are left (docs/condensed.md, section 5)."""
-MORE_UNITS = 1
-"""How many more are tried where the others have no solution."""
+NUMBERS_OF_UNITS = (1, 2, 3, 4, 6, 8)
+"""Numbers of explicit units that are tried in turn while the others have no solution."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
 LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
@@ -272,11 +272,12 @@ def _lobes(
 
 def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heavy: bool) -> _Phase:
     tried: list[_Phase] = []
-    fewest = min(FEWEST_UNITS[heavy], int(common.width) - 1)
-    for units in range(fewest, fewest + MORE_UNITS + 1):
+    fewest = FEWEST_UNITS[heavy]
+    numbers = [k for k in NUMBERS_OF_UNITS if fewest <= k < common.width - 1.0] or [1]
+    for units in numbers:
         measure = Measure(common.problem, temperature, common.width, common.lambda1, units)
         at = start if units == 1 else _more_units(measure, start)
-        phase = _answer_each_other(common, measure, at, last=units == fewest + MORE_UNITS)
+        phase = _answer_each_other(common, measure, at, last=units == numbers[-1])
         if not phase.reason:
             return phase
         tried.append(phase)
