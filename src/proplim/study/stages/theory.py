@@ -26,7 +26,7 @@ class Theory(Stage):
 
     name = "theory"
     title = "Theory of feature learning in one-hidden-layer networks"
-    numerics = 2
+    numerics = 3
     whole_axis: ClassVar[str] = "temperature"
     start_seconds, compile_seconds, runtime_margin, base_memory_mb = 2.0, 0.0, 4.0, 700.0
 
