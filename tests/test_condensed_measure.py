@@ -64,7 +64,7 @@ def test_gradients_agree_with_differences(name, units):
 
 @pytest.mark.parametrize("units", [1, 3])
 def test_coordinates_without_a_kink(units):
-    """Their gradient agrees with differences, and the integral over the others' largest readout is eq. (2)."""
+    """Their gradient agrees with differences, and the integral over the others' largest readout is eq. (C.2)."""
     problem = Problem(build_spectrum(gaussian_dataset(20, 30, seed=1), "erf", 1.0))
     rng = np.random.default_rng(0)
     measure = Measure(problem, 0.1, 30.0, 1.3, units)
@@ -79,7 +79,7 @@ def test_coordinates_without_a_kink(units):
         assert np.allclose(gradient[:, j], difference, rtol=1e-5, atol=2e-5)
 
     def weight(log_edge: float, state: np.ndarray) -> float:
-        """Density in (v, ln x, u) at a fixed v, relative to that of eq. (2)."""
+        """Density in (v, ln x, u) at a fixed v, relative to that of eq. (C.2)."""
         gaps = state[units * measure.rank : -1] - np.exp(log_edge)
         at = np.concatenate([state[: units * measure.rank], np.log(gaps), [log_edge], state[-1:]])
         jacobian = np.log(gaps).sum()

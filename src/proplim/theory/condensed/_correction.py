@@ -1,6 +1,6 @@
 """What the cavity of the other units changes in every observable (docs/condensed.md, eq. C.8).
 
-All are differences between the solutions of eqs. (11) and (10) at the same labels.
+All are differences between the solutions of eqs. (C.6) and (C.5) at the same labels.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class ExplicitInputs(NamedTuple):
 
 
 class Explicit(NamedTuple):
-    """Averages over (1); the first axis counts groups."""
+    """Averages over (C.1); the first axis counts groups."""
 
     order_parameter: np.ndarray  # <Q>
     readout_square: np.ndarray  # (1/N) sum_i <v_i^2>, (G,)

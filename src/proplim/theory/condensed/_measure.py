@@ -3,7 +3,7 @@
 The k units (z_j, v_j), h_j = L z_j with L L^T = C, are kept as they are; the other n = N - k are Gaussian, with
 readouts of squared norm n Q/lambda1, and see the labels that the explicit ones leave:
 
-    U = sum_j (|z_j|^2 + lambda1 v_j^2)/2 + (n/2) (Q - u) + (1/2) sum_k [ ln D_k + r_k^2/D_k ],     Q = exp(u)   (1)
+    U = sum_j (|z_j|^2 + lambda1 v_j^2)/2 + (n/2) (Q - u) + (1/2) sum_k [ ln D_k + r_k^2/D_k ],     Q = exp(u) (C.1)
     D_k = T + g kappa_k,    g = (Q/lambda1) (n/N),    r = U^T (y - f),    f = N^(-1/2) sum_j v_j sigma(h_j)
 
 exp(-U) is the density in (z, v, u). Everything here works on many states side by side, a row each.
@@ -57,7 +57,7 @@ class Reaction(NamedTuple):
 
     With the share t = f.y/|y|^2 and the mean contribution f(t) = f0 + (t - t0) slope at it,
 
-        dU = F(t) - da(t).(f - f(t)),     dF/dt = -da(t).slope,                                       (9)
+        dU = F(t) - da(t).(f - f(t)),     dF/dt = -da(t).slope,                                     (C.7)
 
     where da is the residual of the others' cavity less that of Gaussian others, known at two shares, linear
     between them and constant beyond.
@@ -100,7 +100,7 @@ class Reaction(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """Eq. (1) at one point.
+    """Eq. (C.1) at one point.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class Measure:
         )
 
     def plain(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """U of eq. (1) and its gradient, (S,) and (S, dimension)."""
+        """U of eq. (C.1) and its gradient, (S,) and (S, dimension)."""
         states = self.unpack(x)
         terms = self.terms(states)
         response = terms.labels / terms.widths
@@ -191,7 +191,7 @@ class Measure:
         return energy + below, gradient
 
     def free(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """U of eq. (1) with the reaction of the others, of units of any readout, and its gradient."""
+        """U of eq. (C.1) with the reaction of the others, of units of any readout, and its gradient."""
         states = self.unpack(x)
         terms = self.terms(states)
         response = pull = terms.labels / terms.widths

@@ -1,9 +1,9 @@
 """Smooth coordinates of several explicit units, the largest of all (docs/condensed.md, section 3).
 
-The order statistic (2) has a kink where two explicit readouts are equal, which no Gaussian frame resolves. The largest
-readout of the others, x, as one more variable takes it away: the density of (2) is the integral over x of
+The order statistic (C.2) has a kink where two explicit readouts are equal, which no Gaussian frame resolves. With the
+largest readout of the others, x, as one more variable it has none: the density of (C.2) is the integral over x of
 
-    exp(-U) n p(x) P(|v| < x)^(n - 1)   on   |v_j| > x,     p(x) of a Gaussian of variance Q/lambda1,                (9)
+    exp(-U) n p(x) P(|v| < x)^(n - 1)   on   |v_j| > x,     p(x) of a Gaussian of variance Q/lambda1,              (C.9)
 
 and v_j = x + exp(w_j) has no edge left. The sign of a readout is a symmetry of odd activations: all are positive.
 """
@@ -23,7 +23,7 @@ LEAST_GAP = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Ordered:
-    """Eq. (9) in coordinates (z, w, ln x, u) of dimension k (r + 1) + 2.
+    """Eq. (C.9) in coordinates (z, w, ln x, u) of dimension k (r + 1) + 2.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Ordered:
         return np.concatenate([z.ravel(), np.log(v - edge), [np.log(edge)], states.u])
 
     def target(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """-ln of eq. (9) and its gradient, (S,) and (S, dimension)."""
+        """-ln of eq. (C.9) and its gradient, (S,) and (S, dimension)."""
         measure = self.measure
         split = measure.units * measure.rank
         energy, gradient = measure.free(self.states(x))

@@ -4,12 +4,12 @@ The n = N - 1 units beside the explicit one see the labels y' that it leaves, an
 its own, |v| < V. Two theories of them are solved at the same y' and V. Gaussian features:
 
     Sigma = T + g K,   a = Sigma^-1 y',   g = (n/N) <v^2>,   <v^2> of exp(-mu v^2/2) on |v| < V,
-    mu = lambda1 + (1/N) [ tr(Sigma^-1 K) - a^T K a ]                                                 (10)
+    mu = lambda1 + (1/N) [ tr(Sigma^-1 K) - a^T K a ]                                               (C.5)
 
 and the cavity, whose averages are over one unit in the field of all (docs/cavity.md, part B):
 
     weight(h, v) = exp( v q - v^2 (lambda1 + b)/2 ) on |v| < V,    q = a.s/sqrt(N),   b = s^T Sigma^-1 s/N
-    y' = T a + (n/sqrt(N)) <v s>,     Sigma = T + (n/N) ( <v^2 s s^T> - <v s><v s>^T )                 (11)
+    y' = T a + (n/sqrt(N)) <v s>,     Sigma = T + (n/N) ( <v^2 s s^T> - <v s><v s>^T )               (C.6)
 
 Their difference is the correction. All of it is done in the eigenbasis of K.
 """
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
 
 
 class Gaussian(NamedTuple):
-    """Solution of eq. (10)."""
+    """Solution of eq. (C.5)."""
 
     square: float  # <v^2>
     a: np.ndarray
@@ -74,7 +74,7 @@ class UnitDraws(NamedTuple):
 
 
 class Cavity(NamedTuple):
-    """A fixed point of eq. (11) on its draws."""
+    """A fixed point of eq. (C.6) on its draws."""
 
     unit: UnitDraws
     a: np.ndarray
@@ -93,7 +93,7 @@ class Cavity(NamedTuple):
 
 
 def solve_gaussian(setting: Setting) -> Gaussian:
-    """Eq. (10) at the minimum of its free energy: mu on a mesh, refined by regula falsi."""
+    """eq. (C.5) at the minimum of its free energy: mu on a mesh, refined by regula falsi."""
     from scipy.optimize import brentq
 
     n_inverse, bound = 1.0 / setting.width, setting.bound
@@ -146,7 +146,7 @@ class _Tilt(NamedTuple):
 
 
 def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -> _Tilt | None:
-    """Weights, moments of v and defects of eq. (11); None where Sigma is not positive."""
+    """Weights, moments of v and defects of eq. (C.6); None where Sigma is not positive."""
     modes, log_ratio = unit.modes, unit.draws.log_ratio
     t, n = setting.temperature, setting.width
     size, count = len(a), len(modes)
@@ -222,7 +222,7 @@ def draw_unit(setting: Setting, gaussian: Gaussian, normals: np.ndarray) -> Unit
 def solve_cavity_of_others(
     setting: Setting, gaussian: Gaussian, unit: UnitDraws, start: Cavity | None = None
 ) -> Cavity | None:
-    """Eq. (11) on given draws by Newton's method with shortened steps; None where it finds no solution.
+    """eq. (C.6) on given draws by Newton's method with shortened steps; None where it finds no solution.
 
     It starts from the Gaussian solution, or from that of other draws.
     """

@@ -2,8 +2,8 @@
 
 Any of the N units, with either sign, can be the heavy one (docs/condensed.md, eqs. C.3 and C.4):
 
-    ln Z_condensed = ln(2 N) - U(mode) + ((r + 2)/2) ln(2 pi) - (1/2) ln det Hessian - constant           (3)
-    ln Z_lazy      = ln of the integral over Q at k = 0                                                   (4)
+    ln Z_condensed = ln(2 N) - U(mode) + ((r + 2)/2) ln(2 pi) - (1/2) ln det Hessian - constant         (C.3)
+    ln Z_lazy      = ln of the integral over Q at k = 0                                                 (C.4)
 
 Above the temperature at which the mode has run into v = 0 there is no condensed phase.
 """
@@ -45,7 +45,7 @@ class HeavyMode(NamedTuple):
     x : (r + 2,) array
         Coordinates of :class:`Measure` with one unit, v > 0.
     log_evidence : float
-        Eq. (3).
+        Eq. (C.3).
     readout : float
         v in units of the others' deviation.
     share : float
@@ -112,7 +112,7 @@ def saddle(measure: Measure) -> float:
 
 
 def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode | None:
-    """The mode of eq. (1), without the order statistic, with a heavy unit; None where it runs into v = 0."""
+    """The mode of eq. (C.1), without the order statistic, with a heavy unit; None where it runs into v = 0."""
     x = minimise(measure.plain, heavy_start(measure) if start is None else start)
     states = measure.unpack(x[None])
     readout = float(abs(states.v[0, 0])) * np.sqrt(measure.lambda1) * float(np.exp(-0.5 * states.u[0]))
@@ -134,7 +134,7 @@ def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode |
 
 
 def lazy_log_evidence(measure: Measure) -> float:
-    """Eq. (4) by the trapezoidal rule in ln Q."""
+    """Eq. (C.4) by the trapezoidal rule in ln Q."""
     spectrum, n, t = measure.problem.spectrum, measure.width, measure.temperature
 
     def energy(u: np.ndarray) -> np.ndarray:

@@ -435,7 +435,7 @@ def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) ->
 def _reaction(
     measure: Measure, explicit: Explicit, sides: list[_Side], found: list[list[Cavity]]
 ) -> Reaction:
-    """Eq. (9) from the residuals at the two shares."""
+    """Eq. (C.7) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
     fields = np.array(
