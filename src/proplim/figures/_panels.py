@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Sharing = Literal["none", "all", "row", "col"] | bool
+_MATHEMATICS: dict[str, Any] = {}
+"""Matplotlib's parser of mathematics that all pages share; it keeps what it has read."""
 MAX_COLUMNS = 4
 MAX_ROWS = 4
 DEFAULT_WIDTH = 7.0
@@ -134,8 +136,12 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
 
 def lay_out(figure: Figure) -> None:
     """Place the panels, once for all formats: it takes longer than drawing them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.ticker import NullFormatter, NullLocator
 
+    # The renderer that measures also draws the page, and mathematics that one has read no other reads again.
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer.mathtext_parser = _MATHEMATICS.setdefault("parser", renderer.mathtext_parser)
     engine = figure.get_layout_engine()
     if engine is None:
         return

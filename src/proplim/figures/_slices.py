@@ -75,14 +75,15 @@ def at(cube: xr.Dataset | None, point: Mapping[str, object]) -> xr.Dataset | Non
     """
     if cube is None:
         return None
+    places: dict[str, int] = {}
     for dim, value in point.items():
         if dim not in cube.dims:
             continue
         where = matches(cube, dim, value)
         if where.size == 0:
             return None
-        cube = cube.isel({dim: int(where[0])})
-    return cube
+        places[dim] = int(where[0])
+    return cube.isel(places)
 
 
 def points(cubes: Cubes, dims: Sequence[str] = FILE_DIMS) -> Iterator[Point]:
