@@ -4,10 +4,11 @@ CONFIG ?= config.yaml
 CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 
-.PHONY: run test test-fast docs env env-test env-docs lint clean
+.PHONY: run test test-fast docs bench env env-test env-docs lint clean
 
 run: env
 	@$(BIN)/snakemake --snakefile Snakefile --configfile $(CONFIG) --cores $(CORES)
@@ -20,6 +21,9 @@ test-fast: env-test
 
 docs: env-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "Documentation: site/index.html"
+
+bench: env-test
+	@$(BIN)/python benchmarks/peers.py $(BENCH_ARGS)
 
 lint: env-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts && $(BIN)/mypy && $(BIN)/lint-imports

@@ -32,6 +32,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from scipy.special import erf
 
+from _ratios import note
 from proplim._jax import configure_jax
 
 configure_jax()
@@ -155,6 +156,8 @@ def full_speed(steps: int, rounds: int) -> None:
 
 FLOW_CASES = ((400, 30.0, 5e-4), (1000, 100.0, 1e-3))
 """P, end of training, relative error of D."""
+DIGITS_CASES = ((360, 30.0, 5e-4),)
+"""The same for the bundled digits, which have no more."""
 FLOW_TOLERANCES = (1e-2, 5e-3, 3e-3, 2e-3, 1e-3, 3e-4)
 SOLVER_TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 STEP_FRACTIONS = (0.5, 0.2, 0.1, 0.05, 0.02)
@@ -217,14 +220,18 @@ def coarsest(
     return np.nan, np.nan, np.nan
 
 
-def flow_speed(root: str | None) -> None:
+def flow_data(n_train: int, root: str | None) -> Dataset:
+    """4 against 9 of MNIST where its files are, else of the bundled digits."""
+    source = {"source": "mnist", "root": root} if root else {"source": "digits"}
+    return proplim.load_dataset(n_train=n_train, classes=(4, 9), n_test=0, **source)
+
+
+def flow_speed(root: str | None, short: bool) -> None:
     """Print seconds and ratios at equal error in D."""
     descent = GradientDescent(get_activation("erf"))
     fraction, precision = np.nan, np.nan
-    for n_train, t_max, allowed in FLOW_CASES:
-        data = proplim.load_dataset(
-            "mnist", n_train, classes=(4, 9), n_test=0, **({"root": root} if root else {})
-        )
+    for n_train, t_max, allowed in FLOW_CASES[: 1 if short else None] if root else DIGITS_CASES:
+        data = flow_data(n_train, root)
         problem, (start,) = prepared(data, 100, 1)
         times = DynamicsSettings(t_max=t_max).times
         exact = distances(problem, start, travelled(flow(1e-5), problem, start, times, 0.0))
@@ -255,6 +262,9 @@ def flow_speed(root: str | None) -> None:
             library = cpu_seconds(partial(by_library, problem, start, np.array([STRETCH]), precision))
             library, how = library * t_max / STRETCH, f"by proportion from t = {STRETCH:g}"
         print(f"  diffrax Tsit5, tolerance {precision:g}: {library:.1f} s, {how}, ratio {library / ours:.0f}")
+        what = f"gradient flow, P = {n_train}, N = 100, to t = {t_max:g}"
+        equal = f"error of D, {allowed:g}"
+        note(what, "diffrax, Tsit5", library / ours, f"{equal}; {how}")
         if np.isnan(fraction):
             fraction, off, plain = coarsest(run_descent, STEP_FRACTIONS, error, allowed)
             how = f"D off by {off:.1e}"
@@ -266,11 +276,13 @@ def flow_speed(root: str | None) -> None:
             f"  gradient descent at {fraction:g} of its limit: {plain:.0f} s, {t_max / (fraction * limit):.0f} steps, "
             f"{how}, ratio {plain / ours:.0f}"
         )
+        note(what, "gradient descent, own", plain / ours, f"{equal}; {how}")
         steps = t_max / (fraction * limit)
         naive = naive_seconds(data, fraction * limit) * steps
         print(
             f"  the same steps by a plain NumPy loop: {naive:.0f} s, by proportion, ratio {naive / ours:.0f}"
         )
+        note(what, "gradient descent, plain NumPy loop", naive / ours, f"{equal}; steps timed and multiplied")
 
 
 def naive_seconds(data: Dataset, rate: float, steps: int = 50) -> float:
@@ -343,10 +355,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--single", action="store_true")
     parser.add_argument("--flow", action="store_true")
+    parser.add_argument("--short", action="store_true", help="with --flow: the first case only")
     parser.add_argument("--root", help="folder with the files of MNIST")
     options = parser.parse_args()
     if options.flow:
-        flow_speed(options.root)
+        flow_speed(options.root, options.short)
         return
     if not options.single:
         full_speed(options.steps, options.rounds)

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 
+from _ratios import note
 from proplim._jax import configure_jax
 
 configure_jax()
@@ -235,3 +240,11 @@ def show(temperature: float, name: str, own: float, draws: dict[str, np.ndarray]
         flush=True,
     )
     return rate
+
+
+def note_rival(temperature: float, rival: str, own: float, rate: float) -> None:
+    """Keep the ratio of two rates for the table of peers."""
+    note(
+        f"sampler, P = N = {WIDTH}, T = {temperature:g}",
+        rival, own / rate, "ESS of the slowest observable; the rival starts in equilibrium",
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import Array, arguments, collect, load, own_rate, problem_of, show
+from _common import Array, arguments, collect, load, note_rival, own_rate, problem_of, show
 from _joint import joint_energy, joint_observables, joint_starts
 
 from proplim.sampling import _adaptation
@@ -71,4 +71,5 @@ if __name__ == "__main__":
         problem = problem_of(load(chosen.data), temperature)
         own = own_rate(problem, temperature, chosen.seconds)
         draws, spent, steps = joint_nuts(problem, joint_starts(problem, 2), chosen.seconds)
-        show(temperature, f"NUTS on (w, v), {steps:.0f} steps a draw", own, draws, spent)
+        rate = show(temperature, f"NUTS on (w, v), {steps:.0f} steps a draw", own, draws, spent)
+        note_rival(temperature, "NUTS of BlackJAX on (w, v)", own, rate)

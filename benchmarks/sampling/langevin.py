@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import Array, arguments, collect, load, own_rate, problem_of, show
+from _common import Array, arguments, collect, load, note_rival, own_rate, problem_of, show
 from _joint import joint_energy, joint_observables, joint_starts
 
 from proplim.sampling import _random
@@ -150,4 +150,8 @@ if __name__ == "__main__":
         print(
             f"    with a step of {strict:.1e}, every observable below 1 %: extrapolated to "
             f"{rate * strict / step:.4f} ESS/s, this sampler {own / rate * step / strict:.0f} times"
+        )
+        note_rival(temperature, "Langevin on (w, v), training error biased by 1 %", own, rate)
+        note_rival(
+            temperature, "Langevin on (w, v), every bias below 1 % (extrapolated)", own, rate * strict / step
         )

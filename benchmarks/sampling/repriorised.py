@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _common import ERF, Array, arguments, collect, draw_at, load, own_rate, problem_of, show
+from _common import ERF, Array, arguments, collect, draw_at, load, note_rival, own_rate, problem_of, show
 from _joint import joint_observables, joint_starts
 
 from proplim.sampling import _adaptation, _random, _target
@@ -84,4 +84,5 @@ if __name__ == "__main__":
         problem = problem_of(load(chosen.data), temperature)
         own = own_rate(problem, temperature, chosen.seconds)
         draws, spent = repriorised(problem, joint_starts(problem, 2), chosen.seconds)
-        show(temperature, "re-priorised HMC", own, draws, spent)
+        rate = show(temperature, "re-priorised HMC", own, draws, spent)
+        note_rival(temperature, "re-priorised HMC", own, rate)
