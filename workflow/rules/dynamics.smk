@@ -7,7 +7,7 @@ rule train_dynamics:
         "Training networks: {wildcards.dataset}, {wildcards.job}"
     benchmark:
         f"{plan.root}/benchmarks/dynamics/{{dataset}}/{{job}}.tsv"
-    threads: requests.threads("dynamics")
+    threads: job_threads("dynamics")
     priority: longest_first("dynamics")
     retries: 2
     resources:

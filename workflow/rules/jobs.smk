@@ -2,21 +2,22 @@
 # The tasks of a SLURM job array share one request, that of the largest.
 
 
-def asks(attribute, stage):
-    def ask(wildcards, attempt):
-        if getattr(workflow.executor_settings, "array_jobs", None):
-            return attempt * requests.largest(stage, attribute)
-        return attempt * getattr(requests, attribute)(stage, f"{wildcards.dataset}/{wildcards.job}")
-
-    return ask
+def asked(attribute, stage, wildcards):
+    if getattr(workflow.executor_settings, "array_jobs", None):
+        return requests.largest(stage, attribute)
+    return getattr(requests, attribute)(stage, f"{wildcards.dataset}/{wildcards.job}")
 
 
 def job_memory(stage):
-    return asks("memory_mb", stage)
+    return lambda wildcards, attempt: attempt * asked("memory_mb", stage, wildcards)
 
 
 def job_runtime(stage):
-    return asks("runtime_minutes", stage)
+    return lambda wildcards, attempt: attempt * asked("runtime_minutes", stage, wildcards)
+
+
+def job_threads(stage):
+    return lambda wildcards: asked("threads", stage, wildcards)
 
 
 # Long jobs start first, so that the short ones fill the cores at the end; cubes and figures come after them.

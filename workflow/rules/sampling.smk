@@ -7,7 +7,7 @@ rule sample_sampling:
         "Sampling posteriors: {wildcards.dataset}, {wildcards.job}"
     benchmark:
         f"{plan.root}/benchmarks/sampling/{{dataset}}/{{job}}.tsv"
-    threads: requests.threads("sampling")
+    threads: job_threads("sampling")
     priority: longest_first("sampling")
     retries: 2
     resources:

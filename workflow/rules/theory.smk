@@ -7,7 +7,7 @@ rule solve_theory:
         "Solving the theory: {wildcards.dataset}, {wildcards.job}"
     benchmark:
         f"{plan.root}/benchmarks/theory/{{dataset}}/{{job}}.tsv"
-    threads: requests.threads("theory")
+    threads: job_threads("theory")
     priority: longest_first("theory")
     retries: 2
     resources:

@@ -15,6 +15,7 @@ from typing import Any
 
 import xarray as xr
 
+from proplim._cores import using_cores
 from proplim._jax import compilation_seconds
 from proplim.config import resolved_yaml
 from proplim.cube import DamagedFile, point_table, provenance, read_netcdf, write_netcdf, write_table
@@ -90,7 +91,8 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
         dataset = _whole_draw(plan, file)
         for block in blocks:
             begun, used = time.perf_counter(), time.process_time()
-            found = stage.compute(run, block, dataset)
+            with using_cores(threads):
+                found = stage.compute(run, block, dataset)
             results += found
             failed += [_part(block, point, result) for point, result in found if result.attrs.get("failed")]
             seconds.append(round(time.perf_counter() - begun, 4))

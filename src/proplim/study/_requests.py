@@ -47,7 +47,7 @@ class Requests:
     def runtime_minutes(self, stage: str, name: str) -> int:
         """Run time to ask for: the expected one, with a margin for slower machines and slower mixing."""
         margin = stage_of(stage).runtime_margin
-        return 5 + int(margin * self.seconds(stage, name) / self.threads(stage) ** 0.5 / 60)
+        return 5 + int(margin * self.seconds(stage, name) / self.threads(stage, name) ** 0.5 / 60)
 
     def memory_mb(self, stage: str, name: str) -> int:
         """Memory to ask for: what a job needs by measurement (docs/scaling.md), with a margin."""
@@ -68,9 +68,10 @@ class Requests:
         ask: Any = getattr(self, attribute)
         return max((ask(stage, name) for name in self.plan.jobs[stage]), default=0)
 
-    def threads(self, stage: str) -> int:
-        """Cores of a job."""
-        return self.plan.config.jobs.threads if stage_of(stage).parallel else 1
+    def threads(self, stage: str, name: str) -> int:
+        """Cores of a job: as many as its largest block can use."""
+        known, blocks = stage_of(stage), self.plan.jobs[stage][name].blocks
+        return max(known.cores(self.plan.config, self.plan.size_of(block)) for block in blocks)
 
 
 def _arrays_mb(size: Size) -> float:

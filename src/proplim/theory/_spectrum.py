@@ -16,6 +16,7 @@ from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
 from proplim.geometry import class_weights
 from proplim.kernels import feature_kernel, feature_kernel_diagonal, stein_coefficients
+from proplim.theory._eigen import eigen, product
 
 TEST_ROWS = 1024
 """Rows of the test kernel held at once."""
@@ -102,7 +103,7 @@ class Spectrum:
     @cached_property
     def test_modes(self) -> np.ndarray:
         """Psi = k(x)^T U kappa^(-1/2), shape (P_test, r); its rows have squared norm at most K(x, x)."""
-        return (self.kernel_test_train @ self.eigenvectors) / np.sqrt(self.eigenvalues)
+        return product(self.kernel_test_train, self.eigenvectors) / np.sqrt(self.eigenvalues)
 
     def train_form(self, vector: np.ndarray) -> float:
         """a^T K a on the training inputs for a (P,) vector a."""
@@ -146,7 +147,7 @@ class Spectrum:
         """
         coefficients = stein_coefficients(self.activation, self.dataset.x_train, self.lambda0)
         scaled = self.eigenvectors / np.sqrt(self.eigenvalues)
-        vectors = self.dataset.x_train.T @ (coefficients[:, None] * scaled)
+        vectors = product(self.dataset.x_train.T, coefficients[:, None] * scaled)
         if vectors.shape[0] <= vectors.shape[1]:
             return vectors
         return np.asarray(np.linalg.qr(vectors, mode="r"))
@@ -187,7 +188,7 @@ def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: floa
     if not np.isfinite(kernel).all():
         largest = float(np.abs(dataset.x_train).max())
         raise InvalidInput("x_train", largest, "inputs whose kernel is finite; standardise them")
-    eigenvalues, eigenvectors = np.linalg.eigh(kernel)
+    eigenvalues, eigenvectors = eigen(kernel)
     kept = eigenvalues > rounding_floor(eigenvalues)
     eigenvectors, null = np.ascontiguousarray(eigenvectors[:, kept]), eigenvectors[:, ~kept]
     return Spectrum(

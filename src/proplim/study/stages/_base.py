@@ -66,8 +66,6 @@ class Stage(ABC):
     """Raised by one when its numbers change on purpose, so that results of older code are not reused."""
     program_axis: ClassVar[str] = "width"
     """Axis of a kernel whose values need a compiled program each."""
-    parallel: ClassVar[bool] = False
-    """Whether a job runs what a point is made of (chains, replicas) side by side."""
     whole_axis: ClassVar[str | None] = None
     """Axis whose values stay together in a job, as they share work."""
     start_seconds: ClassVar[float]
@@ -78,6 +76,10 @@ class Stage(ABC):
     """How much longer than expected a job may run before a scheduler ends it."""
     base_memory_mb: ClassVar[float]
     """Libraries, and Snakemake's own two processes of a cluster job."""
+
+    def cores(self, config: StudyConfig, size: Size) -> int:
+        """Cores of a job with data sets of that size; what a point is made of (chains, replicas) runs side by side."""
+        return config.jobs.threads
 
     @abstractmethod
     def settings(self, config: StudyConfig) -> dict[str, Any]:

@@ -44,7 +44,6 @@ class Dynamics(Stage):
     name = "dynamics"
     title = "Gradient-descent dynamics of finite one-hidden-layer networks"
     numerics = 3
-    parallel = True
     start_seconds, compile_seconds, runtime_margin, base_memory_mb = 6.0, 5.0, 6.0, 950.0
 
     def settings(self, config: StudyConfig) -> dict[str, Any]:

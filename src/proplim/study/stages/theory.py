@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from proplim._cores import LARGE_KERNEL
 from proplim.schema import AXES, Size
 from proplim.study.stages._base import POINT_FAILURES, Results, Run, Stage, or_reason
 from proplim.theory.approximations import APPROXIMATIONS
@@ -42,6 +43,10 @@ class Theory(Stage):
         """The user's files beside: those of approximations."""
         files = (APPROXIMATIONS.origin(name) for name in config.theory.approximations)
         return [*super().origins(config), *(file for file in files if file is not None)]
+
+    def cores(self, config: StudyConfig, size: Size) -> int:
+        """One for small kernels; a large one is diagonalised on two, of which a third would have little to do."""
+        return 2 if size.n_train >= LARGE_KERNEL else 1
 
     def point_seconds(self, size: Size, axes: Mapping[str, Sequence], config: StudyConfig) -> np.ndarray:
         """What the approximations say, each with a point's share of the search for T*."""

@@ -1,0 +1,78 @@
+"""Work shared by cores: the same bits on any number of them, and which jobs ask for more than one."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from proplim._cores import LARGE_KERNEL, cores, cut, side_by_side, using_cores
+from proplim.theory import build_spectrum
+from proplim.theory._eigen import eigen, product
+
+
+def _kernel(size: int, rank: int = 40) -> np.ndarray:
+    x = np.random.default_rng(3).standard_normal((size, rank)) * np.arange(1, rank + 1) ** -0.7
+    return x @ x.T / rank + 0.1 * np.eye(size)
+
+
+def test_parts_run_in_as_many_threads_as_there_are_cores_and_keep_their_order():
+    together = threading.Barrier(2, timeout=20)
+
+    def work(part: int) -> int:
+        together.wait()  # passes only where two parts run at the same time
+        return part * part
+
+    with using_cores(2):
+        assert side_by_side(work, range(4)) == [0, 1, 4, 9]
+    together = threading.Barrier(2, timeout=0.1)
+    with using_cores(1), pytest.raises(threading.BrokenBarrierError):
+        side_by_side(work, range(2))
+
+
+def test_cores_of_a_context_end_with_it():
+    outside = cores()
+    with using_cores(3):
+        assert cores() == 3
+    assert cores() == outside >= 1
+
+
+@pytest.mark.parametrize(("length", "size"), [(10, 3), (9, 3), (2, 3), (0, 3)])
+def test_slices_cover_the_length_once(length, size):
+    covered = [i for part in cut(length, size) for i in range(length)[part]]
+    assert covered == list(range(length))
+
+
+def test_a_large_matrix_is_diagonalised():
+    matrix = _kernel(LARGE_KERNEL + 37)
+    values, vectors = eigen(matrix)
+    assert np.all(np.diff(values) >= 0)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, matrix, atol=1e-12)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(matrix)), atol=1e-12)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix), rtol=1e-11)
+
+
+def test_bits_do_not_depend_on_the_cores():
+    matrix = _kernel(LARGE_KERNEL + 37)
+    found = []
+    for count in (1, 2, 5):
+        with using_cores(count):
+            found.append((*eigen(matrix), product(matrix[:50], matrix)))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_spectrum_of_a_large_kernel_has_the_same_bits_on_two_cores():
+    from proplim.datasets import Dataset
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((LARGE_KERNEL + 60, 30))
+    y = np.where(x[:, 0] > 0, 1.0, -1.0)
+    data = Dataset(x[:-60], y[:-60], x[-60:], y[-60:])
+    spectra = []
+    for count in (1, 2):
+        with using_cores(count):
+            spectra.append(build_spectrum(data, "erf", 1.0))
+            spectra[-1].test_modes, spectra[-1].signal_modes
+    for name in ("kernel", "eigenvalues", "eigenvectors", "labels", "test_modes", "signal_modes"):
+        np.testing.assert_array_equal(getattr(spectra[0], name), getattr(spectra[1], name))
