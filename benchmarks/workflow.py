@@ -4,6 +4,7 @@
     python benchmarks/workflow.py --run config.yaml       # a study run afresh, compiling too: where the time goes
     python benchmarks/workflow.py --study results/digits  # a study that has been run: predicted and measured jobs
     python benchmarks/workflow.py --calibrate             # single points: predicted and measured
+    python benchmarks/workflow.py --compilation           # many jobs of one shape: first run, and other temperatures
 
 Overhead is all the time that is not theory, sampling or dynamics: starts and imports, Snakemake, data, cubes, figures,
 pages, cores without work, and the compilation of JAX programs, which is listed on its own. Wall times say something on
@@ -69,10 +70,8 @@ def science_seconds(root: Path) -> tuple[float, float, float]:
 
     Compilation is measured by the clock; its processor time is the same share of the stage's.
     """
-    from proplim.cube import read_table
-
     wall = cpu = compiling = 0.0
-    for about in (read_table(path).about for path in sorted(root.glob("*/*/*.points"))):
+    for about in (_about(path) for path in sorted(root.glob("*/*/*.points"))):
         seconds = sum(json.loads(about["block_seconds"]))
         share = min(1.0, about.get("compile_seconds", 0.0) / max(seconds, 1e-9))
         wall += seconds
@@ -192,6 +191,51 @@ def measured(root: Path) -> None:
     print(f"jobs {total:.1f} s, of which science {inside:.1f} s ({100 * inside / max(total, 1e-9):.0f} %)")
 
 
+def compiled_study(name: str, temperatures: list[float]) -> dict:
+    """One shape, a job for every point."""
+    return {
+        "study": name,
+        "datasets": [{"name": "digits-3v8", "source": "digits", "classes": [3, 8], "n_test": 100}],
+        "grid": {"n_train": [60], "width": [60], "temperature": temperatures},
+        "theory": {"enabled": False},
+        "sampling": {"target_ess": 50},
+        "figures": {"enabled": False},
+        "jobs": {"points_per_job": 1},
+    }
+
+
+def compilation() -> None:
+    """Print what jobs of one shape compile: in a first run, and in a second one of other temperatures."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, kept = Path(place), Path(place) / "cache"
+        known = 0
+        for name, temperatures in (("first", [0.1, 0.2, 0.5, 1.0]), ("second", [0.15, 0.3, 0.7, 2.0])):
+            _, cpu = run(folder, compiled_study(name, temperatures), 1, PROPLIM_CACHE=str(kept))
+            programs = sum(file.is_file() for file in kept.rglob("*"))
+            print(
+                f"{name} run, {len(temperatures)} sampling jobs and a dynamics job: {cpu:.1f} s of processor time, "
+                f"{programs - known} programs compiled, {_megabytes(kept):.1f} MB kept"
+            )
+            known = programs
+            for path in sorted(
+                (folder / "results" / name).glob("*/*/*.points"), key=lambda file: file.stat().st_mtime
+            ):
+                about = _about(path)
+                print(
+                    f"  {path.parts[-3]:9} {about['compile_seconds']:5.1f} s of tracing, compiling and loading"
+                )
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*")) / 1e6
+
+
+def _about(path: Path) -> dict:
+    from proplim.cube import read_table
+
+    return read_table(path).about
+
+
 def calibrate() -> None:
     """Print predicted and measured processor seconds of single points, without compilation."""
     from proplim.study import stage_of
@@ -256,6 +300,7 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path, help="configuration of a study to run and to take apart")
     parser.add_argument("--cores", type=int, default=2, help="cores of --run")
     parser.add_argument("--calibrate", action="store_true", help="single points: predicted and measured")
+    parser.add_argument("--compilation", action="store_true", help="what jobs of one shape compile")
     parser.add_argument("--figures", action="store_true", help="draw figures too")
     arguments = parser.parse_args()
     if arguments.study:
@@ -264,5 +309,7 @@ if __name__ == "__main__":
         decompose(arguments.run, arguments.cores)
     elif arguments.calibrate:
         calibrate()
+    elif arguments.compilation:
+        compilation()
     else:
         overhead(arguments.figures)
