@@ -17,7 +17,7 @@ from pydantic import (
 
 from proplim.activations import ACTIVATIONS
 from proplim.config._axes import DATA, REPLACEABLE, Grid, SubGrid
-from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings
+from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings, n_classes_of, outputs_of
 from proplim.errors import InvalidInput
 from proplim.schema import STAGES, PlainFloat, PlainInt, Settings, alternatives_to, axes_of
 from proplim.theory.approximations import APPROXIMATIONS
@@ -148,6 +148,26 @@ class _StudyBase(_Section):
         return self
 
     @model_validator(mode="after")
+    def _numbers_of_classes_agree(self) -> _StudyBase:
+        """Networks of one study have one number of outputs."""
+        first = self.datasets[0]
+        wanted = n_classes_of(first)
+        for index, dataset in enumerate(self.datasets):
+            if (found := n_classes_of(dataset)) != wanted:
+                key = "n_classes" if hasattr(dataset, "n_classes") else "classes"
+                raise InvalidInput(
+                    f"datasets[{index}].{key}",
+                    getattr(dataset, key, None),
+                    f"{wanted} classes, as data set {first.name!r} has them; {found} are a study of their own",
+                )
+        return self
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of every network of the study: one for two classes, else one for each class."""
+        return outputs_of(n_classes_of(self.datasets[0]))
+
+    @model_validator(mode="after")
     def _stages_have_the_axes_of_the_grid(self) -> _StudyBase:
         """An axis that stands in for another one does so in every stage: cubes have the same dimensions."""
         for stage in STAGES:
@@ -171,7 +191,7 @@ class _StudyBase(_Section):
             return self
         activations = [ACTIVATIONS.get(name) for name in self.axes("theory")["activation"]]
         for index, name in enumerate(self.theory.approximations):
-            reasons = [APPROXIMATIONS.get(name).applies(activation) for activation in activations]
+            reasons = [APPROXIMATIONS.get(name).applies(a, self.n_outputs) for a in activations]
             if all(reasons):
                 allowed = (
                     f"one that applies to an activation of the grid: {'; '.join(dict.fromkeys(reasons))}"

@@ -46,6 +46,7 @@ def assemble_cube(
     axes: Mapping[str, Sequence],
     own_coords: Mapping[str, Sequence],
     tables: Iterable[xr.Dataset | Path],
+    class_coords: Mapping[str, Sequence] | None = None,
 ) -> xr.Dataset:
     """Put tables of points into one cube over the product of `axes`, in memory.
 
@@ -58,6 +59,9 @@ def assemble_cube(
         The stage's own dimensions and their coordinates (approximation; statistic; optimizer, replica, time).
     tables : iterable of Dataset or Path
         Read one at a time.
+    class_coords : mapping, optional
+        Dimensions of the classes (label, and of three and more classes pair, output, output2) and their coordinates,
+        over all data sets; left out: those of the tables, or of two classes.
 
     Returns
     -------
@@ -65,12 +69,12 @@ def assemble_cube(
         Every variable of the stage over the full grid; a point that no table holds is NaN with converged = 0.
     """
     sources = [as_table(t) if isinstance(t, xr.Dataset) else t for t in tables]
-    layout = _Layout(stage, axes, own_coords, _load(sources))
+    layout = _Layout(stage, axes, own_coords, _load(sources), class_coords or {})
     arrays = layout.fill(list(layout.dims), _load(sources))
     data = {name: (layout.dims[name], arrays[name], layout.attributes(name)) for name in layout.dims}
     cube = xr.Dataset(data, coords=layout.coords).set_coords(layout.replaced())
     for name in cube.coords:
-        cube[name].attrs = _coordinate_attributes(str(name))
+        cube[name].attrs = layout.attributes(str(name))
     return cube.assign_attrs(layout.partial())
 
 
@@ -82,6 +86,7 @@ def write_cube(
     tables: Sequence[Path | Table],
     attrs: Mapping[str, str | float],
     *,
+    class_coords: Mapping[str, Sequence] | None = None,
     repair: Callable[[Path], None] | None = None,
     memory: int = MEMORY,
 ) -> Path:
@@ -98,6 +103,8 @@ def write_cube(
         Read once for each group of variables that fits into `memory`.
     attrs : mapping
         Global attributes; the wall time of all jobs is added to them, and where points are missing :data:`PARTIAL`.
+    class_coords
+        As for :func:`assemble_cube`.
     repair : callable
         Makes a table again that is missing or was damaged on the disk.
     memory : int
@@ -112,7 +119,8 @@ def write_cube(
 
     path = Path(path)
     held: list[Table | Path] = []
-    layout = _Layout(stage, axes, own_coords, _held(_load(tables, repair), tables, held, memory // 4))
+    known = _held(_load(tables, repair), tables, held, memory // 4)
+    layout = _Layout(stage, axes, own_coords, known, class_coords or {})
     digest = hashlib.sha256()
     with whole_file(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as file:
         file.setncatts({**attrs, "wall_time_seconds": round(layout.seconds, 3)})
@@ -164,12 +172,14 @@ class _Layout:
         axes: Mapping[str, Sequence],
         own_coords: Mapping[str, Sequence],
         tables: Iterable[Table],
+        class_coords: Mapping[str, Sequence],
     ) -> None:
         self.stage = stage
         self.grid = tuple(axes)
         self.own = tuple(own_coords)
         self.coords: dict[str, list] = {d: list(axes[d]) for d in self.grid}
         self.coords |= {d: list(values) for d, values in own_coords.items()} | {"split": list(SPLITS)}
+        self.coords |= {d: list(values) for d, values in class_coords.items()}
         self._indexers = {d: {AXES[d].key(v): i for i, v in enumerate(self.coords[d])} for d in self.grid}
         self._given: dict[str, dict] = {}
         self.dims: dict[str, tuple[str, ...]] = {}
@@ -187,7 +197,7 @@ class _Layout:
                     self._given[name] = table.attributes.get(name, {})
         self.coords.setdefault("label", list(LABELS))
         self.meanings = [*_MEANINGS, *sorted(said - set(_MEANINGS))]
-        for variable in variables_of(stage):
+        for variable in variables_of(stage, len(self.coords.get("output", [0]))):
             if variable.name not in self.dims:
                 own = () if (stage, variable.name) == ("sampling", "converged") else self.own
                 self._add(variable.name, (*(d for d in own if d not in variable.without), *variable.dims))
@@ -203,7 +213,8 @@ class _Layout:
         for dim, values in table.coords.items():
             if dim in DIMENSIONS and dim not in fixed:
                 known = self.coords.setdefault(dim, [])
-                known += [value for value in values if value not in known]
+                said = [_as_among(known, value) for value in values]
+                known += [value for value in said if value not in known]
 
     def _add(self, name: str, rest: Sequence[str]) -> None:
         unknown = [d for d in rest if d not in self.coords]
@@ -216,7 +227,8 @@ class _Layout:
     def attributes(self, name: str) -> dict[str, str]:
         """Attributes of a variable or coordinate."""
         if name in self.coords or name in self._replaced:
-            return _coordinate_attributes(name)
+            names = name in self.coords and any(isinstance(v, str) for v in self.coords[name])
+            return {k: v for k, v in _coordinate_attributes(name).items() if not names or k != "units"}
         given = self._given.get(name, {})
         if name in OBSERVABLES:
             return {**given, **OBSERVABLES.get(name).attributes}
@@ -339,7 +351,7 @@ class _Layout:
 
     def _positions(self, dim: str, table: Table) -> np.ndarray:
         lookup = {v: i for i, v in enumerate(self.coords[dim])}
-        return np.array([lookup[v] for v in table.coords[dim]])
+        return np.array([lookup[_as_among(self.coords[dim], v)] for v in table.coords[dim]])
 
     def _replaced_values(self, name: str) -> np.ndarray:
         """Values of an axis of the point over the two that it follows from."""
@@ -388,6 +400,11 @@ class _Layout:
         spread = {d: np.repeat(i, repeats) for d, i in index.items()}
         spread[axis.name] = np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
         return np.repeat(rows, repeats), spread
+
+
+def _as_among(known: Sequence, value: Any) -> Any:
+    """A class as it stands in a coordinate: a text, where there are texts among the classes of a study."""
+    return str(value) if known and isinstance(known[0], str) else value
 
 
 def _rule(axis: Axis) -> Replaces:

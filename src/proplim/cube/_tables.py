@@ -82,7 +82,8 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     """
     dims = grid_dims(stage)
     codes: dict[str, list[str]] = {name: [] for name in CODED}
-    coords = {str(d): r[d].values for _, r in blocks for d in r.dims if d not in dims and d in r.coords}
+    coords = _coords_beside([r for _, r in blocks], dims)
+    blocks = [(point, _over_all(result, coords)) for point, result in blocks]
     rest = _dims_beside(blocks, dims)
     sizes = {d: r.sizes[d] for _, r in blocks for d in r.dims if d not in dims}
     columns: dict[str, list[np.ndarray]] = {name: [] for name in (*dims, *rest)}
@@ -116,6 +117,32 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     attrs = {f"{name}_codes": json.dumps(codes[name]) for name in CODED}
     attrs |= {"reasons": json.dumps(reasons), "failed": json.dumps(failed)}
     return xr.Dataset(variables, coords=coords, attrs=attrs)
+
+
+def _coords_beside(results: Sequence[xr.Dataset], dims: Sequence[str]) -> dict[str, np.ndarray]:
+    """Coordinates of the dimensions beside the grid: the union where data sets have other classes."""
+    coords: dict[str, np.ndarray] = {}
+    for result in results:
+        for d in result.dims:
+            if d in dims or d not in result.coords:
+                continue
+            values = result[d].values
+            known = coords.setdefault(str(d), values)
+            if not np.array_equal(known, values):
+                coords[str(d)] = np.array(list(dict.fromkeys([*known.tolist(), *values.tolist()])))
+    return coords
+
+
+def _over_all(result: xr.Dataset, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """A result over all of the coordinates, NaN where it has no values."""
+    other = {
+        d: v for d, v in coords.items() if d in result.coords and not np.array_equal(result[d].values, v)
+    }
+    if not other:
+        return result
+    # Numbers among texts are texts in the union.
+    own = {d: result[d].values.astype(v.dtype) for d, v in other.items()}
+    return result.assign_coords(own).reindex(other)
 
 
 def _dims_beside(

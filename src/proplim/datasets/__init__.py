@@ -11,10 +11,11 @@ from proplim._lazy import lazy_names
 
 if TYPE_CHECKING:
     from proplim.datasets._base import Dataset
+    from proplim.datasets._classes import class_coords, class_coords_of, n_classes_of, outputs_of, targets_of
     from proplim.datasets._files import resolve_path
     from proplim.datasets._load import load_dataset
     from proplim.datasets._prepare import prepare_dataset
-    from proplim.datasets._settings import ClassSettings, SafeName, SourceSettings
+    from proplim.datasets._settings import ClassSettings, SafeName, SourceSettings, TaskSettings
     from proplim.datasets._source import (
         DISCRIMINATOR,
         SOURCES,
@@ -31,7 +32,10 @@ _HOME = {
     "resolve_path": "_files",
     "load_dataset": "_load",
     "prepare_dataset": "_prepare",
-    **dict.fromkeys(("ClassSettings", "SafeName", "SourceSettings"), "_settings"),
+    **dict.fromkeys(
+        ("class_coords", "class_coords_of", "n_classes_of", "outputs_of", "targets_of"), "_classes"
+    ),
+    **dict.fromkeys(("ClassSettings", "SafeName", "SourceSettings", "TaskSettings"), "_settings"),
     **dict.fromkeys(
         (
             "DISCRIMINATOR",
@@ -58,11 +62,17 @@ __all__ = [
     "SafeName",
     "Source",
     "SourceSettings",
+    "TaskSettings",
+    "class_coords",
+    "class_coords_of",
     "features_of",
     "load_dataset",
+    "n_classes_of",
+    "outputs_of",
     "prepare_dataset",
     "register_source",
     "resolve_path",
+    "targets_of",
 ]
 
 __getattr__ = lazy_names(__name__, _HOME)

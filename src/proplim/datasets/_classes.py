@@ -9,8 +9,10 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from proplim.errors import InvalidInput
-from proplim.geometry import LABELS
+from proplim.geometry import LABELS, pair_names
 
+CENTRED, ONE_HOT = "centred", "one_hot"
+"""Kinds of targets of three and more classes."""
 NAMED = 12
 """Labels of a data set that a message lists."""
 
@@ -41,14 +43,13 @@ def check_task(classes: tuple) -> tuple:
     Raises
     ------
     ValueError
-        If there are fewer than two, one comes twice, or there are three or more.
+        If there are fewer than two, or one comes twice.
     """
     if len(classes) < len(LABELS):
-        raise ValueError("two classes, the first for y = -1 and the second for +1")
+        raise ValueError("two classes, the first for y = -1 and the second for +1, or three and more")
     if len(set(classes)) < len(classes):
-        raise ValueError("two different classes")
-    if len(classes) > len(LABELS):
-        raise ValueError("two classes; three or more are not supported")
+        number = "two" if len(classes) == len(LABELS) else str(len(classes))
+        raise ValueError(f"{number} different classes")
     return classes
 
 
@@ -57,9 +58,71 @@ def task_labels(n_classes: int) -> tuple[int, ...]:
     return LABELS if n_classes == len(LABELS) else tuple(range(n_classes))
 
 
+def n_classes_of(settings: Any) -> int:
+    """Number of classes that a data set has by its settings."""
+    chosen = getattr(settings, "classes", None)
+    return len(chosen) if chosen else int(getattr(settings, "n_classes", len(LABELS)))
+
+
+def outputs_of(n_classes: int) -> int:
+    """Outputs of a network for that many classes: one for two, else one for each."""
+    return 1 if n_classes == len(LABELS) else n_classes
+
+
 def labels_of(settings: Any) -> tuple[int, ...]:
-    """Labels of the classes that a data set has by its settings."""
-    return task_labels(len(getattr(settings, "classes", None) or LABELS))
+    """Labels by which a draw knows the classes that a data set has by its settings, see :func:`task_labels`."""
+    return task_labels(n_classes_of(settings))
+
+
+def names_of(settings: Any) -> tuple[int | str, ...]:
+    """Values of the `label` axis that a data set has by its settings: -1 and +1 of two classes, else the classes."""
+    labels = labels_of(settings)
+    chosen = getattr(settings, "classes", None)
+    return tuple(chosen) if chosen and len(labels) > len(LABELS) else labels
+
+
+def targets_of(numbers: np.ndarray, n_classes: int, targets: str) -> np.ndarray:
+    """Targets of C outputs, one for each class (docs/multiclass.md).
+
+    Parameters
+    ----------
+    numbers : (P,) array
+        Class of every input, from 0 to C - 1.
+    n_classes : int
+        C.
+    targets : {"centred", "one_hot"}
+
+    Returns
+    -------
+    (P, C) array
+        Kronecker's delta of class and output, centred: minus 1/C, so that the targets of an input sum to zero.
+    """
+    one_hot = np.eye(n_classes)[np.asarray(numbers, dtype=int)]
+    return one_hot - 1.0 / n_classes if targets == CENTRED else one_hot
+
+
+def class_coords(labels: Sequence[int | str], n_outputs: int) -> dict[str, list]:
+    """Dimensions that classes with these labels have in results, and their coordinates.
+
+    One output has `label` alone; C outputs also `pair` (of classes), `output` and `output2` (by number).
+    """
+    coords: dict[str, list] = {"label": list(labels)}
+    if n_outputs > 1:
+        outputs = list(range(n_outputs))
+        coords |= {"pair": pair_names(labels), "output": outputs, "output2": outputs}
+    return coords
+
+
+def class_coords_of(settings: Sequence[Any]) -> dict[str, list]:
+    """The same of all data sets of a study, by their settings: the union, as texts where there are texts among them."""
+    coords: dict[str, list] = {}
+    for labels in map(names_of, settings):
+        for dim, values in class_coords(labels, outputs_of(len(labels))).items():
+            known = coords.setdefault(dim, [])
+            known += [value for value in values if value not in known]
+    if any(isinstance(label, str) for label in coords["label"]):
+        coords["label"] = list(dict.fromkeys(map(str, coords["label"])))
+    return coords
 
 
 def of_classes(found: np.ndarray, classes: Sequence[int | str]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,11 @@ from proplim.geometry import LABELS
 from proplim.seeds import derive_seed
 
 
+def class_text(name: int | str, n_classes: int) -> str:
+    """A class in a message: -1 and +1 of two, else what the user calls it."""
+    return f"{name:+d}" if n_classes == len(LABELS) else str(name)
+
+
 def per_class(n: int, n_classes: int = len(LABELS)) -> list[int]:
     """Split n inputs over the classes: equal shares, the odd ones go to the first classes."""
     share, odd = divmod(n, n_classes)
@@ -18,7 +23,13 @@ def per_class(n: int, n_classes: int = len(LABELS)) -> list[int]:
 
 
 def draw_balanced(
-    y: np.ndarray, n_train: int, n_test: int, seed: int, identity: str, labels: Sequence[int] = LABELS
+    y: np.ndarray,
+    n_train: int,
+    n_test: int,
+    seed: int,
+    identity: str,
+    labels: Sequence[int] = LABELS,
+    names: Sequence[int | str] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw disjoint class-balanced training and test indices from a pool.
 
@@ -35,6 +46,8 @@ def draw_balanced(
         What the pool is; part of the seed.
     labels : sequence of int
         The classes' labels, in order.
+    names : sequence of int or str
+        What messages call the classes; by default their labels.
 
     Returns
     -------
@@ -47,14 +60,21 @@ def draw_balanced(
     """
     rng = np.random.default_rng(derive_seed("dataset", {"identity": identity, "seed": seed}))
     train, test = [], []
-    shares = zip(labels, per_class(n_train, len(labels)), per_class(n_test, len(labels)), strict=True)
-    for label, wanted_train, wanted_test in shares:
+    shares = zip(
+        labels,
+        names or labels,
+        per_class(n_train, len(labels)),
+        per_class(n_test, len(labels)),
+        strict=True,
+    )
+    for label, name, wanted_train, wanted_test in shares:
         members = np.flatnonzero(y == label)
         if len(members) < wanted_train + wanted_test:
             raise InvalidInput(
                 "n_train",
                 n_train,
-                f"class {label:+d} has {len(members)} inputs, {wanted_test} of them are needed for n_test={n_test}, "
+                f"class {class_text(name, len(labels))} has {len(members)} inputs, {wanted_test} of them are needed "
+                f"for n_test={n_test}, "
                 f"so n_train is at most {len(labels) * max(len(members) - wanted_test, 0)}",
             )
         order = rng.permutation(members)
@@ -70,18 +90,21 @@ def largest_balanced(sizes: Sequence[int], n_test: int) -> int:
     return min(len(left) * members + k for k, members in enumerate(left))
 
 
-def flipped_labels(y: np.ndarray, fraction: float) -> np.ndarray:
+def flipped_labels(y: np.ndarray, fraction: float, labels: Sequence[int] = LABELS) -> np.ndarray:
     """Labels with a share of those of each class flipped, for inputs in the order in which they were drawn.
 
-    Of the first n inputs of a class, floor(n * fraction) are flipped, spread evenly. As the order is random
-    so is the choice, training sets of one seed stay nested, and an even training set stays balanced.
+    Of the first n inputs of a class, floor(n * fraction) are flipped, spread evenly, to the other classes in turn.
+    As the order is random so is the choice, training sets of one seed stay nested, and an even training set of two
+    classes stays balanced.
     """
     flipped = y.copy()
-    for label in LABELS:
+    for k, label in enumerate(labels):
         members = np.flatnonzero(y == label)
         # Rounding must not take one from a whole number of flips.
         count = np.floor(np.arange(len(members) + 1) * fraction + 1e-9)
-        flipped[members[np.diff(count) > 0]] *= -1
+        chosen = members[np.diff(count) > 0]
+        others = np.roll(np.asarray(labels, dtype=y.dtype), -k)[1:]
+        flipped[chosen] = others[np.arange(len(chosen)) % len(others)]
     return flipped
 
 

@@ -21,14 +21,14 @@ def load_dataset(
         digits, mnist, fashion_mnist, cifar10, gaussian, teacher, file, or one that was registered.
     n_train : int
         Training-set size P.
-    classes : pair of int or str, optional
-        First class -> y = -1, second -> +1; needed by the image collections, and by files whose labels are not -1
-        and +1.
+    classes : sequence of int or str, optional
+        Two: first class -> y = -1, second -> +1. Three and more: one output each. Needed by the image collections,
+        and by files whose labels are not -1 and +1.
     seed : int
         Draw of the training and test set.
     **options
-        The keys of a data set in a configuration: n_test, standardize, flip_fraction, root, n_features, noise, path,
-        x, y.
+        The keys of a data set in a configuration: n_test, standardize, targets, flip_fraction, root, n_features,
+        n_classes, noise, path, x, y.
 
     Returns
     -------

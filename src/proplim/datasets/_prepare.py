@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from proplim.datasets._base import Dataset
+from proplim.datasets._classes import CENTRED, n_classes_of, names_of, targets_of
 from proplim.datasets._settings import SourceSettings
 from proplim.datasets._source import SOURCES, Drawn
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
 from proplim.seeds import canonical_json
 
 
@@ -34,7 +36,7 @@ def prepare_dataset(
     -------
     Dataset
         Standardised (if the configuration says so) with one scalar mean and standard deviation, both of
-        the training inputs.
+        the training inputs. Three and more classes have targets of one output each.
 
     Raises
     ------
@@ -55,7 +57,21 @@ def prepare_dataset(
         "seed": seed,
         "standardize": config.standardize,
     }
-    return Dataset(x_train, drawn.y_train, x_test, drawn.y_test, canonical_json(identity))
+    n_classes = n_classes_of(config)
+    if n_classes == len(LABELS):
+        return Dataset(x_train, drawn.y_train, x_test, drawn.y_test, canonical_json(identity))
+    # Not a part of the draw: the same inputs whatever their targets are.
+    targets = getattr(config, "targets", CENTRED)
+    return Dataset(
+        x_train,
+        targets_of(drawn.y_train, n_classes, targets),
+        x_test,
+        targets_of(drawn.y_test, n_classes, targets),
+        canonical_json({**identity, "targets": targets}),
+        names_of(config),
+        drawn.y_train,
+        drawn.y_test,
+    )
 
 
 def _standardized(name: str, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import create_model
 
 from proplim._registry import Registry
-from proplim.datasets._classes import labels_of, of_classes
-from proplim.datasets._draw import draw_balanced, flipped_labels, largest_balanced
+from proplim.datasets._classes import labels_of, names_of, of_classes
+from proplim.datasets._draw import class_text, draw_balanced, flipped_labels, largest_balanced
 from proplim.datasets._files import HASH_LENGTH, resolve_path
 from proplim.datasets._settings import SourceSettings
 from proplim.errors import InvalidInput
@@ -28,7 +28,7 @@ from proplim.seeds import canonical_json
 DISCRIMINATOR = "source"
 """Key of a data set that says which other keys it has."""
 
-_COMMON = ("name", "source", "n_test", "standardize", "flip_fraction")
+_COMMON = ("name", "source", "n_test", "standardize", "flip_fraction", "targets")
 """Keys that do not decide what the inputs of a source are."""
 
 
@@ -48,7 +48,10 @@ class Capacity(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Arrays of one draw, and what they are: equal data have equal `identity` on every machine."""
+    """Arrays of one draw, and what they are: equal data have equal `identity` on every machine.
+
+    Labels are -1 and +1 of two classes, and the numbers 0 to C - 1 of three and more.
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -228,7 +231,9 @@ def class_sizes(y: np.ndarray, labels: Sequence[int]) -> list[int]:
     sizes = [int(np.count_nonzero(y == label)) for label in labels]
     for label, size in zip(labels, sizes, strict=True):
         if size == 0:
-            raise InvalidInput("classes", label, f"class {label:+d} has no inputs in this data set")
+            raise InvalidInput(
+                "classes", label, f"class {class_text(label, len(labels))} has no inputs in this data set"
+            )
     return sizes
 
 
@@ -242,10 +247,12 @@ def draw_from_pool(
 ) -> Drawn:
     """Draw class-balanced training and test sets from inputs (M, N0) with labels (M,) that are `what` says."""
     labels = labels_of(settings)
-    train, test = draw_balanced(y, n_train, settings.n_test, seed, canonical_json(what), labels)
+    train, test = draw_balanced(
+        y, n_train, settings.n_test, seed, canonical_json(what), labels, names_of(settings)
+    )
     drawn = y[train]
     if fraction := getattr(settings, "flip_fraction", 0.0):
-        drawn = flipped_labels(drawn, fraction)
+        drawn = flipped_labels(drawn, fraction, labels)
         # Not a part of the draw: the same inputs with and without flips, and clean data keep the identity that
         # they had before there were flips.
         what = {**what, "flip_fraction": fraction}
@@ -261,11 +268,11 @@ def draw_from_pools(
     seed: int,
 ) -> Drawn:
     """Draw class-balanced training and test sets, each from a pool (inputs, labels) of its own."""
-    labels = labels_of(settings)
+    classes = labels_of(settings), names_of(settings)
     (x, y), (x_test, y_test) = train, test
-    chosen, _ = draw_balanced(y, n_train, 0, seed, canonical_json(what), labels)
+    chosen, _ = draw_balanced(y, n_train, 0, seed, canonical_json(what), *classes)
     _, tests = draw_balanced(
-        y_test, 0, settings.n_test, seed, canonical_json({**what, "pool": "test"}), labels
+        y_test, 0, settings.n_test, seed, canonical_json({**what, "pool": "test"}), *classes
     )
     return Drawn(_floats(x[chosen]), y[chosen], _floats(x_test[tests]), y_test[tests], what)
 
@@ -282,7 +289,8 @@ class Generator(Source):
     ----------
     generate : callable
         ``generate(settings, n_train, seed)`` returns x_train (P, N0), y_train (P,), x_test and y_test with
-        `settings.n_test` rows; the same arrays for the same arguments.
+        `settings.n_test` rows; the same arrays for the same arguments. Labels are -1 and +1, or, where the settings
+        have `n_classes` of three and more, the numbers 0 to n_classes - 1.
     """
 
     generate: Callable[[Any, int, int], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]

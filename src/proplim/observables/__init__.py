@@ -7,20 +7,33 @@ from a theory's state, from a draw of the posterior and from a network in traini
 
 from proplim.observables._base import (
     OBSERVABLES,
+    ManyOutputs,
     Observable,
     register_observable,
     variable,
     variables_of,
 )
-from proplim.observables._contexts import Draw, DrawInputs, Network, NetworkInputs, State, StateInputs
+from proplim.observables._contexts import (
+    Draw,
+    DrawInputs,
+    Network,
+    NetworkInputs,
+    OutputsDraw,
+    OutputsState,
+    State,
+    StateInputs,
+)
 
 __all__ = [
     "OBSERVABLES",
     "Draw",
     "DrawInputs",
+    "ManyOutputs",
     "Network",
     "NetworkInputs",
     "Observable",
+    "OutputsDraw",
+    "OutputsState",
     "State",
     "StateInputs",
     "register_observable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proplim._registry import Registry
@@ -11,6 +11,28 @@ from proplim.schema import STAGES
 
 Array = Any
 """NumPy in theory, JAX in sampling and dynamics."""
+
+
+@dataclass(frozen=True)
+class ManyOutputs:
+    """What is different about an observable where a network has C outputs, one for each of three and more classes.
+
+    Parameters
+    ----------
+    dims : tuple of str, optional
+        Dimensions in place of those of one output: `pair` (of classes), `output`, `output2`.
+    long_name, symbol : str
+        In place of those of one output; left out: the same.
+    from_state, from_network, from_draw : callable, optional
+        Functions in place of those of one output; left out: the same.
+    """
+
+    dims: tuple[str, ...] | None = None
+    long_name: str = ""
+    symbol: str = ""
+    from_state: Callable[..., Array] | None = None
+    from_network: Callable[..., Array] | None = None
+    from_draw: Callable[..., Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +45,7 @@ class Observable:
         `symbol` is LaTeX for figures.
     dims : tuple of str
         Dimensions beside the grid and the stage's own (approximation, statistic, or optimizer, replica, time):
-        of `split`, `label` (a class), `pair` (of classes), `output`.
+        of `split`, `label` (a class), and of C outputs `pair` (of classes), `output`, `output2`.
     from_state : callable, optional
         ``from_state(state)`` -> (n, ...) array for the n grid points of a theory's state
         (:class:`~proplim.observables.State`).
@@ -43,6 +65,11 @@ class Observable:
         Place in tables and menus; those of one place go by name.
     drawn : bool
         Whether it gets a figure where no figure is about it; evidence and diagnostics stand in the cubes alone.
+    many : ManyOutputs, optional
+        What is different about it for C outputs; left out: nothing, its functions read the contexts as they are for
+        C outputs.
+    of_many_alone : bool
+        Whether cubes of one output do not have it.
 
     Notes
     -----
@@ -63,6 +90,8 @@ class Observable:
     without: tuple[str, ...] = ()
     order: int = 1000
     drawn: bool = True
+    many: ManyOutputs | None = None
+    of_many_alone: bool = False
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -72,6 +101,13 @@ class Observable:
                 "dynamics": self.from_network,
             }
             object.__setattr__(self, "stages", tuple(s for s in STAGES if given[s] is not None))
+
+    def for_outputs(self, n_outputs: int) -> Observable:
+        """The observable as it is for networks of that many outputs."""
+        if n_outputs == 1 or self.many is None:
+            return self
+        own = {name: value for name, value in vars(self.many).items() if value not in (None, "")}
+        return replace(self, many=None, **own)
 
     def of_network(self) -> Callable[..., Array] | None:
         """The function for a network in training; None where dynamics reports the quantity or lacks it."""
@@ -108,9 +144,10 @@ def register_observable(observable: Observable) -> Observable:
 add = OBSERVABLES.add
 
 
-def variables_of(stage: str) -> list[Observable]:
-    """Observables that the cube of `stage` holds, in the order of tables."""
-    return [v for v in OBSERVABLES.members() if stage in v.stages]
+def variables_of(stage: str, n_outputs: int = 1) -> list[Observable]:
+    """Observables that the cube of `stage` holds, in the order of tables, as they are for that many outputs."""
+    members = (v for v in OBSERVABLES.members() if stage in v.stages)
+    return [v.for_outputs(n_outputs) for v in members if n_outputs > 1 or not v.of_many_alone]
 
 
 def variable(name: str) -> Observable:

@@ -2,6 +2,11 @@
 
 The names mean the same everywhere, so that one function often serves finite networks of both stages.
 Shapes: n grid points, m inputs of a split, N hidden units, C classes.
+
+Two classes have one output, and the shapes are as written. Where there are three and more classes, with one output
+each, C outputs are the last axis of whatever belongs to an output: labels are targets (m, C), the mean predictor and
+f(x) are (n, m, C) and (m, C), readout weights v and the weights w.u_c along the signals (N, C); means over inputs
+become means over inputs and outputs, means over units of a squared readout weight means over units and outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ class StateInputs(Protocol):
 
     @property
     def targets(self) -> np.ndarray:
-        """Labels, (m,)."""
+        """Labels, (m,); of C outputs the targets, (m, C)."""
 
     @property
     def class_weights(self) -> np.ndarray:
@@ -26,15 +31,15 @@ class StateInputs(Protocol):
 
     @property
     def mean(self) -> np.ndarray:
-        """Mean predictor, (n, m)."""
+        """Mean predictor, (n, m); of C outputs (n, m, C)."""
 
     @property
     def bias_sq(self) -> np.ndarray:
-        """Squared bias of the mean predictor, mean over inputs, (n,)."""
+        """Squared bias of the mean predictor, mean over inputs (and outputs), (n,)."""
 
     @property
     def predictive_variance(self) -> np.ndarray:
-        """Variance of the predictor, mean over inputs, (n,)."""
+        """Variance of the predictor, mean over inputs (and outputs), (n,)."""
 
     def feature_form(self, vector: np.ndarray) -> np.ndarray:
         """a^T K' a of the posterior feature kernel for an (m,) vector a, (n,)."""
@@ -56,7 +61,7 @@ class State(Protocol):
 
     @property
     def readout_variance(self) -> np.ndarray:
-        """<v^2>, (n,)."""
+        """<v^2>, (n,); of C outputs their mean."""
 
     @property
     def hidden_trace_shift(self) -> np.ndarray:
@@ -64,11 +69,19 @@ class State(Protocol):
 
     @property
     def signal_variance(self) -> np.ndarray:
-        """<(w.u)^2>, (n,)."""
+        """<(w.u)^2>, (n,); of C outputs <(w.u_c)^2>, (n, C)."""
 
     @property
     def readout_signal_covariance(self) -> np.ndarray:
-        """<v (w.u)>, (n,)."""
+        """<v (w.u)>, (n,); of C outputs <v_c (w.u_c)>, (n, C)."""
+
+
+class OutputsState(State, Protocol):
+    """What a theory says at n grid points of C outputs."""
+
+    @property
+    def readout_covariance(self) -> np.ndarray:
+        """<v_c v_c'>, (n, C, C)."""
 
 
 class NetworkInputs(Protocol):
@@ -76,7 +89,7 @@ class NetworkInputs(Protocol):
 
     @property
     def y(self) -> Array:
-        """Labels, (m,)."""
+        """Labels, (m,); of C outputs the targets, (m, C)."""
 
     @property
     def class_weights(self) -> Array:
@@ -92,7 +105,7 @@ class NetworkInputs(Protocol):
 
     @property
     def output(self) -> Array:
-        """f(x), (m,); of a draw of the posterior E[f(x) | w]."""
+        """f(x), (m,) or (m, C); of a draw of the posterior E[f(x) | w]."""
 
 
 class Network(Protocol):
@@ -108,11 +121,11 @@ class Network(Protocol):
 
     @property
     def readout(self) -> Array:
-        """v, (N,); of a draw of the posterior an exact draw of v given w."""
+        """v, (N,) or (N, C); of a draw of the posterior an exact draw of v given w."""
 
     @property
     def signal_weights(self) -> Array:
-        """w.u of every unit, (N,)."""
+        """w.u of every unit, (N,); of C outputs w.u_c along the signal of each, (N, C)."""
 
     @property
     def hidden_trace_shift(self) -> Array:
@@ -120,7 +133,10 @@ class Network(Protocol):
 
     @property
     def tangent_kernel(self) -> Array:
-        """Empirical tangent kernel Theta on the training inputs, (P, P); of networks in training alone."""
+        """Empirical tangent kernel Theta on the training inputs, (P, P); of networks in training alone.
+
+        Of C outputs (P C, P C), outputs of an input side by side as in the targets (P, C) flattened.
+        """
 
     @property
     def tangent_kernel_max(self) -> Array:
@@ -132,7 +148,7 @@ class DrawInputs(NetworkInputs, Protocol):
 
     @property
     def output_variance(self) -> Array:
-        """Mean over the inputs of Var[f(x) | w]."""
+        """Mean over the inputs (and outputs) of Var[f(x) | w]."""
 
 
 class Draw(Network, Protocol):
@@ -148,8 +164,16 @@ class Draw(Network, Protocol):
 
     @property
     def readout_mean(self) -> Array:
-        """E[v | w], (N,)."""
+        """E[v | w], (N,) or (N, C)."""
 
     @property
     def readout_second_moment(self) -> Array:
-        """Mean over units of E[v^2 | w]."""
+        """Mean over units (and outputs) of E[v^2 | w]."""
+
+
+class OutputsDraw(Draw, Protocol):
+    """One draw of the hidden weights of the posterior of C outputs."""
+
+    @property
+    def readout_second_moments(self) -> Array:
+        """Mean over units of E[v_c v_c' | w], (C, C)."""

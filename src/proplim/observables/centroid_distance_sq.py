@@ -1,7 +1,14 @@
 """D, the squared distance of the class centroids in feature space (docs/theory.md, section 4)."""
 
-from proplim.geometry import centroid_distance_sq_of_features, contrast
-from proplim.observables._base import Observable, add
+import numpy as np
+
+from proplim.geometry import (
+    centroid_distance_sq_of_features,
+    contrast,
+    pair_contrasts,
+    pair_distances_sq_of_features,
+)
+from proplim.observables._base import ManyOutputs, Observable, add
 from proplim.observables._contexts import Array, Network, NetworkInputs, State, StateInputs
 
 
@@ -13,6 +20,14 @@ def _of_network(network: Network, inputs: NetworkInputs) -> Array:
     return centroid_distance_sq_of_features(inputs.features, inputs.class_weights)
 
 
+def _pairs_of_state(state: State, inputs: StateInputs) -> Array:
+    return np.stack([inputs.feature_form(c) for c in pair_contrasts(inputs.class_weights)], axis=-1)
+
+
+def _pairs_of_network(network: Network, inputs: NetworkInputs) -> Array:
+    return pair_distances_sq_of_features(inputs.features, inputs.class_weights)
+
+
 add(
     Observable(
         "centroid_distance_sq",
@@ -22,5 +37,6 @@ add(
         from_state=_of_state,
         from_network=_of_network,
         order=70,
+        many=ManyOutputs(("split", "pair"), from_state=_pairs_of_state, from_network=_pairs_of_network),
     )
 )

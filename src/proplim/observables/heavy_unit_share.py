@@ -1,6 +1,6 @@
 """Share of the labels that the unit with the largest readout weight carries by itself (docs/condensed.md)."""
 
-from proplim.observables._base import Observable, add
+from proplim.observables._base import ManyOutputs, Observable, add
 from proplim.observables._contexts import Array, Network
 
 
@@ -8,6 +8,13 @@ def _of_network(network: Network) -> Array:
     readout, y = network.readout, network.train.y
     heavy = abs(readout).argmax()
     return readout[heavy] * (network.train.features[:, heavy] @ y) / (len(readout) ** 0.5 * (y @ y))
+
+
+def _of_outputs(network: Network) -> Array:
+    """The same of the unit whose readout weights have the largest norm, summed over outputs."""
+    readout, y = network.readout, network.train.y
+    heavy = (readout**2).sum(-1).argmax()
+    return (network.train.features[:, heavy] @ y @ readout[heavy]) / (len(readout) ** 0.5 * (y**2).sum())
 
 
 add(
@@ -18,5 +25,6 @@ add(
         from_network=_of_network,
         stages=("theory", "sampling", "dynamics"),
         order=130,
+        many=ManyOutputs(from_network=_of_outputs),
     )
 )

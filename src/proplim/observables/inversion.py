@@ -1,6 +1,6 @@
 """Rise and fall of the class distance in time, found from the curve of a replica after its training."""
 
-from proplim.observables._base import Observable, add
+from proplim.observables._base import ManyOutputs, Observable, add
 
 for _order, _name, _long_name, _symbol in (
     (
@@ -17,6 +17,13 @@ for _order, _name, _long_name, _symbol in (
 ):  # fmt: skip
     add(
         Observable(
-            _name, _long_name, _symbol, ("split",), stages=("dynamics",), without=("time",), order=_order
+            _name,
+            _long_name,
+            _symbol,
+            ("split",),
+            stages=("dynamics",),
+            without=("time",),
+            order=_order,
+            many=ManyOutputs(("split", "pair")),
         )
     )

@@ -1,6 +1,10 @@
-"""Errors of the predictor: <(y - f)^2>, its bias and variance, and the accuracy of the mean predictor."""
+"""Errors of the predictor: <(y - f)^2>, its bias and variance, and the accuracy of the mean predictor.
 
-from proplim.observables._base import Observable, add
+Of C outputs errors are means over inputs and outputs, and the predicted class is that of the largest output.
+"""
+
+from proplim.geometry import class_numbers
+from proplim.observables._base import ManyOutputs, Observable, add
 from proplim.observables._contexts import Array, Draw, DrawInputs, Network, NetworkInputs, State, StateInputs
 
 _SPLIT = ("split",)
@@ -31,8 +35,16 @@ def _accuracy_of_state(state: State, inputs: StateInputs) -> Array:
     return (inputs.mean * inputs.targets > 0.0).mean(-1)
 
 
+def _accuracy_of_outputs(state: State, inputs: StateInputs) -> Array:
+    return (inputs.mean.argmax(-1) == class_numbers(inputs.class_weights)).mean(-1)
+
+
 def _mse_label_of_network(network: Network, inputs: NetworkInputs) -> Array:
     return inputs.class_weights @ (inputs.y - inputs.output) ** 2
+
+
+def _mse_label_of_outputs(network: Network, inputs: NetworkInputs) -> Array:
+    return inputs.class_weights @ ((inputs.y - inputs.output) ** 2).mean(-1)
 
 
 add(
@@ -82,6 +94,9 @@ add(
         from_state=_accuracy_of_state,
         stages=_ALL,
         order=120,
+        many=ManyOutputs(
+            long_name="accuracy of the largest output of the mean predictor", from_state=_accuracy_of_outputs
+        ),
     )
 )
 add(
@@ -93,6 +108,7 @@ add(
         from_network=_mse_label_of_network,
         stages=("dynamics",),
         order=200,
+        many=ManyOutputs(from_network=_mse_label_of_outputs),
         drawn=False,
     )
 )

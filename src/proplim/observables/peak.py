@@ -1,6 +1,6 @@
 """T*, the temperature of the largest class distance, which a theory finds by a continuous search."""
 
-from proplim.observables._base import Observable, add
+from proplim.observables._base import ManyOutputs, Observable, add
 
 for _order, _name, _long_name, _symbol in (
     (
@@ -20,6 +20,13 @@ for _order, _name, _long_name, _symbol in (
 ):  # fmt: skip
     add(
         Observable(
-            _name, _long_name, _symbol, ("split",), stages=("theory",), without=("temperature",), order=_order
+            _name,
+            _long_name,
+            _symbol,
+            ("split",),
+            stages=("theory",),
+            without=("temperature",),
+            order=_order,
+            many=ManyOutputs(("split", "pair")),
         )
     )

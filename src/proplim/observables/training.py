@@ -1,7 +1,7 @@
 """What is recorded of a network in training alone: alignments, the tangent kernel, the step."""
 
-from proplim.geometry import alignment
-from proplim.observables._base import Observable, add
+from proplim.geometry import alignment, alignment_of_outputs
+from proplim.observables._base import ManyOutputs, Observable, add
 from proplim.observables._contexts import Array, Network, NetworkInputs
 
 _DYNAMICS = ("dynamics",)
@@ -12,8 +12,17 @@ def _kernel_alignment(network: Network, inputs: NetworkInputs) -> Array:
     return alignment(features @ features.T / features.shape[-1], inputs.y)
 
 
+def _kernel_alignment_of_outputs(network: Network, inputs: NetworkInputs) -> Array:
+    features = inputs.features
+    return alignment_of_outputs(features @ features.T / features.shape[-1], inputs.y)
+
+
 def _tangent_kernel_alignment(network: Network) -> Array:
     return alignment(network.tangent_kernel, network.train.y)
+
+
+def _tangent_kernel_alignment_of_outputs(network: Network) -> Array:
+    return alignment(network.tangent_kernel, network.train.y.reshape(-1))
 
 
 def _tangent_kernel_max(network: Network) -> Array:
@@ -30,6 +39,7 @@ add(
         stages=_DYNAMICS,
         order=210,
         drawn=False,
+        many=ManyOutputs(from_network=_kernel_alignment_of_outputs),
     )
 )
 add(
@@ -41,6 +51,7 @@ add(
         stages=_DYNAMICS,
         order=220,
         drawn=False,
+        many=ManyOutputs(from_network=_tangent_kernel_alignment_of_outputs),
     )
 )
 add(

@@ -40,6 +40,12 @@ DIMENSIONS: dict[str, Dimension] = {
         Dimension("time", "continuous time, learning rate times step", "1", chunk_rank=2),
         Dimension("split", "training or test inputs"),
         Dimension("label", "class label", "1"),
+        Dimension("pair", "pair of classes"),
+        Dimension("output", "output of the network, one for each class", "1"),
+        Dimension("output2", "second output of the network, one for each class", "1"),
     )
 }
-"""Name -> dimension: a stage's own ones first, then those of its variables, in the order of a cube's dimensions."""
+"""Name -> dimension: a stage's own ones first, then those of its variables, in the order of a cube's dimensions.
+
+Cubes of three and more classes alone have `pair`, `output` and `output2`.
+"""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """P, number of test inputs, N0."""
+    """P, number of test inputs, N0, number of outputs."""
 
     n_train: int
     n_test: int
     n_features: int
+    n_outputs: int = 1
 
     @property
     def rank(self) -> int:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from proplim.config import resolved_yaml
 from proplim.cube import Table, provenance, write_cube
+from proplim.datasets import class_coords_of
 from proplim.schema import AXES
 from proplim.study._execute import run_job
 from proplim.study._identity import seeds_text
@@ -51,7 +52,8 @@ def write_stage_cube(
         "study": plan.config.study,
         **provenance(resolved_yaml(plan.config), seeds_text(known, plan.config, axes["seed"]), 0.0),
     }
-    write_cube(path, stage, axes, own, tables, attrs, repair=repair)
+    classes = class_coords_of(plan.config.datasets)
+    write_cube(path, stage, axes, own, tables, attrs, class_coords=classes, repair=repair)
 
 
 def print_convergence(stage: str, path: str | Path) -> None:

@@ -37,6 +37,14 @@ ARRAYS = {
     "y_test": (("test",), "test labels"),
 }
 """Arrays of a prepared data set: dimensions and meaning."""
+OUTPUT = "output"
+CLASSES = "classes"
+"""Attribute of a prepared data set of many outputs: what its classes are called, as JSON."""
+CLASS_ARRAYS = {
+    "class_train": (("train",), "number of the class of a training input, an index into `classes`"),
+    "class_test": (("test",), "number of the class of a test input, an index into `classes`"),
+}
+"""Its arrays beside those above."""
 
 
 def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
@@ -46,13 +54,11 @@ def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     own = {name: value for name, value in draw.point.items() if name != "dataset"}
     dataset = prepare_dataset(config, **own, folders=plan.folders)
     stored = xr.Dataset(
-        {
-            name: (dims, getattr(dataset, name), {"long_name": meaning, "units": "1"})
-            for name, (dims, meaning) in ARRAYS.items()
-        },
+        _stored_arrays(dataset),
         attrs={
             "title": f"data set {draw.dataset}, {_place(own)}",
             "identity": dataset.identity,
+            **({} if dataset.n_outputs == 1 else {CLASSES: json.dumps(dataset.classes)}),
             **provenance(
                 canonical_json(config.model_dump(mode="json")),
                 canonical_json({"seed": own["seed"]}),
@@ -61,6 +67,19 @@ def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
         },
     )
     write_netcdf(stored, path)
+
+
+def _stored_arrays(dataset: Dataset) -> dict[str, tuple]:
+    """Arrays of a data set with dimensions and attributes; targets of many outputs have an axis of outputs."""
+    many = dataset.n_outputs > 1
+    arrays = {
+        name: ((*dims, OUTPUT) if many and name[0] == "y" else dims, meaning)
+        for name, (dims, meaning) in (ARRAYS | CLASS_ARRAYS if many else ARRAYS).items()
+    }
+    return {
+        name: (dims, getattr(dataset, name), {"long_name": meaning, "units": "1"})
+        for name, (dims, meaning) in arrays.items()
+    }
 
 
 def load_draw(path: str | Path) -> Dataset:
@@ -72,7 +91,10 @@ def load_draw(path: str | Path) -> Dataset:
         If the file is not what was written.
     """
     stored = read_netcdf(path)
-    return Dataset(**{name: stored[name].values for name in ARRAYS}, identity=str(stored.attrs["identity"]))
+    names = [name for name in (*ARRAYS, *CLASS_ARRAYS) if name in stored]
+    classes = tuple(json.loads(stored.attrs.get(CLASSES, "[]")))
+    arrays = {name: stored[name].values for name in names}
+    return Dataset(**arrays, identity=str(stored.attrs["identity"]), classes=classes)
 
 
 def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from proplim._layout import INDEX
 from proplim.activations import ACTIVATIONS
 from proplim.config import StudyConfig
+from proplim.datasets import n_classes_of, outputs_of
 from proplim.schema import AXES, Size, job_axes, kernel_axes, values_at
 from proplim.seeds import content_hash
 from proplim.study._costs import COSTS_VERSION, PREPARE_SECONDS, block_seconds, kernel_seconds
@@ -214,7 +215,9 @@ class Plan:
     def size_of(self, block: Block) -> Size:
         """Sizes of the data of a block, known without reading them."""
         config = self.config.dataset(block.point["dataset"])
-        return Size(block.point["n_train"], config.n_test, features_expected(config))
+        return Size(
+            block.point["n_train"], config.n_test, features_expected(config), outputs_of(n_classes_of(config))
+        )
 
     def kernel_hash(self, stage: Stage, point: Mapping[str, Any]) -> str:
         """Hash of what the numbers of a kernel depend on beside the axes whose values share it."""

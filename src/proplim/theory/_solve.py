@@ -11,7 +11,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from proplim.activations import Activation, get_activation
-from proplim.datasets import Dataset
+from proplim.datasets import Dataset, class_coords
 from proplim.errors import InvalidInput
 from proplim.observables import Observable, variables_of
 from proplim.schema import SPLITS, job_axes
@@ -65,7 +65,8 @@ def solve_grid(
     Returns
     -------
     xr.Dataset
-        Dims (approximation, width, temperature, lambda1; split and label where they apply), float64, all
+        Dims (approximation, width, temperature, lambda1; split, label, and of C outputs pair, output and output2
+        where they apply), float64, all
         theory variables of :mod:`proplim.observables`; the peaks of :func:`solve_peaks` have no
         temperature. NaN with converged = 0 where a point fails, and where an approximation does not apply to
         the activation. The attribute `reasons` is JSON: index of a point in (width, temperature, lambda1) ->
@@ -93,13 +94,17 @@ def solve_grid(
         results = [_in_chunks(approximation, spectrum, points) for approximation in chosen]
         found = [_peaks(a if peaks else None, spectrum, axes["width"], axes["lambda1"]) for a in chosen]
     reported = {name for result in results for name in result}
-    wanted = [*_along_grid(), *(v for v in _reported_beside(chosen) if v.name in reported)]
+    outputs = dataset.n_outputs
+    wanted = [*_along_grid(outputs), *(v for v in _reported_beside(chosen, outputs) if v.name in reported)]
     coords: dict[str, Any] = {
-        **axes, "width": np.atleast_1d(np.asarray(width)), "split": list(SPLITS), "label": list(dataset.labels)
-    }  # fmt: skip
+        **axes,
+        "width": np.atleast_1d(np.asarray(width)),
+        "split": list(SPLITS),
+        **class_coords(dataset.labels, outputs),
+    }
     sizes = {name: len(values) for name, values in coords.items()}
     data = {v.name: _stack(v, results, sizes) for v in wanted}
-    data |= {v.name: _stack(v, found, sizes) for v in _without_temperature()}
+    data |= {v.name: _stack(v, found, sizes) for v in _without_temperature(outputs)}
     return xr.Dataset(
         data,
         coords={"approximation": list(approximations), **coords},
@@ -127,8 +132,8 @@ def solve_peaks(
     -------
     xr.Dataset
         `peak_temperature`, `peak_height_over_prior` and `peak_height_over_low_temperature` with dims
-        (approximation, width, lambda1, split), from 1e-8 to 1e6 times tr K/(P lambda1). NaN where D is
-        largest at an end of that range or constant (infinite width), and for approximations without peaks.
+        (approximation, width, lambda1, split, of C outputs pair), from 1e-8 to 1e6 times tr K/(P lambda1). NaN where
+        D is largest at an end of that range or constant (infinite width), and for approximations without peaks.
         For the cavity also `peak_temperature_mcse` (docs/cavity.md, section B.7).
 
     Raises
@@ -144,10 +149,18 @@ def solve_peaks(
         spectrum = build_spectrum(dataset, activation, float(lambda0))
         peaks = [_peaks(approximation, spectrum, **axes) for approximation in chosen]
     reported = {name for p in peaks for name in p}
-    errors = [e for e in map(_error_of, _without_temperature()) if e.name in reported]
-    coords: dict[str, Any] = {**axes, "width": np.atleast_1d(np.asarray(width)), "split": list(SPLITS)}
+    outputs = dataset.n_outputs
+    variables = _without_temperature(outputs)
+    errors = [e for e in map(_error_of, variables) if e.name in reported]
+    classes = class_coords(dataset.labels, outputs)
+    coords: dict[str, Any] = {
+        **axes,
+        "width": np.atleast_1d(np.asarray(width)),
+        "split": list(SPLITS),
+        **{d: values for d, values in classes.items() if any(d in v.dims for v in variables)},
+    }
     sizes = {name: len(values) for name, values in coords.items()}
-    data = {v.name: _stack(v, peaks, sizes) for v in (*_without_temperature(), *errors)}
+    data = {v.name: _stack(v, peaks, sizes) for v in (*variables, *errors)}
     return xr.Dataset(data, coords={"approximation": list(approximations), **coords})
 
 
@@ -157,14 +170,14 @@ def _chosen(names: Sequence[str]) -> list[Approximation]:
     return [APPROXIMATIONS.get(name, "approximations") for name in names]
 
 
-def _along_grid() -> list[Observable]:
+def _along_grid(n_outputs: int) -> list[Observable]:
     """Variables of the theory cube with all axes of the grid."""
-    return [v for v in variables_of("theory") if not v.without]
+    return [v for v in variables_of("theory", n_outputs) if not v.without]
 
 
-def _without_temperature() -> list[Observable]:
+def _without_temperature(n_outputs: int) -> list[Observable]:
     """Variables of the theory cube that an approximation finds for a whole curve, as T*."""
-    return [v for v in variables_of("theory") if v.without]
+    return [v for v in variables_of("theory", n_outputs) if v.without]
 
 
 def _error_of(variable: Observable) -> Observable:
@@ -175,10 +188,10 @@ def _error_of(variable: Observable) -> Observable:
     )
 
 
-def _reported_beside(approximations: Iterable[Approximation]) -> list[Observable]:
+def _reported_beside(approximations: Iterable[Approximation], n_outputs: int) -> list[Observable]:
     """What approximations may report beside the variables of the cube: standard errors and evidence."""
     evidence = {name: long_name for a in approximations for name, long_name in a.evidence.items()}
-    errors = [_error_of(v) for v in _along_grid()]
+    errors = [_error_of(v) for v in _along_grid(n_outputs)]
     return errors + [Observable(name, long_name, "") for name, long_name in evidence.items()]
 
 
@@ -187,9 +200,10 @@ def _in_chunks(approximation: Approximation, spectrum: Spectrum, points: Points)
 
     Of a point that has not converged only the evidence is kept, unless the approximation says otherwise.
     """
-    if approximation.applies(spectrum.activation):
+    if _refused(approximation, spectrum):
         return {"converged": np.zeros(points.size)}
-    known = {v.name for v in (*_along_grid(), *_reported_beside([approximation]))}
+    outputs = spectrum.dataset.n_outputs
+    known = {v.name for v in (*_along_grid(outputs), *_reported_beside([approximation], outputs))}
     always = {"converged", *approximation.evidence}
     result: dict[str, np.ndarray] = {}
     for start in range(0, points.size, CHUNK):
@@ -209,6 +223,11 @@ def _in_chunks(approximation: Approximation, spectrum: Spectrum, points: Points)
     return result
 
 
+def _refused(approximation: Approximation, spectrum: Spectrum) -> str:
+    """Why an approximation does not apply; empty where it does."""
+    return approximation.applies(spectrum.activation, spectrum.dataset.n_outputs)
+
+
 def _reasons(approximations: Sequence[Approximation], results: Sequence[Mapping[str, np.ndarray]]) -> str:
     """Why points fell short, in the words of the theories that say so."""
     found: dict[int, list[str]] = {}
@@ -223,11 +242,11 @@ def _peaks(
     approximation: Approximation | None, spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Peak variables, (widths, lambda1s, splits) arrays; none where there is no T* to be found."""
-    if approximation is None or approximation.peaks is None or approximation.applies(spectrum.activation):
+    if approximation is None or approximation.peaks is None or _refused(approximation, spectrum):
         return {}
     n, l1 = (m.ravel() for m in np.meshgrid(width, lambda1, indexing="ij"))
     found = approximation.peaks(spectrum, n, l1)
-    return {key: value.reshape(len(width), len(lambda1), -1) for key, value in found.items()}
+    return {k: v.reshape(len(width), len(lambda1), *v.shape[1:]) for k, v in found.items()}
 
 
 def _stack(variable: Observable, results: list[dict[str, np.ndarray]], sizes: Mapping[str, int]) -> tuple:

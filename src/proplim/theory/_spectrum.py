@@ -14,7 +14,6 @@ import numpy as np
 from proplim.activations import Activation, get_activation
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
-from proplim.geometry import class_weights
 from proplim.kernels import feature_kernel, feature_kernel_diagonal, stein_coefficients
 from proplim.theory._eigen import eigen, product
 
@@ -46,9 +45,9 @@ class Spectrum:
     eigenvectors : (P, r) array
         U.
     labels : (r,) array
-        U^T y.
+        U^T y; of C outputs (r, C).
     null_label_energy : float
-        Squared norm of the part of y outside the range of K.
+        Squared norm of the part of y outside the range of K, of all outputs together.
     """
 
     dataset: Dataset
@@ -83,12 +82,12 @@ class Spectrum:
     @cached_property
     def class_weights_train(self) -> np.ndarray:
         """u_s of the training inputs, shape (C, P)."""
-        return class_weights(self.dataset.y_train)
+        return self.dataset.weights_train
 
     @cached_property
     def class_weights_test(self) -> np.ndarray:
         """u_s of the test inputs, shape (C, P_test)."""
-        return class_weights(self.dataset.y_test)
+        return self.dataset.weights_test
 
     @cached_property
     def kernel_test_train(self) -> np.ndarray:

@@ -103,7 +103,8 @@ def observables_of(state: State, but: Collection[str] = ()) -> Values:
         An observable of inputs has the axis `split` after the points, NaN where there are no test inputs.
     """
     result = {}
-    for observable in variables_of("theory"):
+    targets = state.train.targets
+    for observable in variables_of("theory", targets.shape[1] if targets.ndim == 2 else 1):
         function = observable.of_state()
         if function is not None and observable.name not in but:
             of_inputs = observable.dims[:1] == ("split",)

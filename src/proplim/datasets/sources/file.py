@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from proplim.datasets._classes import ClassName, check_task, labels_of, of_classes
 from proplim.datasets._draw import largest_balanced, per_class
-from proplim.datasets._settings import SourceSettings
+from proplim.datasets._settings import TaskSettings
 from proplim.datasets._source import (
     Capacity,
     Drawn,
@@ -39,7 +39,7 @@ def _named(path: Any) -> Any:
     return path
 
 
-class FileSettings(SourceSettings):
+class FileSettings(TaskSettings):
     """A user's arrays in a .npz, .nc, .npy, .mat or .csv file."""
 
     path: Annotated[Path, BeforeValidator(_named)] = Field(
@@ -48,8 +48,9 @@ class FileSettings(SourceSettings):
     )
     classes: Annotated[tuple[ClassName, ...], AfterValidator(check_task)] | None = Field(
         default=None,
-        description="two of the labels: first class -> y = -1, second -> +1; training and test sets are then drawn, "
-        "class-balanced, from x, or from x_train and x_test. Left out, labels are -1 and +1",
+        description="two of the labels: first class -> y = -1, second -> +1; or three and more, one output each; "
+        "training and test sets are then drawn, class-balanced, from x, or from x_train and x_test. Left out, labels "
+        "are -1 and +1",
     )
     x: Annotated[str, Field(min_length=1)] = Field(
         default="x", description="name of the array of inputs (x_train, x_test follow it)"
@@ -66,12 +67,9 @@ class FileSettings(SourceSettings):
         """What the arrays are called."""
         return names_in(self.path, self.x, self.y)
 
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keys at their defaults are not written out: data keep the hash that they had before there were the keys."""
-        written: dict[str, Any] = handler(self)
-        idle = {"classes": None, "x": "x", "y": "y"}
-        return {key: value for key, value in written.items() if key not in idle or value != idle[key]}
+    def idle_values(self) -> dict[str, Any]:
+        """As :meth:`TaskSettings.idle_values`; so are the default names of the arrays."""
+        return super().idle_values() | {"classes": None, "x": "x", "y": "y"}
 
 
 class FileSource(Source):
@@ -126,7 +124,7 @@ def load_file(settings: Any) -> tuple[dict[str, np.ndarray], str]:
     -------
     arrays : dict
         x (M, N0) and y (M,), or x_train, y_train, x_test, y_test: inputs as rows, of the chosen classes alone,
-        and labels -1 and +1.
+        and labels -1 and +1, or numbers of three and more classes.
     content : str
         Hash of the very bytes that they were read from.
 
@@ -215,7 +213,7 @@ def _given_labels(path: str, name: str, y: np.ndarray, every: bool) -> np.ndarra
         raise InvalidInput(
             "path",
             path,
-            f"labels {name} must be -1 or +1, or two of them chosen by `classes`; found {some}, ...",
+            f"labels {name} must be -1 or +1, or some of them chosen by `classes`; found {some}, ...",
         )
     if every and len(np.unique(y)) < len(LABELS):
         raise InvalidInput("path", path, f"labels {name} must hold both classes, -1 and +1")

@@ -24,7 +24,7 @@ def draw_gaussian(
     arrays = []
     for split, n in (("train", n_train), ("test", settings.n_test)):
         rng = np.random.default_rng(derive_seed(f"dataset-{split}", parameters))
-        arrays += [rng.standard_normal((n, settings.n_features)), balanced_labels(n)]
+        arrays += [rng.standard_normal((n, settings.n_features)), balanced_labels(n, settings.n_classes)]
     return arrays[0], arrays[1], arrays[2], arrays[3]
 
 

@@ -54,6 +54,11 @@ def _everywhere(activation: Activation, n_outputs: int = 1) -> str:
     return ""
 
 
+def one_output(activation: Activation, n_outputs: int = 1) -> str:
+    """`applies` of a theory that is known for one output alone, whatever the activation."""
+    return "it knows one output, and three and more classes have one each" if n_outputs > 1 else ""
+
+
 @dataclass(frozen=True)
 class Approximation:
     """One theory of the posterior.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proplim.schema import Size
-from proplim.theory.approximations._base import Approximation, Look, add
+from proplim.theory.approximations._base import Approximation, Look, add, one_output
 
 if TYPE_CHECKING:
     from proplim.theory._blocks import Points
@@ -45,6 +45,7 @@ add(
         "one hidden unit in the field of the others, by importance sampling",
         _solve,
         order=30,
+        applies=one_output,
         peaks=_peaks,
         evidence={
             "effective_sample_fraction": "effective over actual number of draws (cavity)",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proplim.schema import Size
-from proplim.theory.approximations._base import Approximation, Look, add
+from proplim.theory.approximations._base import Approximation, Look, add, one_output
 
 if TYPE_CHECKING:
     from proplim.activations import Activation
@@ -30,9 +30,7 @@ def _applies(activation: Activation, n_outputs: int = 1) -> str:
         return "linear networks have no condensed phase apart; `exact` solves them at any width"
     if not activation.odd:
         return f"it has been checked for odd activations alone (erf, tanh), which {activation.name} is not"
-    if n_outputs > 1:
-        return "it knows one output"
-    return ""
+    return one_output(activation, n_outputs)
 
 
 def _solve(spectrum: Spectrum, points: Points) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proplim.schema import Size
-from proplim.theory.approximations._base import Approximation, Look, add, mode_sum_seconds
+from proplim.theory.approximations._base import Approximation, Look, add, mode_sum_seconds, one_output
 
 if TYPE_CHECKING:
     from proplim.activations import Activation
@@ -22,7 +22,7 @@ NODES_OVER_POINT = 10.0
 def _applies(activation: Activation, n_outputs: int = 1) -> str:
     if activation.name != "linear":
         return f"only the linear network is solved at finite width, not {activation.name}"
-    return ""
+    return one_output(activation, n_outputs)
 
 
 def _solve(spectrum: Spectrum, points: Points) -> Any:
