@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.stats import multivariate_t
 
 from conftest import gaussian_dataset
 from proplim.datasets import load_dataset
 from proplim.theory import Points, build_spectrum, solve_grid, solve_order_parameter
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed import _explicit, _phases
+from proplim.theory.condensed._evidence import condensed_log_evidence
 from proplim.theory.condensed._hmc import Frame, frame_at, run_chains
 from proplim.theory.condensed._inputs import geometry, training_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
@@ -168,10 +170,79 @@ def test_laplace_against_thermodynamic_integration(digits):
     assert abs(correction) < 1.5  # of 13.5 nats by which the phase leads
 
 
+def _importance_sampling(measure: Measure, mode: _phases.HeavyMode) -> tuple[float, float]:
+    """ln Z of the phase and its error from draws of a multivariate t with the moments of chains."""
+    rng = np.random.default_rng(0)
+    frame = frame_at(mode.x, _phases.hessian_at(measure.largest, mode.x), 0.7)
+    theta = run_chains(measure.largest, frame, np.zeros((64, measure.dimension)), 40, 60, rng).theta
+    rows = theta.reshape(-1, measure.dimension)
+
+    def apart(x: np.ndarray) -> np.ndarray:
+        readout = x[:, -2] * np.sqrt(measure.lambda1) * np.exp(-0.5 * x[:, -1])
+        return readout > _phases.crowd_edge(measure.width)
+
+    rows = rows[apart(rows)]
+    proposal = multivariate_t(rows.mean(axis=0), 1.2 * np.cov(rows.T), df=4, seed=rng)
+    x = proposal.rvs(60_000)
+    log_weight = np.where(apart(x), -measure.largest(x)[0] - proposal.logpdf(x), -np.inf)
+    weight = np.exp(log_weight - log_weight.max())
+    error = weight.std() / weight.mean() / np.sqrt(len(weight))
+    value = np.log(weight.mean()) + log_weight.max() - measure.constant + np.log(2.0 * measure.width)
+    return value, error
+
+
+@pytest.mark.parametrize(
+    ("classes", "n_train", "width", "temperature", "lambda1"),
+    [((3, 5), 24, 16, 0.02, 1.0), ((4, 9), 20, 20, 0.01, 1.0), ((3, 8), 24, 20, 0.01, 0.8)],
+)
+def test_evidence_of_the_condensed_phase_against_importance_sampling(
+    classes, n_train, width, temperature, lambda1
+):
+    """To 0.15 nats and four errors (measured: 0.05, 0.03 and 0.06), where Laplace is off by 1.6, 1.2 and 1.1."""
+    data = load_dataset("digits", n_train, classes=classes, n_test=20)
+    problem = Problem(build_spectrum(data, "erf", 1.0))
+    measure = Measure(problem, temperature, float(width), lambda1)
+    mode = _phases.heavy_mode(measure)
+    expected, error = _importance_sampling(measure, mode)
+    found = condensed_log_evidence(measure, mode, 0)
+    assert error < 0.02
+    assert found.error < 0.1
+    assert abs(found.value - expected) < 0.15 + 4.0 * np.hypot(error, found.error)
+    assert abs(mode.log_evidence - expected) > 1.0
+
+
+@pytest.mark.shared
+def test_weight_of_the_phases_as_sampled_networks_have_it(shared_dir):
+    """MNIST 4 against 9, P = 100, N = 50: ln of the ratio by the visits of chains that pass between the phases.
+
+    test_sampling_phases.py samples the first: 3.11 +- 0.17 at T = 0.065, 6.9 +- 0.5 at T = 0.045 (docs/sampler.md). The
+    theory has 2.6 and 6.4, Laplace -2.0 and 1.3. Accepted: half a nat and three errors.
+    """
+    data = load_dataset("mnist", 100, classes=(4, 9), n_test=20, root=str(shared_dir / "data" / "mnist"))
+    problem = Problem(build_spectrum(data, "erf", 1.0))
+    for temperature, ratio, error in ((0.065, 3.11, 0.17), (0.045, 6.9, 0.5)):
+        measure = Measure(problem, temperature, 50.0, 1.0)
+        mode = _phases.heavy_mode(measure)
+        lazy = _phases.lazy_log_evidence(measure)
+        assert abs(condensed_log_evidence(measure, mode, 0).value - lazy - ratio) < 0.5 + 3.0 * error
+        assert mode.log_evidence - lazy < ratio - 4.0
+
+
+@pytest.mark.shared
+def test_the_lower_of_two_heavy_modes_counts(shared_dir):
+    """MNIST 7 against 9, P/N = 100/25, T = 0.02: the search from far out ends in a minimum 30 nats too high."""
+    data = load_dataset("mnist", 100, classes=(7, 9), n_test=200, root=str(shared_dir / "data" / "mnist"))
+    measure = Measure(Problem(build_spectrum(data, "erf", 1.0)), 0.02, 25.0, 1.0)
+    far = _phases.minimise(measure.plain, _phases.heavy_start(measure, _phases.STARTS[0]))
+    found = _phases.heavy_mode(measure).x
+    energies = measure.plain(np.array([far, found]))[0]
+    assert energies[1] < energies[0] - 25.0
+
+
 @pytest.mark.slow
 @pytest.mark.shared
 def test_evidence_and_transition_of_the_reference(shared_dir):
-    """reference/condensed.json, MNIST 4 against 9 at P = 400: lead to 0.02 nats, shares to their digits."""
+    """reference/condensed.json, MNIST 4 against 9 at P = 400, by Laplace: lead to 0.02 nats, shares to their digits, T_c."""
     reference = json.loads((shared_dir / "reference" / "condensed.json").read_text())
     data = load_dataset("mnist", 400, classes=(4, 9), n_test=200, root=str(shared_dir / "data" / "mnist"))
     problem = Problem(build_spectrum(data, "erf", 1.0))
@@ -184,7 +255,12 @@ def test_evidence_and_transition_of_the_reference(shared_dir):
         assert mode.share == pytest.approx(share, abs=1e-3)
         assert mode.x[-2] ** 2 / key[0] == pytest.approx(readout, abs=1e-3)
         assert np.exp(mode.x[-1]) == pytest.approx(order_parameter, abs=1e-3)
-    assert _phases.condensation_temperature(problem, 400.0, 1.0) == pytest.approx(0.0485, abs=5e-4)
+
+    def lead(temperature: float) -> float:
+        measure = Measure(problem, temperature, 400.0, 1.0)
+        return _phases.heavy_mode(measure).log_evidence - _phases.lazy_log_evidence(measure)
+
+    assert lead(0.048) > 0.0 > lead(0.049)
 
 
 def test_heavy_mode_is_the_same_from_either_side(digits):

@@ -21,20 +21,14 @@ from proplim.theory._effective_action import solve_order_parameter
 from proplim.theory.condensed._hmc import Target
 from proplim.theory.condensed._measure import Measure
 
-FARTHEST_START = 8.0
-"""Distance from the origin, along the labels, at which the search for a heavy unit starts."""
+STARTS = (8.0, 4.0)
+"""Distances from the origin, along the labels, at which the search for a heavy unit starts; the lower minimum counts."""
 HESSIAN_STEP = 1e-4
 APART = 1.0
 """Deviations by which a heavy readout exceeds the largest of N Gaussian ones, sqrt(2 ln 2N), to count as a phase."""
 SUPPORT = 45.0
 """ln of the density at which the integral over Q is cut."""
 NODES = 2001
-COLDEST = 1e-4
-"""Lowest temperature of the search for T_c, in units of the mean square of the labels."""
-EQUAL = 0.05
-"""Difference of ln Z just below T_c up to which both phases weigh the same there."""
-RUNG = 1.3
-"""Ratio of neighbouring temperatures at which the heavy mode is followed."""
 
 
 class HeavyMode(NamedTuple):
@@ -84,12 +78,12 @@ def signal(problem: Problem) -> np.ndarray:
     return np.asarray(direction / np.linalg.norm(direction))
 
 
-def heavy_start(measure: Measure) -> np.ndarray:
+def heavy_start(measure: Measure, distance: float = STARTS[0]) -> np.ndarray:
     """A unit that carries the labels; further explicit units are ordinary."""
     problem = measure.problem
     y, direction = problem.spectrum.dataset.y_train, signal(problem)
     z = np.zeros((measure.units, measure.rank))
-    z[0] = FARTHEST_START * direction
+    z[0] = distance * direction
     s = problem.activation.function(problem.root @ z[0])
     v = np.full(measure.units, 2.5 / np.sqrt(measure.lambda1))
     v[0] = np.sqrt(measure.width) * (s @ y) / (s @ s)
@@ -111,12 +105,19 @@ def saddle(measure: Measure) -> float:
     return float(solve_order_parameter(measure.problem.spectrum, point).order_parameter[0])
 
 
+def crowd_edge(width: float) -> float:
+    """Readout, in units of the others' deviation, from which on a unit is apart from the largest of N ordinary ones."""
+    return float(np.sqrt(2.0 * np.log(2.0 * width)) + APART)
+
+
 def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode | None:
     """The mode of eq. (C.1), without the order statistic, with a heavy unit; None where it runs into v = 0."""
-    x = minimise(measure.plain, heavy_start(measure) if start is None else start)
+    starts = [heavy_start(measure, d) for d in STARTS] if start is None else [start]
+    minima = np.array([minimise(measure.plain, at) for at in starts])
+    x = minima[measure.plain(minima)[0].argmin()]
     states = measure.unpack(x[None])
     readout = float(abs(states.v[0, 0])) * np.sqrt(measure.lambda1) * float(np.exp(-0.5 * states.u[0]))
-    if readout < np.sqrt(2.0 * np.log(2.0 * measure.width)) + APART:
+    if readout < crowd_edge(measure.width):
         return None
     energy = float(measure.plain(x[None])[0][0])
     sign, log_det = np.linalg.slogdet(hessian_at(measure.plain, x))
@@ -153,46 +154,3 @@ def lazy_log_evidence(measure: Measure) -> float:
     constant = gammaln(0.5 * n) + 0.5 * n * np.log(2.0 / n)
     constant += 0.5 * spectrum.n_null * np.log(t) + 0.5 * spectrum.null_label_energy / t
     return float(np.log(integral) - lowest - constant)
-
-
-def condensation_temperature(problem: Problem, width: float, lambda1: float) -> float:
-    """T_c, where ln Z_condensed = ln Z_lazy; NaN where they never weigh the same while both exist.
-
-    The heavy mode is followed upwards from the lowest temperature, and T_c is found to 1e-6 in ln T between two
-    neighbouring rungs.
-    """
-    from scipy.optimize import brentq
-
-    y = problem.spectrum.dataset.y_train
-    coldest = COLDEST * float(y @ y) / len(y)
-    found: dict[str, np.ndarray | None] = {"x": None}
-
-    def lead(log_t: float) -> float:
-        measure = Measure(problem, float(np.exp(log_t)), width, lambda1)
-        mode = heavy_mode(measure, found["x"])
-        if mode is None:
-            return np.nan
-        found["x"] = mode.x
-        return mode.log_evidence - lazy_log_evidence(measure)
-
-    def sign(log_t: float) -> float:
-        """The lead; where there is no heavy phase the lazy one leads."""
-        value = lead(log_t)
-        return -1.0 if np.isnan(value) else value
-
-    log_t, step = float(np.log(coldest)), float(np.log(RUNG))
-    before, was = np.nan, None
-    while log_t < np.log(coldest / COLDEST) + np.log(1e3):
-        start = found["x"]
-        value = lead(log_t)
-        if not value >= 0.0:
-            if not before > 0.0:
-                return np.nan
-            found["x"] = was
-            root = float(brentq(sign, log_t - step, log_t, xtol=1e-7))
-            found["x"] = was
-            # A phase that ends while it still leads was never equal to the other one.
-            return float(np.exp(root)) if abs(lead(root - 1e-4)) < EQUAL else np.nan
-        before, was = value, start if start is not None else found["x"]
-        log_t += step
-    return np.nan

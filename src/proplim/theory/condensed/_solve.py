@@ -18,6 +18,7 @@ from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
 from proplim.theory.condensed._chains import Ensemble, go_on, sample_units
 from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
+from proplim.theory.condensed._evidence import Evidence, condensation_temperature, condensed_log_evidence
 from proplim.theory.condensed._explicit import Direction, Explicit
 from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
@@ -61,6 +62,7 @@ SAME = 0.05
 
 NODES = (-1.0, 1.0)
 """Shares at which the others are solved, in standard deviations from the mean."""
+NO_PHASE = Evidence(-np.inf, 0.0)
 EVERY = slice(None)
 NO_SPREAD = np.full(GROUPS, np.nan)
 
@@ -190,7 +192,7 @@ def solve_condensed(
         common = _common(spectrum, float(width), float(lambda1))
         points = [_solve_point(common, float(t)) for t in temperatures]
         critical = (
-            _phases.condensation_temperature(common.problem, common.width, common.lambda1)
+            condensation_temperature(common.problem, common.width, common.lambda1, common.seed)
             if transition
             else np.nan
         )
@@ -237,16 +239,18 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     measure = Measure(common.problem, temperature, common.width, common.lambda1)
     mode = _phases.heavy_mode(measure)
     lazy = _phases.lazy_log_evidence(measure)
-    heavy = mode.log_evidence if mode is not None else -np.inf
-    weight = float(1.0 / (1.0 + np.exp(np.clip(lazy - heavy, -700.0, 700.0)))) if mode is not None else 0.0
+    heavy = condensed_log_evidence(measure, mode, common.seed) if mode is not None else NO_PHASE
+    weight = float(1.0 / (1.0 + np.exp(np.clip(lazy - heavy.value, -700.0, 700.0)))) if mode is not None else 0.0
     starts = _lobes(measure, mode, weight)
-    phases = [(p, _solve_phase(common, temperature, start, heavy=heavy)) for p, start, heavy in starts]
+    phases = [(p, _solve_phase(common, temperature, start, heavy=alone)) for p, start, alone in starts]
     reasons = [phase.reason for p, phase in phases if phase.reason]
     values = _values(common, temperature, phases)
     for name in UNTRUSTED:
         values[name] = np.full_like(values[name], np.nan)
     values["condensed_probability"] = np.asarray(weight)
-    values["free_energy"] = np.asarray(0.5 - np.logaddexp(heavy, lazy) / common.width)
+    values["condensed_probability_mcse"] = np.asarray(weight * (1.0 - weight) * heavy.error)
+    values["free_energy"] = np.asarray(0.5 - np.logaddexp(heavy.value, lazy) / common.width)
+    values["free_energy_mcse"] = np.asarray(weight * heavy.error / common.width)
     distance, error = values["centroid_distance_sq"][0], values["centroid_distance_sq_mcse"][0]
     if not reasons and error > LARGEST_ERROR * distance:
         reasons.append(f"D is known to {error / distance:.1%} only")
