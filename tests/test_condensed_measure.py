@@ -242,7 +242,7 @@ def test_the_lower_of_two_heavy_modes_counts(shared_dir):
 @pytest.mark.slow
 @pytest.mark.shared
 def test_evidence_and_transition_of_the_reference(shared_dir):
-    """reference/condensed.json, MNIST 4 against 9 at P = 400, by Laplace: lead to 0.02 nats, shares to their digits, T_c."""
+    """reference/condensed.json, MNIST 4 against 9 at P = 400, by Laplace: leads to 0.02 nats, shares, T_c."""
     reference = json.loads((shared_dir / "reference" / "condensed.json").read_text())
     data = load_dataset("mnist", 400, classes=(4, 9), n_test=200, root=str(shared_dir / "data" / "mnist"))
     problem = Problem(build_spectrum(data, "erf", 1.0))

@@ -3,7 +3,7 @@
 The heavy unit's measure is broad, skewed and has as many directions as there are inputs, so that Laplace at its mode
 misses several nats. The integral is taken along a path from a Gaussian, whose integral is known, to the measure:
 
-    U_l = (1 - l) |x|^2/2 + l U,     ln Z = ln Z_Gauss + integral over l of <|x|^2/2 - U>_l,     0 <= l <= 1         (C.10)
+    U_l = (1 - l) |x|^2/2 + l U,     ln Z = ln Z_Gauss + integral over l of <|x|^2/2 - U>_l,     0 <= l <= 1     (C.10)
 
 in coordinates x of the mean Hessian and the mean of chains, so that the path is short. The condensed phase is where the
 readout stands apart from the crowd: v = edge sqrt(Q/lambda1) + exp(w), and w has no edge left.

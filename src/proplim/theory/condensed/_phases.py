@@ -22,7 +22,7 @@ from proplim.theory.condensed._hmc import Target
 from proplim.theory.condensed._measure import Measure
 
 STARTS = (8.0, 4.0)
-"""Distances from the origin, along the labels, at which the search for a heavy unit starts; the lower minimum counts."""
+"""Distances from the origin, along the labels, where the search for a heavy unit starts; the lower minimum is taken."""
 HESSIAN_STEP = 1e-4
 APART = 1.0
 """Deviations by which a heavy readout exceeds the largest of N Gaussian ones, sqrt(2 ln 2N), to count as a phase."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from proplim.errors import InvalidInput
@@ -240,7 +241,7 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     mode = _phases.heavy_mode(measure)
     lazy = _phases.lazy_log_evidence(measure)
     heavy = condensed_log_evidence(measure, mode, common.seed) if mode is not None else NO_PHASE
-    weight = float(1.0 / (1.0 + np.exp(np.clip(lazy - heavy.value, -700.0, 700.0)))) if mode is not None else 0.0
+    weight = float(expit(heavy.value - lazy))
     starts = _lobes(measure, mode, weight)
     phases = [(p, _solve_phase(common, temperature, start, heavy=alone)) for p, start, alone in starts]
     reasons = [phase.reason for p, phase in phases if phase.reason]
