@@ -26,7 +26,7 @@ bench: env-test
 	@$(BIN)/python benchmarks/peers.py $(BENCH_ARGS)
 
 lint: env-test
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check src tests benchmarks workflow/scripts && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/snakefmt --check Snakefile workflow
 
 env: .venv/.ready
 

@@ -1,10 +1,7 @@
 # Runs the workflow of this checkout: snakemake -s PATH/Snakefile --configfile my.yaml --cores 2
 # Without a configuration file it computes the default study.
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 if not workflow.overwrite_configfiles:
 

@@ -3,13 +3,17 @@ rule prepare_dataset:
         lambda w: plan.source_files([f"{plan.root}/datasets/{w.dataset}/{w.draw}.nc"]),
     output:
         f"{plan.root}/datasets/{{dataset}}/{{draw}}.nc",
-    message:
-        "Preparing data set {wildcards.dataset}, {wildcards.draw}"
-    threads: 1
+    log:
+        f"{plan.root}/logs/datasets/{{dataset}}/{{draw}}.log",
     retries: 1
+    conda:
+        "../envs/proplim.yaml"
+    threads: 1
     resources:
         mem_mb=lambda w, attempt: 2000 * attempt,
         runtime=lambda w, attempt: 10 * attempt,
+    message:
+        "Preparing data set {wildcards.dataset}, {wildcards.draw}"
     script:
         "../scripts/prepare_dataset.py"
 
@@ -24,13 +28,17 @@ for number, files in enumerate(plan.batches):
             plan.source_files(files),
         output:
             files,
-        message:
-            f"Preparing {len(files)} draws of data set {plan.draws[files[0]].dataset}"
-        threads: 1
+        log:
+            f"{plan.root}/logs/datasets/batch-{number}.log",
         retries: 1
+        conda:
+            "../envs/proplim.yaml"
+        threads: 1
         resources:
             mem_mb=lambda w, attempt: 2000 * attempt,
             runtime=lambda w, attempt: 30 * attempt,
+        message:
+            f"Preparing {len(files)} draws of data set {plan.draws[files[0]].dataset}"
         script:
             "../scripts/prepare_dataset.py"
 

@@ -1,22 +1,3 @@
-from proplim.figures import Captions, figure_of
-from proplim.figures import OTHERS as OTHER_FIGURES
-
-
-def section_of(wildcards):
-    figure = figure_of(wildcards.figure)
-    return figure.section if figure else OTHER_FIGURES
-
-
-def labels_of(wildcards):
-    kind, *rest = wildcards.figure.split("__")
-    figure = figure_of(kind)
-    axes = plan.config.axes("theory")
-    found = [next((part for part in rest if part in set(axes[name])), "all") for name in ("dataset", "activation")]
-    more = [part for part in rest if part not in found]
-    title = figure.title if figure else kind.replace("_", " ")
-    return {"figure": title, "data set": found[0], "activation": found[1], "of": ", ".join(more) or "-"}
-
-
 rule draw_figures:
     input:
         cubes=plan.cubes(),
@@ -29,15 +10,19 @@ rule draw_figures:
             category=section_of,
             labels=labels_of,
         ),
+    log:
+        f"{plan.root}/logs/figures.log",
+    conda:
+        "../envs/proplim.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=20,
     params:
         figures=plan.config.figures.model_dump(mode="json"),
         captions=Captions(),
     message:
         "Drawing figures"
-    threads: 2
-    resources:
-        mem_mb=2000,
-        runtime=20,
     script:
         "../scripts/draw_figures.py"
 
@@ -47,13 +32,17 @@ rule write_explorer:
         plan.cubes(),
     output:
         f"{plan.root}/explore.html",
-    message:
-        "Writing the page to turn through the study"
-    threads: 1
+    log:
+        f"{plan.root}/logs/explorer.log",
     priority: 1  # side by side with the summary, before the figures take two cores
+    conda:
+        "../envs/proplim.yaml"
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=10,
+    message:
+        "Writing the page to turn through the study"
     script:
         "../scripts/write_explorer.py"
 
@@ -74,12 +63,16 @@ rule summarise_study:
             category="7 The run",
             labels={"page": "configuration"},
         ),
-    message:
-        "Summarising the study"
-    threads: 1
+    log:
+        f"{plan.root}/logs/summary.log",
     priority: 1
+    conda:
+        "../envs/proplim.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    message:
+        "Summarising the study"
     script:
         "../scripts/summarise_study.py"

@@ -3,15 +3,19 @@ rule sample_sampling:
         lambda w: plan.inputs("sampling", f"{w.dataset}/{w.job}"),
     output:
         plan.outputs("sampling"),
-    message:
-        "Sampling posteriors: {wildcards.dataset}, {wildcards.job}"
+    log:
+        f"{plan.root}/logs/sampling/{{dataset}}/{{job}}.log",
     benchmark:
         f"{plan.root}/benchmarks/sampling/{{dataset}}/{{job}}.tsv"
-    threads: job_threads("sampling")
     priority: longest_first("sampling")
     retries: 2
+    conda:
+        "../envs/proplim.yaml"
+    threads: job_threads("sampling")
     resources:
         mem_mb=job_memory("sampling"),
         runtime=job_runtime("sampling"),
+    message:
+        "Sampling posteriors: {wildcards.dataset}, {wildcards.job}"
     script:
         "../scripts/sample_sampling.py"

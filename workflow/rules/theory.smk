@@ -3,15 +3,19 @@ rule solve_theory:
         lambda w: plan.inputs("theory", f"{w.dataset}/{w.job}"),
     output:
         plan.outputs("theory"),
-    message:
-        "Solving the theory: {wildcards.dataset}, {wildcards.job}"
+    log:
+        f"{plan.root}/logs/theory/{{dataset}}/{{job}}.log",
     benchmark:
         f"{plan.root}/benchmarks/theory/{{dataset}}/{{job}}.tsv"
-    threads: job_threads("theory")
     priority: longest_first("theory")
     retries: 2
+    conda:
+        "../envs/proplim.yaml"
+    threads: job_threads("theory")
     resources:
         mem_mb=job_memory("theory"),
         runtime=job_runtime("theory"),
+    message:
+        "Solving the theory: {wildcards.dataset}, {wildcards.job}"
     script:
         "../scripts/solve_theory.py"

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from proplim.study import explore_study
+from proplim.study import explore_study, job_log
 
 if __name__ == "__main__":
-    explore_study({Path(path).stem: path for path in snakemake.input}, snakemake.output[0])
+    with job_log(snakemake.log[0]):
+        explore_study({Path(path).stem: path for path in snakemake.input}, snakemake.output[0])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from proplim.cube._locks import NoFileLocks, locks_explained
 from proplim.errors import ProplimError
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def whole_file(path: Path) -> Iterator[str]:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     try:
-        yield temporary
+        with locks_explained(temporary, path):
+            yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -137,20 +139,21 @@ def open_netcdf(path: str | Path) -> xr.Dataset:
     import xarray as xr
 
     _verified(path, load=False).close()
-    return xr.open_dataset(path, engine="netcdf4")
+    with locks_explained(path):
+        return xr.open_dataset(path, engine="netcdf4")
 
 
 def _verified(path: str | Path, *, load: bool) -> xr.Dataset:
     import xarray as xr
 
     try:
-        with xr.open_dataset(path, engine="netcdf4", cache=load) as stored:
+        with locks_explained(path), xr.open_dataset(path, engine="netcdf4", cache=load) as stored:
             dataset = stored.load() if load else stored
             whole = dataset.attrs.get(CHECKSUM) == content_checksum(dataset)
         for name in str(dataset.attrs.get(GROUPS, "")).split():
             with xr.open_dataset(path, engine="netcdf4", group=name) as group:
                 whole = whole and group.attrs.get(CHECKSUM) == content_checksum(group)
-    except FileNotFoundError:
+    except (FileNotFoundError, NoFileLocks):
         raise
     except Exception as error:  # netCDF4 and HDF5 raise OSError, RuntimeError and others for damaged files
         raise DamagedFile(f"{path} is damaged ({error}); delete it and run again") from None
@@ -166,7 +169,7 @@ def open_draws(path: str | Path) -> xr.Dataset:
     """
     import xarray as xr
 
-    with xr.open_dataset(path, engine="netcdf4") as root:
+    with locks_explained(path), xr.open_dataset(path, engine="netcdf4") as root:
         if POSTERIOR not in str(root.attrs.get(GROUPS, "")).split():
             return root.load()
         attributes = dict(root.attrs)

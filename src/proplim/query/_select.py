@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from proplim._registry import did_you_mean
+from proplim.cube._locks import NoFileLocks, locks_explained
 from proplim.errors import InvalidInput
 from proplim.query._order import dimension_rank
 from proplim.schema import AXES, real_key
@@ -33,7 +34,10 @@ def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
     if not file.is_file():
         raise InvalidInput("cube", str(path), "a netCDF file that exists, as in results/<study>/theory.nc")
     try:
-        return xr.open_dataset(file, engine="netcdf4")
+        with locks_explained(file):
+            return xr.open_dataset(file, engine="netcdf4")
+    except NoFileLocks:
+        raise
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0].split(": '")[0]
         raise InvalidInput("cube", str(path), f"a readable netCDF file ({reason})") from None

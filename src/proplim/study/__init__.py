@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from proplim.study._draws import draws_file
     from proplim.study._execute import load_draw, prepare_draw, run_job
     from proplim.study._kept import kept_points
+    from proplim.study._log import job_log
     from proplim.study._manifests import list_files
     from proplim.study._packing import Block
     from proplim.study._partial import publish
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from proplim.study._summary import write_summary
     from proplim.study._workflow import (
         open_study,
+        pass_package_on,
         plan_as_started,
         plan_study,
         print_summary,
@@ -42,6 +44,7 @@ _HOME = {
     "draws_file": "_draws",
     **dict.fromkeys(("load_draw", "prepare_draw", "run_job"), "_execute"),
     "kept_points": "_kept",
+    "job_log": "_log",
     "list_files": "_manifests",
     "Block": "_packing",
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
@@ -53,6 +56,7 @@ _HOME = {
     **dict.fromkeys(
         (
             "open_study",
+            "pass_package_on",
             "plan_as_started",
             "plan_study",
             "report_by",
@@ -79,10 +83,12 @@ __all__ = [
     "draw_study",
     "draws_file",
     "explore_study",
+    "job_log",
     "kept_points",
     "list_files",
     "load_draw",
     "open_study",
+    "pass_package_on",
     "plan_as_started",
     "plan_study",
     "prepare_draw",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import proplim
 from proplim.config import StudyConfig, check_data, data_warnings, parse_config, read_yaml
+from proplim.cube._locks import do_without_locks
 from proplim.study._plan import Plan
 from proplim.study._progress import say
 from proplim.study._workspace import read_started, read_workspace
@@ -47,7 +49,11 @@ def open_study(config: dict[str, Any], files: Sequence[str | Path], *, check: bo
     check_data(parsed, folders=places)
     for line in data_warnings(parsed, folders=places):
         say(f"warning: {line}")
-    return plan_study(parsed, places)
+    plan = plan_study(parsed, places)
+    root = Path(plan.root)
+    if notice := do_without_locks(root if root.is_dir() else Path.cwd()):
+        say(f"warning: {notice}")
+    return plan
 
 
 def restore_plan(config: Mapping[str, Any]) -> Plan:
@@ -88,6 +94,14 @@ def print_summary(plan: Plan) -> None:
     failed = plan_study(plan.config, plan.folders).open_points()
     if failed:
         print(f"{failed} grid point(s) failed; the same command tries them again", file=sys.stderr)
+
+
+def pass_package_on() -> None:
+    """Let jobs that run in an environment of their own (conda) find the package of a checkout."""
+    source = Path(proplim.__file__).resolve().parents[1]
+    if (source.parent / "pyproject.toml").is_file():
+        others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, others)])
 
 
 def snakefile() -> Path:
