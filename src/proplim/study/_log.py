@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import proplim
 
 _BLOCK = 65536
 _STREAMS = (1, 2)
@@ -21,6 +24,8 @@ _PATIENCE = 5.0
 @contextmanager
 def job_log(path: str | Path) -> Iterator[None]:
     """Copy standard output and error to a file, below Python, so that libraries and worker processes are in it.
+
+    The file also says when the job started, with which versions, and how it ended.
 
     Parameters
     ----------
@@ -34,6 +39,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb", buffering=0) as log:
+        started = time.perf_counter()
+        log.write(f"{time.strftime('%F %T')}, proplim {proplim.__version__}, Python {_python()}\n".encode())
         shown = [os.dup(stream) for stream in _STREAMS]
         reader, writer = os.pipe()
         copier = threading.Thread(target=_copy, args=(reader, log, shown[-1]), daemon=True)
@@ -52,7 +59,12 @@ def job_log(path: str | Path) -> Iterator[None]:
             copier.join(_PATIENCE)
             for stream in shown:
                 os.close(stream)
-            log.write(trace.encode())
+            seconds = time.perf_counter() - started
+            log.write(f"{trace}{'failed' if trace else 'done'} after {seconds:.1f} s\n".encode())
+
+
+def _python() -> str:
+    return sys.version.split()[0]
 
 
 def _redirect(targets: list[int]) -> None:
