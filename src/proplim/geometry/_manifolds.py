@@ -144,6 +144,24 @@ def gyration_radius_sq_of_features(features: Array, weights: Array) -> Array:
     return diagonal @ weights.T - (centroids**2).mean(-1)
 
 
+def normalized_features(features: Array) -> Array:
+    """Features scaled to unit length, so that their kernel is the cosine kernel G_ij/sqrt(G_ii G_jj) times 1.
+
+    Parameters
+    ----------
+    features : (..., P, N) array
+        sigma(h_i(x_mu)).
+
+    Returns
+    -------
+    (..., P, N) array
+        Of mean square 1 over the units; features without length (every unit silent) stay zero.
+    """
+    length_sq = (features**2).mean(-1, keepdims=True)
+    silent = length_sq == 0.0
+    return features / (length_sq + silent) ** 0.5
+
+
 def alignment(kernel: Array, y: Array) -> Array:
     """Alignment of a kernel with the labels, y^T K y / (|y|^2 |K|_F), between 0 and 1 (Cristianini et al. 2001).
 

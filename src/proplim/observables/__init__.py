@@ -14,6 +14,7 @@ from proplim.observables._base import (
     variables_of,
 )
 from proplim.observables._contexts import (
+    ClassKernel,
     Draw,
     DrawInputs,
     Network,
@@ -26,6 +27,7 @@ from proplim.observables._contexts import (
 
 __all__ = [
     "OBSERVABLES",
+    "ClassKernel",
     "Draw",
     "DrawInputs",
     "ManyOutputs",

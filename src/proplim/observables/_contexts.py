@@ -11,11 +11,26 @@ become means over inputs and outputs, means over units of a squared readout weig
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 Array = Any
+
+
+class ClassKernel(NamedTuple):
+    """A kernel averaged over classes at n grid points, in which distances and radii of the classes are linear.
+
+    Parameters
+    ----------
+    between : (n, C, C) array
+        u_s^T G u_s', the scalar products of the centroids.
+    within : (n, C) array
+        u_s . diag(G), the mean squared length in a class.
+    """
+
+    between: np.ndarray
+    within: np.ndarray
 
 
 class StateInputs(Protocol):
@@ -46,6 +61,13 @@ class StateInputs(Protocol):
 
     def feature_spread(self, weights: np.ndarray) -> np.ndarray:
         """Sum_mu u_mu K'_mumu - u^T K' u for (m,) weights u that sum to one, (n,)."""
+
+    @property
+    def normalized_class_kernel(self) -> ClassKernel:
+        """Class averages of the cosine kernel K'_ij/sqrt(K'_ii K'_jj).
+
+        May be left out by a theory of one's own: the normalised geometry is then NaN.
+        """
 
 
 class State(Protocol):

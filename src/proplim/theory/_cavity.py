@@ -41,6 +41,7 @@ from proplim.theory._cavity_field import (
     temperature_response,
     tilt_of,
 )
+from proplim.theory._cosine import CosineInputs
 from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
 from proplim.theory._states import observables_of
@@ -388,14 +389,19 @@ def _test_inputs(problem: Problem, solution: Solution, rng: np.random.Generator)
     )
 
 
-class CavityInputs:
+class CavityInputs(CosineInputs):
     """One kind of inputs, a row for each replicate; a :class:`proplim.observables.StateInputs`."""
 
     def __init__(self, replicates: list[ReplicateInputs], targets: np.ndarray, weights: np.ndarray) -> None:
-        self.targets, self.class_weights = targets, weights
+        self.targets, self._weights = targets, weights
         self.mean = np.stack([r.mean for r in replicates])
         self.predictive_variance = np.array([r.predictive_variance for r in replicates])
         self._kernels = [r.kernel for r in replicates]
+
+    @property
+    def class_weights(self) -> np.ndarray:
+        """u_s, (C, m)."""
+        return self._weights
 
     @property
     def bias_sq(self) -> np.ndarray:
@@ -416,6 +422,16 @@ class CavityInputs:
         """sum_mu u_mu <s_mu^2> - u^T <s s^T> u, (replicates,)."""
         diagonals = np.array([weights @ np.diag(kernel) for kernel in self._kernels])
         return diagonals - self.feature_form(weights)
+
+    @property
+    def feature_lengths_sq(self) -> np.ndarray:
+        """<s^2> of every input, (replicates, m)."""
+        return np.stack([np.diag(kernel) for kernel in self._kernels])
+
+    def feature_products(self, rows: np.ndarray) -> np.ndarray:
+        """a_s^T <s s^T> a_s' of (C, replicates, m) vectors, (replicates, C, C)."""
+        pairs = zip(self._kernels, rows.swapaxes(0, 1), strict=True)
+        return np.stack([own @ kernel @ own.T for kernel, own in pairs])
 
 
 class CavityState:

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
+from proplim.theory._cosine import CosineInputs
 from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
 from proplim.theory._energies import energies
 from proplim.theory._forms import Forms, InputForms, forms_of
@@ -177,7 +178,7 @@ class ExactState:
         return self.forms.signal_transposed(unit)
 
 
-class ExactInputs:
+class ExactInputs(CosineInputs):
     """Averages over Q of what the proportional theory says about one kind of inputs."""
 
     def __init__(self, modes: AveragedModes, forms: InputForms, given: RescaledInputs) -> None:
@@ -220,6 +221,16 @@ class ExactInputs:
     def feature_spread(self, weights: np.ndarray) -> np.ndarray:
         """sum_mu u_mu K'_mumu - u^T K' u, (m,)."""
         return self._modes.quadrature.average(self._given.feature_spread(weights))
+
+    @property
+    def feature_lengths_sq(self) -> np.ndarray:
+        """K'(x, x), (m, inputs)."""
+        return self._modes.quadrature.average(self._given.feature_lengths_sq)
+
+    def feature_products(self, rows: np.ndarray) -> np.ndarray:
+        """a_s^T K' a_s' of (C, m, inputs) vectors, (m, C, C)."""
+        nodes = self._modes.quadrature.weights.shape[1]
+        return self._modes.quadrature.average(self._given.feature_products(np.repeat(rows, nodes, axis=1)))
 
 
 class ExactTrainingInputs(ExactInputs):

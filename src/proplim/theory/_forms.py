@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from proplim.geometry import contrast
-from proplim.theory._products import row_product
+from proplim.theory._products import RowProduct, row_product
 from proplim.theory._spectrum import Spectrum
 
 
@@ -50,6 +51,8 @@ class InputForms:
         (m,) vector a -> a^T K a.
     diagonal : (m,) array
         K(x, x).
+    kernel_product : callable
+        (n, m) rows a -> rows K a.
     complete : bool
         Whether the modes explain all of the kernel: what is left is then rounding, and no number to divide T by.
 
@@ -59,8 +62,10 @@ class InputForms:
         b -> Psi b, the mean predictor.
     spread : (r,) array
         Mean over inputs of Psi_k^2.
+    left : (m,) array
+        K(x, x) - sum_k Psi_k^2, what no mode explains.
     residual : float
-        Mean over inputs of K(x, x) - sum_k Psi_k^2.
+        Its mean over inputs.
     """
 
     def __init__(
@@ -70,18 +75,38 @@ class InputForms:
         weights: np.ndarray,
         kernel_form: Callable[[np.ndarray], float],
         diagonal: np.ndarray,
+        kernel_product: RowProduct,
         *,
         complete: bool,
     ) -> None:
         self.targets, self.weights = targets, weights
         self.mean = row_product(modes)
-        self._modes, self._diagonal = modes, diagonal
-        self._kernel_form, self._complete = kernel_form, complete
+        self._modes, self.diagonal = modes, diagonal
+        self._kernel_form, self._kernel_product, self._complete = kernel_form, kernel_product, complete
         self._known: dict[tuple[str, bytes], QuadraticForm] = {}
         squares = modes**2
         self.spread = squares.mean(axis=0)
         left = np.maximum(diagonal - squares.sum(axis=1), 0.0)
         self.residual = 0.0 if complete else float(left.mean())
+        self.left = np.zeros_like(left) if complete else left
+
+    @cached_property
+    def squares(self) -> RowProduct:
+        """(n, r) rows c -> sum_k Psi_k(x)^2 c_k, (n, m)."""
+        return row_product(self._modes**2)
+
+    @cached_property
+    def projections(self) -> RowProduct:
+        """(n, m) rows a -> a^T Psi, (n, r)."""
+        return row_product(self._modes.T)
+
+    def unexplained(self, rows: np.ndarray, projections: np.ndarray) -> np.ndarray:
+        """a_s^T (K - Psi Psi^T) a_s' of (C, n, m) vectors with (C, n, r) projections, (n, C, C)."""
+        if self._complete:
+            return np.zeros((rows.shape[1], len(rows), len(rows)))
+        images = np.stack([self._kernel_product(row) for row in rows])
+        products = between(rows, images)
+        return 0.5 * (products + products.swapaxes(1, 2)) - between(projections, projections)
 
     def form(self, vector: np.ndarray) -> QuadraticForm:
         """a^T K a of an (m,) vector a; its modes are (a^T Psi_k)^2."""
@@ -99,7 +124,7 @@ class InputForms:
         return max(self._kernel_form(vector), 0.0), self.projection(vector) ** 2
 
     def _spread_of(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
-        prior = float(weights @ self._diagonal) - self._kernel_form(weights)
+        prior = float(weights @ self.diagonal) - self._kernel_form(weights)
         modes = weights @ self._modes**2 - self.projection(weights) ** 2
         return max(prior, 0.0), np.maximum(modes, 0.0)
 
@@ -114,6 +139,11 @@ class InputForms:
             rest = 0.0 if self._complete else max(prior - float(modes.sum()), 0.0)
             self._known[key] = QuadraticForm(prior, modes, rest)
         return self._known[key]
+
+
+def between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Scalar products of (C, n, k) and (C, n, k) vectors at each of n points, (n, C, C)."""
+    return np.stack([np.stack([(a * b).sum(-1) for b in right], axis=-1) for a in left], axis=1)
 
 
 class Forms(NamedTuple):
@@ -159,6 +189,7 @@ def _build_forms(spectrum: Spectrum) -> Forms:
         spectrum.class_weights_train,
         spectrum.train_form,
         np.diag(spectrum.kernel),
+        spectrum.train_images,
         complete=True,
     )
     test = None
@@ -169,6 +200,7 @@ def _build_forms(spectrum: Spectrum) -> Forms:
             spectrum.class_weights_test,
             spectrum.test_form,
             spectrum.kernel_test_diagonal,
+            spectrum.test_images,
             complete=False,
         )
     signal = spectrum.signal_modes

@@ -8,8 +8,11 @@ import numpy as np
 
 from proplim.theory._blocks import BLOCK, in_product_blocks
 
+RowProduct = Callable[[np.ndarray], np.ndarray]
+"""(n, r) rows -> their images, (n, m)."""
 
-def row_product(matrix: np.ndarray, block: int = BLOCK) -> Callable[[np.ndarray], np.ndarray]:
+
+def row_product(matrix: np.ndarray, block: int = BLOCK) -> RowProduct:
     """Return rows -> rows @ matrix.T for (n, r) rows, each with the same bits wherever it stands.
 
     Matrix products of a fixed number of rows have that property with the BLAS libraries we know, but none promises

@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 
 from proplim.theory._blocks import Points
-from proplim.theory._forms import Forms, InputForms, forms_of
+from proplim.theory._cosine import CosineInputs
+from proplim.theory._forms import Forms, InputForms, between, forms_of
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
 from proplim.theory._states import States
@@ -111,7 +112,7 @@ class RescaledState:
         )
 
 
-class RescaledInputs:
+class RescaledInputs(CosineInputs):
     """What the modes say about one kind of inputs; a :class:`proplim.observables.StateInputs`."""
 
     def __init__(self, modes: LearnedModes, forms: InputForms) -> None:
@@ -155,6 +156,23 @@ class RescaledInputs:
         centre = (self.mean * weights).sum(-1)
         rise = ((self.mean - centre[:, None]) ** 2 * weights).sum(-1) / self._modes.g
         return self._shifted(form.prior, form.rest, form.modes, rise)
+
+    @property
+    def feature_lengths_sq(self) -> np.ndarray:
+        """K'(x, x) of docs/theory.md, eq. 3.10, (n, m)."""
+        n, rise = self._modes.points.width[:, None], self.mean**2 / self._modes.g[:, None]
+        free = self._forms.left + self._forms.squares(self._modes.response.r)
+        return self._forms.diagonal * (1.0 - 1.0 / n) + (free + rise) / n
+
+    def feature_products(self, rows: np.ndarray) -> np.ndarray:
+        """a_s^T K' a_s' of docs/theory.md, eq. 3.10, for (C, n, m) vectors, (n, C, C)."""
+        n, g = (a[:, None, None] for a in (self._modes.points.width, self._modes.g))
+        modes = np.stack([self._forms.projections(row) for row in rows])
+        rest = self._forms.unexplained(rows, modes)
+        along = (rows * self.mean).sum(-1).T
+        rise = along[:, :, None] * along[:, None, :] / g
+        free = rest + between(modes * self._modes.response.r, modes)
+        return (rest + between(modes, modes)) * (1.0 - 1.0 / n) + (free + rise) / n
 
     def _shifted(self, prior: float, rest: float, modes: np.ndarray, rise: np.ndarray) -> np.ndarray:
         n = self._modes.points.width

@@ -6,6 +6,7 @@ One eigendecomposition of the feature kernel serves all temperatures, widths and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,9 +17,12 @@ from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
 from proplim.kernels import feature_kernel, feature_kernel_diagonal, stein_coefficients
 from proplim.theory._eigen import eigen, product
+from proplim.theory._products import RowProduct, row_product
 
 TEST_ROWS = 1024
 """Rows of the test kernel held at once."""
+HELD_TESTS = 2048
+"""Test inputs up to which their whole kernel may be held (32 MiB)."""
 CONSTANT_ON_CLASSES = 1e-12
 """Relative rounding allowed to a vector that is constant on every class."""
 RANK = 10
@@ -108,6 +112,27 @@ class Spectrum:
         """a^T K a on the training inputs for a (P,) vector a."""
         return float(vector @ self.kernel @ vector)
 
+    def train_images(self, rows: np.ndarray) -> np.ndarray:
+        """K a on the training inputs for (n, P) rows a, (n, P)."""
+        return self._train_product(rows)
+
+    def test_images(self, rows: np.ndarray) -> np.ndarray:
+        """K a on the test inputs for (n, P_test) rows a, (n, P_test)."""
+        return self._test_product(rows)
+
+    @cached_property
+    def _train_product(self) -> RowProduct:
+        return row_product(self.kernel)
+
+    @cached_property
+    def _test_product(self) -> RowProduct:
+        """Of many test inputs K is not held, but found each time."""
+        if self.dataset.n_test <= HELD_TESTS:
+            return row_product(np.concatenate(list(self._test_kernel_rows())))
+        return lambda rows: np.concatenate(
+            [row_product(kernel)(rows) for kernel in self._test_kernel_rows()], axis=1
+        )
+
     def test_form(self, vector: np.ndarray) -> float:
         """a^T K a on the test inputs for a (P_test,) vector a, without holding the whole kernel.
 
@@ -129,13 +154,13 @@ class Spectrum:
 
     def _test_kernel_times(self, columns: np.ndarray) -> np.ndarray:
         """K on the test inputs times (P_test, ...) columns, some rows of K at a time."""
+        return np.concatenate([kernel @ columns for kernel in self._test_kernel_rows()])
+
+    def _test_kernel_rows(self) -> Iterator[np.ndarray]:
+        """K on the test inputs, some of its rows at a time."""
         x = self.dataset.x_test
-        return np.concatenate(
-            [
-                feature_kernel(self.activation, x[start : start + TEST_ROWS], x, self.lambda0) @ columns
-                for start in range(0, len(x), TEST_ROWS)
-            ]
-        )
+        for start in range(0, len(x), TEST_ROWS):
+            yield feature_kernel(self.activation, x[start : start + TEST_ROWS], x, self.lambda0)
 
     @cached_property
     def signal_modes(self) -> np.ndarray:

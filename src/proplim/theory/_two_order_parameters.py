@@ -22,7 +22,9 @@ import numpy as np
 
 from proplim.kernels import feature_mean, stein_coefficients
 from proplim.theory._blocks import Points, in_blocks, in_product_blocks
-from proplim.theory._products import row_product
+from proplim.theory._cosine import CosineInputs
+from proplim.theory._forms import between
+from proplim.theory._products import RowProduct, row_product
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum, rounding_floor
 from proplim.theory._states import Solution, States
@@ -295,7 +297,7 @@ class _InputForms:
     ----------
     modes : (m, P) array
         Kc(x, X) U.
-    product, square_product : callable
+    product, square_product, projections : callable
         (n, P) rows -> (n, m), times the transpose of the modes and of their squares.
     mean : (m,) array
         m(x).
@@ -306,21 +308,26 @@ class _InputForms:
         u_s.
     kernel_form : callable
         (m,) vector a -> a^T K a of the prior.
+    kernel_images : callable
+        (n, m) rows a -> K a of the prior.
     """
 
     modes: np.ndarray
     product: Callable[[np.ndarray], np.ndarray]
     square_product: Callable[[np.ndarray], np.ndarray]
+    projections: RowProduct
     mean: np.ndarray
     centred_diagonal: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     kernel_form: Callable[[np.ndarray], float]
+    kernel_images: RowProduct
 
     @classmethod
     def of(cls, modes: np.ndarray, *rest: Any) -> _InputForms:
         """From the modes and the fields after the products."""
-        return cls(modes, row_product(modes, BLOCK), row_product(modes**2, BLOCK), *rest)
+        products = (row_product(matrix, BLOCK) for matrix in (modes, modes**2, modes.T))
+        return cls(modes, *products, *rest)
 
 
 class _Forms(NamedTuple):
@@ -353,6 +360,7 @@ def _build_forms(spectrum: Spectrum, basis: Basis) -> _Forms:
         data.y_train,
         spectrum.class_weights_train,
         spectrum.train_form,
+        spectrum.train_images,
     )
     test = None
     if data.n_test:
@@ -365,6 +373,7 @@ def _build_forms(spectrum: Spectrum, basis: Basis) -> _Forms:
             data.y_test,
             spectrum.class_weights_test,
             spectrum.test_form,
+            spectrum.test_images,
         )
     slopes = stein_coefficients(activation, data.x_train, lambda0)
     signal = data.x_train.T @ (slopes[:, None] * basis.eigenvectors * (basis.eigenvalues > 0.0))
@@ -449,7 +458,7 @@ class TwoParameterState:
         }
 
 
-class _Inputs:
+class _Inputs(CosineInputs):
     """Predictor (A.7) and feature kernel (A.9) on one kind of inputs."""
 
     def __init__(self, field: _Field, forms: _InputForms) -> None:
@@ -516,6 +525,30 @@ class _Inputs:
         form = self._forms.kernel_form(weights) + self._form_shift(weights)
         return np.maximum((self._diagonal * weights).sum(-1) - form, 0.0)
 
+    @property
+    def feature_lengths_sq(self) -> np.ndarray:
+        """K'(x, x) of (A.9), (n, m)."""
+        return np.maximum(self._diagonal, 0.0)
+
+    def feature_products(self, rows: np.ndarray) -> np.ndarray:
+        """a_s^T K' a_s' of (A.9) for (C, n, m) vectors, (n, C, C)."""
+        inverse = self._field.inverse
+        prior = between(rows, np.stack([self._forms.kernel_images(row) for row in rows]))
+        modes = np.stack([self._forms.projections(row) for row in rows])
+        mean, cross, full = (
+            (a * b).sum(-1).T
+            for a, b in ((rows, self._forms.mean), (modes, self._field.spiked), (rows, self._full))
+        )
+        scale, spike, share, g, mean_norm = (
+            a[:, None, None]
+            for a in (self._scale, inverse.spike, inverse.share, inverse.g, self._mean_norm)
+        )
+        mixed = _outer(cross, mean)
+        norm = between(modes * inverse.diagonal, modes) - spike * _outer(cross, cross)
+        norm = norm + share * (mixed + mixed.swapaxes(1, 2) + g * _outer(mean, mean))
+        shift = _outer(full, full) - norm - mean_norm * _outer(mean, mean)
+        return 0.5 * (prior + prior.swapaxes(1, 2)) + scale * shift
+
     @cached_property
     def _scale(self) -> np.ndarray:
         return self._field.v / self._field.points.width
@@ -543,6 +576,10 @@ class _Inputs:
         norm = (inverse.diagonal * modes**2).sum(-1) - inverse.spike * cross**2
         norm = norm + inverse.share * (2.0 * cross * mean + inverse.g * mean**2)
         return self._scale * ((self._full * vector).sum(-1) ** 2 - norm - self._mean_norm * mean**2)
+
+
+def _outer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return left[:, :, None] * right[:, None, :]
 
 
 class _TrainingInputs(_Inputs):
