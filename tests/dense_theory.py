@@ -116,6 +116,11 @@ class DenseTheory:
                 for s in (-1, 1)
             ]
             d = u[1] - u[0]
+            scaled = [
+                mp.matrix([v[i] / mp.sqrt(shifted[i, i]) if v[i] else mp.mpf(0) for i in range(size)])
+                for v in u
+            ]
+            dn = scaled[1] - scaled[0]
             out[split] = {
                 "bias_sq": bias,
                 "predictive_variance": var,
@@ -125,6 +130,8 @@ class DenseTheory:
                 "gyration_radius_sq": [
                     mp.fsum(v[i] * shifted[i, i] for i in range(size)) - (v.T * shifted * v)[0] for v in u
                 ],
+                "normalized_centroid_distance_sq": (dn.T * shifted * dn)[0],
+                "normalized_gyration_radius_sq": [1 - (v.T * shifted * v)[0] for v in scaled],
             }
         out["mean_energy"] = self.p * out["train"]["mse"] / (2 * n)
         return out
@@ -137,16 +144,17 @@ class DenseTheory:
 def worst_deviation(point, expected):
     """Largest relative deviation of a point of a theory cube from `DenseTheory.observables`, and where."""
     worst = (0.0, "")
+    floors = {"normalized_gyration_radius_sq": "1e-4"}  # of unit vectors: what is left of 1 - 1 is rounding
     for name, value in expected.items():
         if isinstance(value, dict):
             for inner, v in value.items():
                 got = point[inner].sel(split=name).values
                 for g, e in zip(np.atleast_1d(got), v if isinstance(v, list) else [v], strict=True):
-                    worst = max(worst, (_relative(g, e), f"{inner} {name}"))
+                    worst = max(worst, (_relative(g, e, floors.get(inner, "1e-300")), f"{inner} {name}"))
         else:
             worst = max(worst, (_relative(float(point[name]), value), name))
     return worst
 
 
-def _relative(got, expected):
-    return float(abs(mp.mpf(float(got)) - expected) / max(abs(expected), mp.mpf("1e-300")))
+def _relative(got, expected, floor="1e-300"):
+    return float(abs(mp.mpf(float(got)) - expected) / max(abs(expected), mp.mpf(floor)))

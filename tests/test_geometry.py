@@ -17,6 +17,7 @@ from proplim.geometry import (
     class_weights,
     gyration_radius_sq,
     gyration_radius_sq_of_features,
+    normalized_features,
 )
 
 FINITE = st.floats(-10, 10, allow_nan=False, width=64)
@@ -47,6 +48,31 @@ def test_geometry_of_features_is_that_of_their_kernel(case):
     )
     np.testing.assert_allclose(geometry(features, weights), direct, atol=1e-10)
     assert (geometry(features, weights) > -1e-10).all()
+
+
+@given(labelled_features())
+def test_normalized_geometry_is_that_of_the_cosine_kernel(case):
+    features, weights = case
+    features = np.where(np.abs(features) < 1e-3, 0.0, features)
+    kernel = features @ features.T
+    length = np.sqrt(np.diag(kernel))
+    cosine = kernel / np.outer(*[np.where(length > 0.0, length, 1.0)] * 2)
+    direct = np.append(
+        gyration_radius_sq(np.diag(cosine), cosine, weights), centroid_distance_sq(cosine, weights)
+    )
+    np.testing.assert_allclose(geometry(normalized_features(features), weights), direct, atol=1e-12)
+
+
+@given(labelled_features(), st.floats(0.1, 10))
+def test_normalized_geometry_does_not_see_the_length_of_features(case, factor):
+    features, weights = case
+    lengths = factor ** np.arange(len(features))[:, None]
+    features = np.where(np.abs(features) < 1e-3, 0.0, features)
+    np.testing.assert_allclose(
+        geometry(normalized_features(features * lengths), weights),
+        geometry(normalized_features(features), weights),
+        atol=1e-12,
+    )
 
 
 @given(labelled_features(), st.integers(0, 2**32 - 1))

@@ -10,8 +10,11 @@ from conftest import gaussian_dataset
 from dense_theory import DenseTheory, worst_deviation
 from proplim.activations import get_activation
 from proplim.datasets import Dataset
+from proplim.geometry import centroid_distance_sq, gyration_radius_sq
 from proplim.kernels import feature_kernel, stein_vectors
-from proplim.theory import signal_direction, solve_grid
+from proplim.observables import variable
+from proplim.theory import APPROXIMATIONS, Points, _cavity, signal_direction, solve_grid
+from proplim.theory._states import observables_of as _observables
 
 EPS = np.finfo(float).eps
 
@@ -198,3 +201,72 @@ def test_an_input_that_is_always_zero_has_no_part_in_the_signal():
     direction = signal_direction(dark, "erf", width=5, temperature=0.3, lambda0=1.0, lambda1=1.0)
     assert direction[2] == 0.0
     np.testing.assert_allclose(np.linalg.norm(direction), 1.0, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("activation", "approximation"),
+    [
+        ("erf", "infinite_width"),
+        ("erf", "proportional"),
+        ("relu", "proportional"),
+        ("linear", "exact"),
+        ("erf", "cavity"),
+    ],
+)
+@pytest.mark.parametrize("width", [3.0, 40.0])
+def test_normalized_geometry_is_that_of_the_cosine_of_the_feature_kernel(activation, approximation, width):
+    """The kernel is put together from quadratic forms, entry by entry, and scaled as a matrix."""
+    found = _states(gaussian_dataset(7, 5, 6), activation, approximation, width)
+    for inputs in (found.train, found.test):
+        size = len(inputs.targets)
+        unit = np.eye(size)
+        diagonal = np.array([inputs.feature_form(e)[0] for e in unit])
+        kernel = np.array(
+            [
+                [
+                    0.5 * (inputs.feature_form(a + b)[0] - diagonal[i] - diagonal[j])
+                    for j, b in enumerate(unit)
+                ]
+                for i, a in enumerate(unit)
+            ]
+        )
+        cosine = kernel / np.sqrt(np.outer(diagonal, diagonal))
+        weights = inputs.class_weights
+        got = [variable(f"normalized_{n}").from_state(found, inputs)[0] for n in GEOMETRY]
+        np.testing.assert_allclose(got[0], centroid_distance_sq(cosine, weights), rtol=1e-9)
+        expected = gyration_radius_sq(np.diag(cosine), cosine, weights)
+        np.testing.assert_allclose(got[1], expected, rtol=1e-9)
+
+
+GEOMETRY = ("centroid_distance_sq", "gyration_radius_sq")
+
+
+def _states(dataset, activation, approximation, width):
+    """The state of one point at T = 1, of the first replicate where there are several."""
+    from proplim.theory._spectrum import build_spectrum
+
+    spectrum = build_spectrum(dataset, get_activation(activation), 1.0)
+    points = Points(np.array([1.0]), np.array([width]), np.array([1.0]))
+    if approximation == "cavity":
+        with pytest.MonkeyPatch.context() as patch:
+            kept = []
+            patch.setattr(_cavity, "observables_of", lambda state: kept.append(state) or _observables(state))
+            _cavity.solve_cavity(spectrum, points)
+        return kept[0]
+    solved = APPROXIMATIONS.get(approximation, "approximations").solve(spectrum, points)
+    (states,) = solved.states
+    return states.state(*(field[:1] for field in states.fields))
+
+
+def test_a_theory_without_lengths_has_no_normalized_geometry():
+    """A state of a user's theory, written before there were any, gives NaN of the right shape."""
+
+    class Old:
+        readout_variance = np.ones(3)
+
+    class Inputs:
+        class_weights = np.eye(2)
+
+    shapes = [variable(f"normalized_{n}").from_state(Old(), Inputs()) for n in GEOMETRY]
+    assert [s.shape for s in shapes] == [(3,), (3, 2)]
+    assert all(np.isnan(s).all() for s in shapes)

@@ -25,12 +25,12 @@ class ClassKernel(NamedTuple):
     ----------
     between : (n, C, C) array
         u_s^T G u_s', the scalar products of the centroids.
-    within : (n, C) array
-        u_s . diag(G), the mean squared length in a class.
+    spread : (n, C) array
+        u_s . diag(G) - u_s^T G u_s, free of cancellation where a theory can say it.
     """
 
     between: np.ndarray
-    within: np.ndarray
+    spread: np.ndarray
 
 
 class StateInputs(Protocol):

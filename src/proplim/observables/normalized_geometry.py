@@ -7,10 +7,12 @@ import numpy as np
 
 from proplim.geometry import (
     centroid_distance_sq_of_features,
+    class_pairs,
     gyration_radius_sq_of_features,
     normalized_features,
+    pair_distances_sq_of_features,
 )
-from proplim.observables._base import Observable, add
+from proplim.observables._base import ManyOutputs, Observable, add
 from proplim.observables._contexts import Array, ClassKernel, Network, NetworkInputs, State, StateInputs
 
 
@@ -24,17 +26,25 @@ def _class_kernel(state: State, inputs: StateInputs) -> ClassKernel:
 
 
 def _distance_of_state(state: State, inputs: StateInputs) -> Array:
+    return _pairs_of_state(state, inputs)[..., 0]
+
+
+def _pairs_of_state(state: State, inputs: StateInputs) -> Array:
     between = _class_kernel(state, inputs).between
-    return between[:, 0, 0] + between[:, 1, 1] - 2.0 * between[:, 0, 1]
+    pairs = class_pairs(len(inputs.class_weights))
+    return np.stack([between[:, s, s] + between[:, t, t] - 2.0 * between[:, s, t] for s, t in pairs], axis=-1)
 
 
 def _radius_of_state(state: State, inputs: StateInputs) -> Array:
-    kernel = _class_kernel(state, inputs)
-    return kernel.within - np.diagonal(kernel.between, axis1=1, axis2=2)
+    return _class_kernel(state, inputs).spread
 
 
 def _distance_of_network(network: Network, inputs: NetworkInputs) -> Array:
     return centroid_distance_sq_of_features(normalized_features(inputs.features), inputs.class_weights)
+
+
+def _pairs_of_network(network: Network, inputs: NetworkInputs) -> Array:
+    return pair_distances_sq_of_features(normalized_features(inputs.features), inputs.class_weights)
 
 
 def _radius_of_network(network: Network, inputs: NetworkInputs) -> Array:
@@ -50,6 +60,7 @@ add(
         from_state=_distance_of_state,
         from_network=_distance_of_network,
         order=82,
+        many=ManyOutputs(("split", "pair"), from_state=_pairs_of_state, from_network=_pairs_of_network),
     )
 )
 add(

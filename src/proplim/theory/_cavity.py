@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.kernels import feature_covariance, mean_slope
-from proplim.observables import variables_of
+from proplim.observables import ClassKernel, variables_of
 from proplim.schema import SPLITS
 from proplim.seeds import derive_seed
 from proplim.theory._blocks import Points
@@ -428,10 +428,13 @@ class CavityInputs(CosineInputs):
         """<s^2> of every input, (replicates, m)."""
         return np.stack([np.diag(kernel) for kernel in self._kernels])
 
-    def feature_products(self, rows: np.ndarray) -> np.ndarray:
-        """a_s^T <s s^T> a_s' of (C, replicates, m) vectors, (replicates, C, C)."""
-        pairs = zip(self._kernels, rows.swapaxes(0, 1), strict=True)
-        return np.stack([own @ kernel @ own.T for kernel, own in pairs])
+    def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
+        """Class averages of <s s^T> of features times (replicates, m) factors."""
+        rows = [self._weights * row for row in scale]
+        pairs = list(zip(self._kernels, rows, strict=True))
+        between = np.stack([own @ kernel @ own.T for kernel, own in pairs])
+        lengths_sq = np.stack([own @ (np.diag(k) * row) for (k, own), row in zip(pairs, scale, strict=True)])
+        return ClassKernel(between, lengths_sq - np.diagonal(between, axis1=1, axis2=2))
 
 
 class CavityState:

@@ -15,13 +15,7 @@ from proplim.observables import ClassKernel
 
 
 class CosineInputs(ABC):
-    """What a :class:`proplim.observables.StateInputs` needs to say so much about features of unit length.
-    """
-
-    @property
-    @abstractmethod
-    def class_weights(self) -> np.ndarray:
-        """u_s, (C, m)."""
+    """A :class:`proplim.observables.StateInputs` that knows the lengths of its features."""
 
     @property
     @abstractmethod
@@ -29,14 +23,19 @@ class CosineInputs(ABC):
         """K'(x, x), (n, m)."""
 
     @abstractmethod
-    def feature_products(self, rows: np.ndarray) -> np.ndarray:
-        """a_s^T K' a_s' for (C, n, m) vectors that differ from point to point, (n, C, C)."""
+    def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
+        """Class averages of the kernel of features times (n, m) factors."""
 
     @cached_property
     def normalized_class_kernel(self) -> ClassKernel:
-        """Products of the class centroids of features of unit length; one without length stays at the origin."""
+        """Of features of unit length; one without length stays at the origin."""
         lengths_sq = self.feature_lengths_sq
         positive = lengths_sq > 0.0
-        inverse = np.where(positive, 1.0 / np.sqrt(np.where(positive, lengths_sq, 1.0)), 0.0)
-        between = self.feature_products(self.class_weights[:, None, :] * inverse)
-        return ClassKernel(between, np.where(positive, 1.0, 0.0) @ self.class_weights.T)
+        return self.scaled_class_kernel(
+            np.where(positive, 1.0 / np.sqrt(np.where(positive, lengths_sq, 1.0)), 0.0)
+        )
+
+
+def products_of(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Scalar products of (C, n, k) and (C, n, k) vectors at each of n points, (n, C, C)."""
+    return np.stack([np.stack([(a * b).sum(-1) for b in right], axis=-1) for a in left], axis=1)

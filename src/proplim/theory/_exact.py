@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
+from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
 from proplim.theory._cosine import CosineInputs
 from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
@@ -227,10 +228,12 @@ class ExactInputs(CosineInputs):
         """K'(x, x), (m, inputs)."""
         return self._modes.quadrature.average(self._given.feature_lengths_sq)
 
-    def feature_products(self, rows: np.ndarray) -> np.ndarray:
-        """a_s^T K' a_s' of (C, m, inputs) vectors, (m, C, C)."""
+    def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
+        """Class averages of K' of features times (m, inputs) factors."""
+        average = self._modes.quadrature.average
         nodes = self._modes.quadrature.weights.shape[1]
-        return self._modes.quadrature.average(self._given.feature_products(np.repeat(rows, nodes, axis=1)))
+        given = self._given.scaled_class_kernel(np.repeat(scale, nodes, axis=0))
+        return ClassKernel(average(given.between), average(given.spread))
 
 
 class ExactTrainingInputs(ExactInputs):

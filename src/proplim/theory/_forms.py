@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.geometry import contrast
+from proplim.theory._cosine import products_of
 from proplim.theory._products import RowProduct, row_product
 from proplim.theory._spectrum import Spectrum
 
@@ -34,6 +35,34 @@ class QuadraticForm(NamedTuple):
     prior: float
     modes: np.ndarray
     rest: float
+
+
+class ClassForms(NamedTuple):
+    """The members of a class in the eigenbasis of the kernel.
+
+    Parameters
+    ----------
+    members : (m_s,) array of int
+    weight : float
+        1/m_s; NaN where there are none.
+    projections : callable
+        (n, m_s) rows a -> a^T Psi, (n, r).
+    squares : callable
+        (n, m_s) rows a -> sum_mu a_mu Psi_k(x_mu)^2, (n, r).
+    """
+
+    members: np.ndarray
+    weight: float
+    projections: RowProduct
+    squares: RowProduct
+
+    @classmethod
+    def of(cls, modes: np.ndarray, weights: np.ndarray) -> ClassForms:
+        """From (m, r) modes and the (m,) averaging vector of the class."""
+        members = np.flatnonzero(weights > 0.0)
+        own = modes[members]
+        weight = 1.0 / len(members) if len(members) else np.nan
+        return cls(members, weight, row_product(own.T), row_product((own**2).T))
 
 
 class InputForms:
@@ -96,17 +125,16 @@ class InputForms:
         return row_product(self._modes**2)
 
     @cached_property
-    def projections(self) -> RowProduct:
-        """(n, m) rows a -> a^T Psi, (n, r)."""
-        return row_product(self._modes.T)
+    def classes(self) -> tuple[ClassForms, ...]:
+        """One for every class."""
+        return tuple(ClassForms.of(self._modes, weights) for weights in self.weights)
 
     def unexplained(self, rows: np.ndarray, projections: np.ndarray) -> np.ndarray:
-        """a_s^T (K - Psi Psi^T) a_s' of (C, n, m) vectors with (C, n, r) projections, (n, C, C)."""
+        """a_s^T (K - Psi Psi^T) a_s' of (C, n, m) vectors with (C, n, r) projections on the modes, (n, C, C)."""
         if self._complete:
             return np.zeros((rows.shape[1], len(rows), len(rows)))
-        images = np.stack([self._kernel_product(row) for row in rows])
-        products = between(rows, images)
-        return 0.5 * (products + products.swapaxes(1, 2)) - between(projections, projections)
+        products = products_of(rows, np.stack([self._kernel_product(row) for row in rows]))
+        return 0.5 * (products + products.swapaxes(1, 2)) - products_of(projections, projections)
 
     def form(self, vector: np.ndarray) -> QuadraticForm:
         """a^T K a of an (m,) vector a; its modes are (a^T Psi_k)^2."""
@@ -139,11 +167,6 @@ class InputForms:
             rest = 0.0 if self._complete else max(prior - float(modes.sum()), 0.0)
             self._known[key] = QuadraticForm(prior, modes, rest)
         return self._known[key]
-
-
-def between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Scalar products of (C, n, k) and (C, n, k) vectors at each of n points, (n, C, C)."""
-    return np.stack([np.stack([(a * b).sum(-1) for b in right], axis=-1) for a in left], axis=1)
 
 
 class Forms(NamedTuple):

@@ -15,9 +15,10 @@ from functools import cached_property
 
 import numpy as np
 
+from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points
-from proplim.theory._cosine import CosineInputs
-from proplim.theory._forms import Forms, InputForms, between, forms_of
+from proplim.theory._cosine import CosineInputs, products_of
+from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
 from proplim.theory._states import States
@@ -157,22 +158,43 @@ class RescaledInputs(CosineInputs):
         rise = ((self.mean - centre[:, None]) ** 2 * weights).sum(-1) / self._modes.g
         return self._shifted(form.prior, form.rest, form.modes, rise)
 
+    @cached_property
+    def _kept(self) -> np.ndarray:
+        """1 - 1/N + r/N, what K' keeps of every mode's part of K beside the rise, (n, r)."""
+        n = self._modes.points.width[:, None]
+        return (1.0 - 1.0 / n) + self._modes.response.r / n
+
     @property
     def feature_lengths_sq(self) -> np.ndarray:
         """K'(x, x) of docs/theory.md, eq. 3.10, (n, m)."""
-        n, rise = self._modes.points.width[:, None], self.mean**2 / self._modes.g[:, None]
-        free = self._forms.left + self._forms.squares(self._modes.response.r)
-        return self._forms.diagonal * (1.0 - 1.0 / n) + (free + rise) / n
+        rise = self.mean**2 / (self._modes.g * self._modes.points.width)[:, None]
+        return self._forms.left + self._forms.squares(self._kept) + rise
 
-    def feature_products(self, rows: np.ndarray) -> np.ndarray:
-        """a_s^T K' a_s' of docs/theory.md, eq. 3.10, for (C, n, m) vectors, (n, C, C)."""
-        n, g = (a[:, None, None] for a in (self._modes.points.width, self._modes.g))
-        modes = np.stack([self._forms.projections(row) for row in rows])
-        rest = self._forms.unexplained(rows, modes)
-        along = (rows * self.mean).sum(-1).T
-        rise = along[:, :, None] * along[:, None, :] / g
-        free = rest + between(modes * self._modes.response.r, modes)
-        return (rest + between(modes, modes)) * (1.0 - 1.0 / n) + (free + rise) / n
+    def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
+        """Of docs/theory.md, eq. 3.10 and 3.11, mode by mode, for (n, m) factors."""
+        weight = self._modes.g * self._modes.points.width
+        forms, classes = self._forms, self._forms.classes
+        own = [scale[:, c.members] * c.weight for c in classes]
+        modes = np.stack([c.projections(a) for c, a in zip(classes, own, strict=True)])
+        rows = np.zeros((len(classes), *scale.shape))
+        for row, c, a in zip(rows, classes, own, strict=True):
+            row[:, c.members] = a
+        unexplained = forms.unexplained(rows, modes)
+        centres = np.stack([(a * self.mean[:, c.members]).sum(-1) for c, a in zip(classes, own, strict=True)])
+        rise = centres.T[:, :, None] * centres.T[:, None, :] / weight[:, None, None]
+        between = unexplained + products_of(modes * self._kept, modes) + rise
+        spreads = []
+        for s, (c, a) in enumerate(zip(classes, own, strict=True)):
+            squares = a * scale[:, c.members]
+            rest = (squares * forms.left[c.members]).sum(-1) - unexplained[:, s, s]
+            of_modes = np.maximum(c.squares(squares) - modes[s] ** 2, 0.0)
+            from_centre = scale[:, c.members] * self.mean[:, c.members] - centres[s][:, None]
+            spreads.append(
+                np.maximum(rest, 0.0)
+                + (self._kept * of_modes).sum(-1)
+                + c.weight * (from_centre**2).sum(-1) / weight
+            )
+        return ClassKernel(between, np.stack(spreads, axis=-1))
 
     def _shifted(self, prior: float, rest: float, modes: np.ndarray, rise: np.ndarray) -> np.ndarray:
         n = self._modes.points.width

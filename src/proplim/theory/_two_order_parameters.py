@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from proplim.kernels import feature_mean, stein_coefficients
+from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points, in_blocks, in_product_blocks
-from proplim.theory._cosine import CosineInputs
-from proplim.theory._forms import between
+from proplim.theory._cosine import CosineInputs, products_of
 from proplim.theory._products import RowProduct, row_product
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum, rounding_floor
@@ -326,8 +326,10 @@ class _InputForms:
     @classmethod
     def of(cls, modes: np.ndarray, *rest: Any) -> _InputForms:
         """From the modes and the fields after the products."""
-        products = (row_product(matrix, BLOCK) for matrix in (modes, modes**2, modes.T))
-        return cls(modes, *products, *rest)
+        product, square_product, projections = (
+            row_product(matrix, BLOCK) for matrix in (modes, modes**2, modes.T)
+        )
+        return cls(modes, product, square_product, projections, *rest)
 
 
 class _Forms(NamedTuple):
@@ -530,21 +532,27 @@ class _Inputs(CosineInputs):
         """K'(x, x) of (A.9), (n, m)."""
         return np.maximum(self._diagonal, 0.0)
 
-    def feature_products(self, rows: np.ndarray) -> np.ndarray:
+    def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
+        """Class averages of (A.9) of features times (n, m) factors."""
+        rows = self._forms.weights[:, None, :] * scale
+        between = self._products(rows)
+        lengths_sq = (self._diagonal * scale**2) @ self._forms.weights.T
+        return ClassKernel(between, np.maximum(lengths_sq - np.diagonal(between, axis1=1, axis2=2), 0.0))
+
+    def _products(self, rows: np.ndarray) -> np.ndarray:
         """a_s^T K' a_s' of (A.9) for (C, n, m) vectors, (n, C, C)."""
         inverse = self._field.inverse
-        prior = between(rows, np.stack([self._forms.kernel_images(row) for row in rows]))
+        prior = products_of(rows, np.stack([self._forms.kernel_images(row) for row in rows]))
         modes = np.stack([self._forms.projections(row) for row in rows])
         mean, cross, full = (
             (a * b).sum(-1).T
             for a, b in ((rows, self._forms.mean), (modes, self._field.spiked), (rows, self._full))
         )
         scale, spike, share, g, mean_norm = (
-            a[:, None, None]
-            for a in (self._scale, inverse.spike, inverse.share, inverse.g, self._mean_norm)
+            a[:, None, None] for a in (self._scale, inverse.spike, inverse.share, inverse.g, self._mean_norm)
         )
         mixed = _outer(cross, mean)
-        norm = between(modes * inverse.diagonal, modes) - spike * _outer(cross, cross)
+        norm = products_of(modes * inverse.diagonal[None], modes) - spike * _outer(cross, cross)
         norm = norm + share * (mixed + mixed.swapaxes(1, 2) + g * _outer(mean, mean))
         shift = _outer(full, full) - norm - mean_norm * _outer(mean, mean)
         return 0.5 * (prior + prior.swapaxes(1, 2)) + scale * shift
