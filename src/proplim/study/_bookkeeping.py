@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
 
+from proplim.study._draws import DRAWS, checkpoint_file
 from proplim.study._failures import SUFFIX
+from proplim.study._kept import sampled_files
 from proplim.study._ledger import Ledger, write_ledger
 from proplim.study._manifests import manifest_file
 from proplim.study._packing import Block
@@ -24,6 +25,7 @@ def save_plan(plan: Plan) -> None:
     """
     workspace = plan.workspace
     _sweep(workspace.root)
+    _sweep_checkpoints(plan)
     jobs: dict[str, dict[str, list[Block]]] = {}
     for stage, members in workspace.ledger.jobs.items():
         finished = workspace.finished.get(stage, frozenset())
@@ -44,9 +46,38 @@ def save_plan(plan: Plan) -> None:
 def _sweep(root: Path) -> None:
     """Delete the unfinished files of jobs that were killed; young ones may be under way on a cluster."""
     for file in root.rglob(".*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - file.stat().st_mtime > UNFINISHED_SECONDS:
-                file.unlink()
+        if _is_abandoned(file):
+            file.unlink(missing_ok=True)
+
+
+def _sweep_checkpoints(plan: Plan) -> None:
+    """Delete checkpoints that no job goes on from: their point is done, or sampled with other settings now.
+
+    Those of data that are not prepared stay, as the names of their points are not known yet.
+    """
+    folder = plan.workspace.root / DRAWS
+    abandoned = [file for file in folder.rglob("*.checkpoint") if _is_abandoned(file)]
+    if not abandoned:
+        return
+    wanted, unprepared = set(), set()
+    for job in plan.jobs.get("sampling", {}).values():
+        for block in job.blocks:
+            files = sampled_files(plan, block)
+            if files is None:
+                unprepared.add(str(block.point["dataset"]))
+            else:
+                wanted.update(checkpoint_file(file) for _, file in files if not file.exists())
+    for file in abandoned:
+        if file not in wanted and file.parent.name not in unprepared:
+            file.unlink(missing_ok=True)
+
+
+def _is_abandoned(file: Path) -> bool:
+    """Whether nobody has written to a file for so long that no job is at it."""
+    try:
+        return time.time() - file.stat().st_mtime > UNFINISHED_SECONDS
+    except OSError:  # deleted or finished just now
+        return False
 
 
 def _fruitless(plan: Plan) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from proplim.cube import Table, as_table, point_table
 from proplim.schema import Point
 from proplim.study._draws import draws_file, finished_summary
+from proplim.study._packing import Block
 from proplim.study._plan import Job, Plan
 from proplim.study.stages import stage_of
 
@@ -28,15 +29,21 @@ def kept_table(plan: Plan, job: Job) -> Table | None:
 
 def _files(plan: Plan, job: Job) -> Iterator[tuple[Point, Path]]:
     """Points of a sampling job and the files of their draws, as far as their data are prepared."""
+    for block in job.blocks:
+        yield from sampled_files(plan, block) or ()
+
+
+def sampled_files(plan: Plan, block: Block) -> list[tuple[Point, Path]] | None:
+    """Points of a block of sampling and the files of their draws; None where their data are not prepared yet."""
     import netCDF4
 
     stage = stage_of("sampling")
     settings = stage.settings(plan.config)
-    for block in job.blocks:
-        try:
-            with netCDF4.Dataset(plan.draw_of(block).file) as prepared:
-                identity = str(prepared.identity)
-        except (OSError, AttributeError):  # not prepared yet, so nothing is sampled
-            continue
-        for point in block.points():
-            yield point, draws_file(plan.workspace.root, point, identity, stage, settings)
+    try:
+        with netCDF4.Dataset(plan.draw_of(block).file) as prepared:
+            identity = str(prepared.identity)
+    except (OSError, AttributeError):
+        return None
+    return [
+        (point, draws_file(plan.workspace.root, point, identity, stage, settings)) for point in block.points()
+    ]

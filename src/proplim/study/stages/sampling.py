@@ -40,6 +40,9 @@ STEPS = (2.0, 0.01)
 DRAW_SECONDS = 5e-4
 """Seconds for the observables of a draw."""
 
+CHECKPOINT_SECONDS = 180.0
+"""How often the checkpoint of a point is renewed."""
+
 
 class Sampling(Stage):
     """Posterior sampling on the grid (docs/sampler.md)."""
@@ -111,6 +114,7 @@ class Sampling(Stage):
             progress=run.progress.within(point, _chains),
             resume=read_checkpoint(file),
             checkpoint=partial(write_checkpoint, file),
+            checkpoint_seconds=CHECKPOINT_SECONDS,
         )
         if not sample.summary.attrs.get("failed"):
             seconds = time.perf_counter() - started
