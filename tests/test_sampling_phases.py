@@ -19,6 +19,7 @@ from proplim.sampling import (
     _estimates,
     _phases,
     _posterior,
+    _predictor,
     _program,
     _random,
     _starts,
@@ -93,6 +94,26 @@ def test_statistics_of_two_phases_are_those_of_one_where_there_is_one():
     values = np.random.default_rng(3).normal(size=(4, 100, 2))
     parts = _phases.whole(4, 100)
     np.testing.assert_array_equal(_estimates.statistics(values, parts), _estimates.statistics(values))
+
+
+def test_functionals_of_the_predictor_do_not_depend_on_how_draws_of_one_phase_were_stored():
+    """Where the other phase was left out, or its weight is that of the visits, all draws count alike."""
+    rng = np.random.default_rng(0)
+    y, predictor = np.sign(rng.normal(size=5)), rng.normal(size=(4, 60, 5))
+    reference = _predictor.reference_of(predictor, y)
+    one = _phases.whole(4, 60)
+    expected = _predictor.functionals(
+        _predictor.reduced(predictor, reference, one.heavy), reference, y, one
+    )
+    mean = predictor.mean((0, 1))
+    assert expected[0].mean() == pytest.approx(((y - mean) ** 2).mean(), abs=0.02)
+    for share in (0.3, 1.0):
+        heavy = rng.random((4, 60)) < share
+        stored = _predictor.reduced(predictor, reference, heavy)
+        for found, value in zip(_predictor.functionals(stored, reference, y, one), expected, strict=True):
+            np.testing.assert_allclose(found.mean(), value.mean(), atol=1e-12)
+            # of single draws the part that takes the batch's mean differs by what the batches are
+            np.testing.assert_allclose(found, value, atol=0.1 if share < 1 else 1e-12)
 
 
 def test_a_phase_is_left_out_only_if_its_weight_is_surely_small():

@@ -98,6 +98,16 @@ def joined(earlier: Predictor | None, later: Predictor) -> Predictor:
     )
 
 
+def of_one_phase(predictor: Predictor) -> Predictor:
+    """The same draws with no distinction of phases: all are of the first."""
+
+    def merged(values: np.ndarray) -> np.ndarray:
+        total = values.sum(2, keepdims=True)
+        return np.concatenate([total, np.zeros_like(total)], axis=2)
+
+    return predictor._replace(sums=merged(predictor.sums), counts=merged(predictor.counts))
+
+
 def functionals(
     predictor: Predictor, reference: Reference, y: np.ndarray, parts: Partition
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +117,8 @@ def functionals(
     """
     if not len(y):
         return (np.full(parts.heavy.shape, np.nan),) * 2
+    if not parts.heavy.any():
+        predictor = of_one_phase(predictor)
     weights, counts = parts.weights, predictor.counts.sum((0, 1))
     present = np.maximum(counts, 1.0)
     means = predictor.sums.sum((0, 1)) / present[:, None]
