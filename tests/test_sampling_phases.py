@@ -24,6 +24,7 @@ from proplim.sampling import (
     _random,
     _starts,
     sample_posterior,
+    sample_temperatures,
 )
 from proplim.sampling._adaptation import common_step, is_settled
 
@@ -102,9 +103,7 @@ def test_functionals_of_the_predictor_do_not_depend_on_how_draws_of_one_phase_we
     y, predictor = np.sign(rng.normal(size=5)), rng.normal(size=(4, 60, 5))
     reference = _predictor.reference_of(predictor, y)
     one = _phases.whole(4, 60)
-    expected = _predictor.functionals(
-        _predictor.reduced(predictor, reference, one.heavy), reference, y, one
-    )
+    expected = _predictor.functionals(_predictor.reduced(predictor, reference, one.heavy), reference, y, one)
     mean = predictor.mean((0, 1))
     assert expected[0].mean() == pytest.approx(((y - mean) ** 2).mean(), abs=0.02)
     for share in (0.3, 1.0):
@@ -227,3 +226,23 @@ def test_sweeps_weigh_the_phases_as_chains_do_that_pass_between_them(shared_dir)
     error_of_visits = error / (share * (1 - share))
     assert abs(phases.ratio - logit(share)) < 4 * np.hypot(phases.error, error_of_visits)
     assert np.hypot(phases.error, error_of_visits) < 1.0
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_every_chain_moves_on_both_sides_of_the_transition(shared_dir):
+    """MNIST 4 against 9, P = 100, N = 50, across T_c = 0.06: acceptance of single chains, and a sound predictor."""
+    data = load_dataset("mnist", classes=(4, 9), n_train=100, n_test=20, root=shared_dir / "data" / "mnist")
+    settings, shares = SamplingSettings(target_ess=100), []
+    for sample in sample_temperatures(
+        data, "erf", width=50, temperatures=[0.3, 0.1, 0.05, 0.02], settings=settings
+    ):
+        assert bool(sample.summary.converged)
+        acceptance = sample.sample_stats.acceptance_rate.mean("draw").values
+        assert ((acceptance > 0.5) & (acceptance < 0.9)).all(), acceptance
+        mean = sample.summary.sel(statistic="mean")
+        assert (mean.predictive_variance > 0).all()
+        assert (mean.bias_sq < 1).all()
+        shares.append(float(mean.heavy_unit_share))
+    assert shares[0] < 0.2
+    assert shares[-1] > 0.4

@@ -38,6 +38,19 @@ plan = plan_study(parse_config(yaml.safe_load(sys.argv[1])))
 run_job(plan, job, "killed.points")
 """
 """A job whose checkpoint is renewed after every step."""
+LARGE_POINT = """
+import resource
+import numpy as np
+from proplim.datasets import Dataset
+from proplim.sampling import SamplingSettings, sample_posterior
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(2, 1000, 200)), np.resize([-1.0, 1.0], 1000)
+data = Dataset(x[0], y, x[1], y, "large")
+settings = SamplingSettings(warmup=20, min_draws=50, max_draws=50)
+sample = sample_posterior(data, "erf", width=50, temperature=1.0, settings=settings)
+print(sample.draws.sizes["draw"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+"""Draws, and the most memory of the process in MB, of a point with P = P_test = 1000."""
 LONG_AGO = 7200
 """Seconds after which a file belongs to no job that runs."""
 
@@ -150,3 +163,17 @@ def test_draws_are_laid_out_as_arviz_does(folder):
         assert stats[name].dims == ("chain", "draw")
         assert np.isfinite(stats[name]).all()
     assert set(stats["start"].values) == {"prior", "heavy unit"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
+def test_a_point_of_a_thousand_inputs_takes_less_than_500_mb(folder):
+    """Where the program is compiled already; its compilation takes 240 MB more, whatever the size of the point."""
+    environment = {**os.environ, "PROPLIM_CACHE": str(folder)}
+    command = [sys.executable, "-c", LARGE_POINT]
+    first, second = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    )
+    assert first[0] == second[0] == "50"
+    assert int(second[1]) < 500

@@ -53,7 +53,7 @@ MOST_RESTARTS = 4
 RECENT = 2
 """Blocks over which the acceptance of a chain is looked at."""
 VISITS = 0.05
-"""Share of the last adaptation that a chain may spend in the other phase and still count as in one of them."""
+"""Share of the adaptation's last window that a chain may spend in the other phase and still count as in one of them."""
 MIXING_ESS, MIXING_RHAT = 20.0, 1.1
 """Least ESS and largest R-hat of being in a phase at which visits of the chains say its weight."""
 MOST_SWEEPS = 60
@@ -201,7 +201,8 @@ def _settle(site: Site, run: Run) -> None:
         return
     heavy = np.concatenate([report["heavy"] for report in run.reports[-2:]], axis=1)
     clusters = clusters_of(heavy)
-    share = (heavy > clusters.threshold).mean(1) if clusters else np.zeros(len(heavy))
+    latest = run.reports[-1]["heavy"]
+    share = (latest > clusters.threshold).mean(1) if clusters else np.zeros(len(heavy))
     above = share > 0.5
     log_step = common_step(np.array([float(c.step.average) for c in run.chains]), above)
     run.log_step = log_step if run.restarts == 0 else min(log_step, run.log_step)

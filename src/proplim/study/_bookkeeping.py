@@ -59,7 +59,8 @@ def _sweep_checkpoints(plan: Plan) -> None:
     abandoned = [file for file in folder.rglob("*.checkpoint") if _is_abandoned(file)]
     if not abandoned:
         return
-    wanted, unprepared = set(), set()
+    wanted: set[Path] = set()
+    unprepared: set[str] = set()
     for job in plan.jobs.get("sampling", {}).values():
         for block in job.blocks:
             files = sampled_files(plan, block)

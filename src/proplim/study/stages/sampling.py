@@ -49,7 +49,7 @@ class Sampling(Stage):
 
     name = "sampling"
     title = "Posterior sampling of finite one-hidden-layer networks"
-    numerics = 3
+    numerics = 4
     start_seconds, compile_seconds, runtime_margin, base_memory_mb = 5.0, 6.0, 8.0, 1100.0
 
     def settings(self, config: StudyConfig) -> dict[str, Any]:
