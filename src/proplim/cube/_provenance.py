@@ -18,7 +18,6 @@ _PACKAGES = (
     "jax",
     "jaxlib",
     "arviz-stats",
-    "diffrax",
     "scikit-learn",
     "snakemake",
 )
