@@ -162,3 +162,18 @@ def test_reference_data_peak_between_a_tenth_and_a_thousandth(mnist38, reference
     prior = table["T=1"]["centroid_distance_sq_prior"]
     best = max(v["centroid_distance_sq"] for v in table.values())
     assert best / prior < float(peak.peak_height_over_prior) < 1.01 * best / prior
+
+
+def test_rounding_at_low_temperature_is_no_peak_of_the_exact_theory():
+    """Labels that no mode explains, 100 of them over T = 1e-8: D is monotone, and resolved to its rounding."""
+    from proplim.datasets import load_dataset
+    from proplim.theory._exact import exact_class_distance
+
+    dataset = load_dataset("gaussian", 120, n_test=0, seed=1, n_features=20)
+    peaks = solve_peaks(dataset, "linear", width=[5, 20], approximations=["exact"])
+    assert np.isnan(peaks.peak_temperature).all()
+    spectrum = build_spectrum(dataset, "linear", 1.0)
+    t = 2.0 ** np.arange(-26.0, -18.0)
+    d = exact_class_distance(spectrum, Points(t, np.full(t.size, 5.0), np.ones(t.size)))[:, 0]
+    slope = np.diff(d) / np.diff(t)  # constant up to order T; rounding of size 1e-15/1.5e-8 is 1e-7 of it
+    np.testing.assert_allclose(slope, slope[-1], rtol=1e-4)

@@ -94,6 +94,27 @@ def effective_action(
     return in_blocks(block, order_parameter, temperature, width, lambda1)["action"]
 
 
+def action_of_modes(spectrum: Spectrum, order_parameter: np.ndarray, points: Points) -> np.ndarray:
+    """S(Q) without what does not depend on Q: ln T of every input, and the labels that no mode explains over T.
+
+    At low T the latter is so large that its rounding is more than S varies by: differences of S are taken of this.
+
+    Parameters
+    ----------
+    order_parameter : (n,) array
+
+    Returns
+    -------
+    (n,) array
+    """
+
+    def block(q: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> dict[str, np.ndarray]:
+        log_det, energy = _modes(spectrum, q, t, l1)
+        return {"action": q - np.log(q) + (log_det + energy / t) / n}
+
+    return in_blocks(block, order_parameter, *points)["action"]
+
+
 def solve_order_parameter(spectrum: Spectrum, points: Points) -> OrderParameter:
     """Find the global minimum of the effective action at every point (docs/theory.md, section 3.2).
 
@@ -366,11 +387,17 @@ def _newton(
 
 def _action(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, n: np.ndarray, l1: np.ndarray) -> np.ndarray:
     """S(Q), docs/theory.md, eq. 3.2, the null modes of the kernel included."""
+    log_det, energy = _modes(spectrum, q, t, l1)
+    log_det = log_det + spectrum.n_train * np.log(t)
+    energy = energy + spectrum.null_label_energy
+    return q - np.log(q) + (log_det + energy / t) / n
+
+
+def _modes(spectrum: Spectrum, q: np.ndarray, t: np.ndarray, l1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ln det(1 + Q K/(lambda1 T)), and the labels in the range of K weighted by the inverse of that matrix."""
     x = (q / (l1 * t))[:, None] * spectrum.eigenvalues
     x += 1.0
-    log_det = _sum_of_logs(x) + spectrum.n_train * np.log(t)
-    energy = (spectrum.label_energies / x).sum(-1) + spectrum.null_label_energy
-    return q - np.log(q) + (log_det + energy / t) / n
+    return _sum_of_logs(x), (spectrum.label_energies / x).sum(-1)
 
 
 def _sum_of_logs(x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from scipy.special import gammaln
 from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
 from proplim.theory._cosine import CosineInputs
-from proplim.theory._effective_action import OrderParameter, effective_action, solve_order_parameter
+from proplim.theory._effective_action import OrderParameter, action_of_modes, solve_order_parameter
 from proplim.theory._energies import energies
 from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._peaks import maximise, separations
@@ -73,15 +73,16 @@ class Quadrature:
         low: np.ndarray,
         high: np.ndarray,
         action: np.ndarray,
+        lowest: np.ndarray,
         *,
         k: int,
     ) -> Quadrature:
-        """The rule with k nodes from `low` to `high`; `action` is S at its minimum."""
+        """The rule with k nodes from `low` to `high`; `action` is S at its minimum, `lowest` its part of the modes."""
         step = (high - low) / k
         u = low[:, None] + step[:, None] * np.arange(k)  # the right end, of weight exp(-CUTOFF), is left out
         q = np.exp(u)
-        flat = (np.repeat(a, k) for a in points)
-        excess = effective_action(spectrum, q.ravel(), *flat).reshape(u.shape) - action[:, None]
+        flat = Points(*(np.repeat(a, k) for a in points))
+        excess = action_of_modes(spectrum, q.ravel(), flat).reshape(u.shape) - lowest[:, None]
         density = np.exp(-0.5 * points.width[:, None] * excess)
         total = density.sum(axis=1)
         weights = density / total[:, None]
@@ -256,11 +257,12 @@ class _Supports:
     solution: OrderParameter
     low: np.ndarray
     high: np.ndarray
+    lowest: np.ndarray
 
     @property
     def fields(self) -> tuple[np.ndarray, ...]:
         """All that :meth:`Quadrature.of` needs, as (n,) arrays."""
-        return (*self.points, self.low, self.high, self.solution.action)
+        return (*self.points, self.low, self.high, self.solution.action, self.lowest)
 
     def quadrature(self, fields: tuple[np.ndarray, ...], k: int) -> Quadrature:
         """k nodes for each point of a block."""
@@ -338,13 +340,14 @@ def _energies(state: ExactState) -> Values:
 def _supports(spectrum: Spectrum, points: Points) -> _Supports:
     """Intervals of u, from the outermost stationary points outwards."""
     solution = solve_order_parameter(spectrum, points)
-    low = _end_of_support(spectrum, points, solution.action, solution.first, -1.0)
-    high = _end_of_support(spectrum, points, solution.action, solution.last, 1.0)
-    return _Supports(spectrum, points, solution, low, high)
+    lowest = action_of_modes(spectrum, solution.order_parameter, points)
+    low = _end_of_support(spectrum, points, lowest, solution.first, -1.0)
+    high = _end_of_support(spectrum, points, lowest, solution.last, 1.0)
+    return _Supports(spectrum, points, solution, low, high, lowest)
 
 
 def _end_of_support(
-    spectrum: Spectrum, points: Points, action: np.ndarray, stationary: np.ndarray, sign: float
+    spectrum: Spectrum, points: Points, lowest: np.ndarray, stationary: np.ndarray, sign: float
 ) -> np.ndarray:
     """The u beyond which N (S - S_min)/2 > CUTOFF, left (sign -1) or right (sign 1) of a stationary Q.
 
@@ -353,7 +356,7 @@ def _end_of_support(
     """
 
     def short(u: np.ndarray) -> np.ndarray:
-        excess = effective_action(spectrum, elementwise(np.exp, u), *points) - action
+        excess = action_of_modes(spectrum, elementwise(np.exp, u), points) - lowest
         return 0.5 * points.width * excess < CUTOFF
 
     start = elementwise(np.log, stationary)
