@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,47 @@ def test_every_kind_is_in_the_page_to_turn_through_and_in_the_report(results):
     convergence = (results / "summary" / "convergence.html").read_text()
     assert NAMES["approximation"] in convergence
     assert OBSERVABLE in convergence
+
+
+def test_pictures_and_page_redrawn_by_command_show_them_as_the_study_did(folder, results, tmp_path):
+    words = (
+        "figures",
+        str(results),
+        "--only",
+        "class_distance,training",
+        "--format",
+        "svg",
+        "--output",
+        str(tmp_path),
+    )
+    done = proplim(tmp_path, *words)  # from another folder than that of the study
+    assert done.returncode == 0, done.stderr
+    assert "executing" in done.stderr
+    assert "my_theory.py" in done.stderr
+    drawn = "".join(file.read_text() for file in tmp_path.glob("*erf*.svg"))
+    assert "#999933" in drawn  # the colour of the theory's file
+    assert "#b2182b" in drawn  # and of the optimizer's
+    page = tmp_path / "explore.html"
+    done = proplim(tmp_path, "explore", str(results), "--output", str(page))
+    assert done.returncode == 0, done.stderr
+    assert "#999933" in unpacked(page.read_text())  # the colour of the theory's file
+
+
+def test_a_plugin_that_is_gone_is_told_and_may_be_named(folder, results, tmp_path):
+    copy = tmp_path / "results" / "plugged"
+    copy.mkdir(parents=True)
+    for stage in ("theory", "dynamics"):
+        shutil.copy(results / f"{stage}.nc", copy)
+    (tmp_path / "elsewhere").mkdir()
+    words = ("figures", str(copy), "--only", "class_distance", "--format", "svg")
+    done = proplim(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert "my_theory.py, a plugin of this study, is not there: name it with --plugin" in done.stderr
+    assert "#999933" not in next((copy / "figures").glob("class_distance*erf*.svg")).read_text()
+    done = proplim(tmp_path, *words, "--plugin", str(folder / "my_theory.py"))
+    assert done.returncode == 0, done.stderr
+    assert "my_theory.py, a plugin of this study, is not there" not in done.stderr
+    assert "#999933" in next((copy / "figures").glob("class_distance*erf*.svg")).read_text()
 
 
 def test_the_command_for_one_point_knows_them(folder):

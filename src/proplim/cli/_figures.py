@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from proplim.cli._output import PLUGINS_OF_STUDY
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -41,16 +43,23 @@ def figures(
     style: str = typer.Option(
         None, help="Matplotlib style file or name, on top of proplim's own.", metavar="STYLE"
     ),
+    plugin: list[Path] = PLUGINS_OF_STUDY,
     listing: bool = typer.Option(False, "--list", help="Show the figures there are and stop."),
 ) -> None:
-    """Redraw figures from cubes; nothing is computed again."""
+    """Redraw figures from cubes; nothing is computed again.
+
+    Python files that `plugins` of the study's configuration names are executed, and named before they are.
+    """
+    from proplim.cli._output import cubes_of, load_plugins_of
     from proplim.figures import FIGURES, draw_figures
 
     if listing:
+        if study.is_dir():
+            with cubes_of(study) as cubes:
+                load_plugins_of(study, cubes, plugin)
         for figure in FIGURES.members():
             print(f"{figure.name:20s} {figure.summary}")
         return
-    from proplim.cli._output import cubes_of
     from proplim.errors import InvalidInput
     from proplim.query import parse_selection
 
@@ -60,6 +69,7 @@ def figures(
             "--select", "statistic", "other axes: figures take the means and their errors by themselves"
         )
     with cubes_of(study) as cubes:
+        load_plugins_of(study, cubes, plugin)
         written = draw_figures(
             {stage: _part(cube, part) for stage, cube in cubes.items()},
             output or study / "figures",

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from proplim.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+PLUGINS_OF_STUDY = typer.Option(
+    [],
+    "--plugin",
+    help="Python file that registers what the study shows, beside those that its configuration names; it is executed.",
+    metavar="FILE",
+)
 
 
 def number(value: Any, digits: int = 6) -> str:
@@ -107,6 +116,30 @@ def cubes_of(study: Path) -> Iterator[dict[str, xr.Dataset]]:
         raise InvalidInput("study", str(study), "a folder with theory.nc, sampling.nc or dynamics.nc")
     with ExitStack() as opened:
         yield {stage: opened.enter_context(open_cube(file)) for stage, file in files.items()}
+
+
+def load_plugins_of(study: Path, cubes: Mapping[str, xr.Dataset], named: Sequence[Path] = ()) -> None:
+    """Execute the Python files that a study was computed with, and those `named`, each told on standard error before.
+
+    Without them, looks and symbols of a user's own theories, optimizers and observables, and figures of one's own,
+    are unknown. A file that is not there any more is told too, and does without.
+
+    Raises
+    ------
+    InvalidInput
+        If a file fails, or one of `named` does not exist.
+    """
+    from proplim.config import run_plugin
+    from proplim.study import plugins_of_results
+
+    found, lost = plugins_of_results(study, cubes)
+    given = [path.resolve() for path in named]
+    for name in lost:
+        if not any(path.name == Path(name).name for path in given):
+            print(f"{name}, a plugin of this study, is not there: name it with --plugin", file=sys.stderr)
+    for path in dict.fromkeys([*found, *given]):
+        print(f"executing {path}, a plugin of this study", file=sys.stderr)
+        run_plugin(path)
 
 
 def say_plugins(configuration: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proplim.study._partial_results import results_of_partial_cubes
     from proplim.study._pictures import draw_study, explore_study
     from proplim.study._plan import Draw, Job, Plan
+    from proplim.study._plugins import plugins_of_results
     from proplim.study._requests import Requests
     from proplim.study._summary import write_summary
     from proplim.study._workflow import (
@@ -48,6 +49,7 @@ _HOME = {
     "list_files": "_manifests",
     "Block": "_packing",
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
+    "plugins_of_results": "_plugins",
     "Requests": "_requests",
     "publish": "_partial",
     "results_of_partial_cubes": "_partial_results",
@@ -91,6 +93,7 @@ __all__ = [
     "pass_package_on",
     "plan_as_started",
     "plan_study",
+    "plugins_of_results",
     "prepare_draw",
     "print_convergence",
     "print_summary",
