@@ -19,7 +19,7 @@ rule draw_figures:
         mem_mb=2000,
         runtime=20,
     params:
-        figures=plan.config.figures.model_dump(mode="json"),
+        figures=plan.config.figures.model_dump(mode="json", exclude_none=True),
         captions=Captions(),
     message:
         "Drawing figures"

@@ -8,5 +8,5 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         restore_plan(snakemake.config)  # loads the user's own files, whose looks and symbols figures show
         cubes = {Path(path).stem: path for path in snakemake.input.cubes}
-        options = {name: snakemake.params.figures[name] for name in ("formats", "dpi")}
+        options = {name: snakemake.params.figures[name] for name in ("formats", "dpi", "slices")}
         draw_study(cubes, snakemake.output[0], **options, processes=snakemake.threads)

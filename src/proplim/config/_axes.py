@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from pydantic import (
 from proplim._registry import Registry, did_you_mean
 from proplim.activations import ACTIVATIONS
 from proplim.errors import InvalidInput
-from proplim.schema import AXES, POINT_AXES, SIGNIFICANT_DIGITS, Axis, alternatives_to, values_at
+from proplim.schema import AXES, POINT_AXES, SIGNIFICANT_DIGITS, SLICED, Axis, alternatives_to, values_at
 
 DATA = "dataset"
 """The axis whose values are the names of `datasets`; all others are keys of `grid`."""
@@ -169,10 +169,18 @@ class _PartOfGrid(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+KEYS = tuple(axis for axis in AXES if axis != DATA)
+"""Axes that are keys of a grid."""
+
+
 def _grid(
-    base: type[BaseModel], name: str, doc: str, field: Callable[[Axis], tuple[Any, Any]]
+    base: type[BaseModel],
+    name: str,
+    doc: str,
+    field: Callable[[Axis], tuple[Any, Any]],
+    axes: Iterable[str] = KEYS,
 ) -> type[BaseModel]:
-    fields: dict[str, Any] = {axis.name: field(axis) for axis in AXES.values() if axis.name != DATA}
+    fields: dict[str, Any] = {name: field(AXES[name]) for name in axes}
     return create_model(name, __base__=base, __doc__=doc, **fields)
 
 
@@ -198,4 +206,11 @@ SubGrid = _grid(
     "SubGrid",
     "Axes of a stage that differ from `grid`; axes left out are those of `grid`.",
     _replaced,
+)
+SlicesGrid = _grid(
+    _PartOfGrid,
+    "SlicesGrid",
+    "Values of the grid that figures show; axes left out are thinned to a few.",
+    _replaced,
+    SLICED,
 )

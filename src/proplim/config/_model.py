@@ -10,19 +10,24 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     create_model,
     model_validator,
 )
 
 from proplim.activations import ACTIVATIONS
-from proplim.config._axes import DATA, REPLACEABLE, Grid, SubGrid
+from proplim.config._axes import DATA, REPLACEABLE, Grid, SlicesGrid, SubGrid
+from proplim.config._problems import NUMBER, VALUES
 from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings, n_classes_of, outputs_of
 from proplim.errors import InvalidInput
-from proplim.schema import STAGES, PlainFloat, PlainInt, Settings, alternatives_to, axes_of
+from proplim.schema import AXES, STAGES, PlainFloat, PlainInt, Settings, alternatives_to, axes_of
 from proplim.theory.approximations import APPROXIMATIONS
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
+MOST_SHOWN = 8
+"""Values of an axis that a message names."""
 
 
 def _distinct(values: tuple) -> tuple:
@@ -60,6 +65,12 @@ def _theory_section(names: tuple[str, ...]) -> type[TheorySection]:
     )
 
 
+_Slices: Any = Annotated[
+    Annotated[PlainInt, Field(ge=1), Tag(NUMBER)] | Annotated[SlicesGrid, Tag(VALUES)],
+    Discriminator(lambda value: VALUES if isinstance(value, dict | BaseModel) else NUMBER),
+]
+
+
 class FiguresSection(_Section):
     """Figures, drawn from the cubes alone."""
 
@@ -70,6 +81,19 @@ class FiguresSection(_Section):
     dpi: Annotated[PlainInt, Field(ge=50, le=1200)] = Field(
         default=200, description="resolution of png figures"
     )
+    slices: _Slices = Field(
+        default=6,
+        description="how many (P, N) a figure shows, evenly chosen, or which: `{width: [60, 500]}`; all of them are "
+        "in explore.html",
+    )
+
+    @property
+    def chosen_slices(self) -> int | dict[str, list]:
+        """A number of slices, or axis -> values to show."""
+        if isinstance(self.slices, BaseModel):
+            chosen: dict[str, list] = self.slices.model_dump(exclude_none=True)
+            return chosen
+        return int(self.slices)
 
 
 class JobsSection(_Section):
@@ -177,6 +201,20 @@ class _StudyBase(_Section):
                 for other in (name, *(a.name for a in alternatives_to(name))):
                     if other != chosen and (values := getattr(own, other)) is not None:
                         raise InvalidInput(f"{stage}.grid.{other}", values, f"{chosen}, which `grid` has")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_of_the_grid(self) -> _StudyBase:
+        """Values that figures are to show have to be there."""
+        chosen = self.figures.chosen_slices
+        for name, values in {} if isinstance(chosen, int) else chosen.items():
+            there = {AXES[name].key(v): v for s in self.stages() for v in self.axes(s).get(name, [])}
+            if missing := [v for v in values if AXES[name].key(v) not in there]:
+                shown = ", ".join(f"{v:g}" for v in sorted(there.values())[:MOST_SHOWN])
+                allowed = f"values of the grid: {shown}{', ...' if len(there) > MOST_SHOWN else ''}"
+                raise InvalidInput(
+                    f"figures.slices.{name}", missing[0], allowed if there else "an axis of the grid"
+                )
         return self
 
     def _axis_in_place_of(self, name: str) -> str:

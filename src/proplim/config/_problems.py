@@ -17,6 +17,8 @@ _ALLOWED = {
     "string_pattern_mismatch": "letters, digits, _ + - and single dots inside",
 }
 """Kind of problem -> what is allowed, where the validator's own words are not a user's."""
+NUMBER, VALUES = "(number)", "(values)"
+"""Tags of the two forms of a key that is a number or a section; a user never wrote them."""
 
 
 class ConfigErrors(ProplimError):
@@ -87,6 +89,8 @@ def _walk(model: type[BaseModel], location: Sequence[Any]) -> tuple[list[Any], l
         chosen = [m for m in here if _chosen_by(m, part)]
         if chosen:
             here = chosen
+            continue
+        if part in (NUMBER, VALUES):
             continue
         shown.append(part)
         if isinstance(part, str):

@@ -83,8 +83,8 @@ def _allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
             (title for title, section in _sections() if section == name), "`grid`"
         )  # SubGrid has its axes
         return f"keys of [{title}](#{title.strip('`')})"
-    if "anyOf" in field:
-        return " or ".join(_allowed(f, schema) for f in field["anyOf"] if f.get("type") != "null")
+    if forms := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(_allowed(f, schema) for f in forms if f.get("type") != "null")
     if field.get("type") == "array":
         items = field.get("items", {})
         return "data sets, see below" if "discriminator" in items else "list of " + _allowed(items, schema)

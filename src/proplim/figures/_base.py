@@ -49,6 +49,8 @@ class Figure:
         Inputs that the figure shows; without them in the cubes there is no figure.
     shows : tuple of str
         Variables that are to be seen in it; those that no figure shows are in ``observables``.
+    sliced : bool
+        Whether it has a panel for each (P, N): of a large study it is then given a few, evenly chosen.
     reads : str or None
         Folder of the study that it is drawn from beside the cubes: "draws" or "stragglers".
     order : int
@@ -65,6 +67,7 @@ class Figure:
     any_of: tuple[str, ...] = ()
     split: str | None = None
     shows: tuple[str, ...] = ()
+    sliced: bool = False
     reads: str | None = None
     order: int = 1000
 

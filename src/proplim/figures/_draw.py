@@ -17,6 +17,7 @@ from proplim.figures._panels import lay_out
 from proplim.figures._save import origin, save
 from proplim.figures._slices import FILE_DIMS
 from proplim.figures._style import FORMATS, Style, applied
+from proplim.figures._thinning import MOST_SLICES, Slices, thinned
 from proplim.query import in_order
 from proplim.schema import AXES
 
@@ -35,6 +36,7 @@ def draw_figures(
     height: float | None = None,
     font_size: float | None = None,
     dpi: int | None = None,
+    slices: Slices = MOST_SLICES,
     draws: str | os.PathLike[str] | None = None,
     stragglers: str | os.PathLike[str] | None = None,
     limit: int = 100,
@@ -53,7 +55,7 @@ def draw_figures(
         png, pdf, svg, eps.
     names : iterable of str, optional
         Which figures (names in :data:`FIGURES`); all by default.
-    style, width, height, font_size, dpi
+    style, width, height, font_size, dpi, slices
         See :class:`proplim.figures.Style`.
     draws, stragglers : path, optional
         Folders of the study, ``results/<study>/draws`` and ``results/<study>/stragglers``: with the draws, from which
@@ -77,16 +79,19 @@ def draw_figures(
         if form not in FORMATS:
             raise InvalidInput("figures.formats", form, f"choose from {', '.join(FORMATS)}")
     chosen = FIGURES.members() if names is None else [FIGURES.get(name) for name in names]
-    look = Style(style=style, width=width, height=height, font_size=font_size, dpi=dpi)
+    look = Style(style=style, width=width, height=height, font_size=font_size, dpi=dpi, slices=slices)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     cubes = {k: in_order(c.compute() if c.nbytes < IN_MEMORY_BYTES else c) for k, c in cubes.items()}
+    few = thinned(cubes, slices)
     folders = {"draws": draws, "stragglers": stragglers}
     written: list[Path] = []
     for figure in chosen:
         beside = folders[figure.reads] if figure.reads else None
         if figure.has_cubes(cubes) and not (figure.reads and beside is None):
-            written += _draw_one(figure, cubes, beside, folder, formats, look, limit)
+            written += _draw_one(
+                figure, few if figure.sliced else cubes, beside, folder, formats, look, limit
+            )
     return written
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from proplim.figures._base import Cubes
 from proplim.figures._panels import MAX_COLUMNS, log_axis, pages
 from proplim.figures._slices import Point, filled, points, size_axis
+from proplim.figures._thinning import Slices, chosen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,10 +40,12 @@ def load_axes(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, str, 
             yield point, along, sizes[along], fixed, sizes[fixed]
 
 
-def map_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Point, str, list, str, list]]:
-    """Pages of maps: what tells the file apart, and :func:`load_axes` with as many columns as fit."""
+def map_pages(
+    cubes: Cubes, names: Sequence[str], slices: Slices
+) -> Iterator[tuple[Point, Point, str, list, str, list]]:
+    """Pages of maps: what tells the file apart, and :func:`load_axes` with a few values of the fixed axis."""
     for point, along, values, fixed, fixed_values in load_axes(cubes, names):
-        columns = pages(fixed_values, MAX_COLUMNS)
+        columns = pages(chosen(cubes, fixed, fixed_values, slices), MAX_COLUMNS)
         for page, some in enumerate(columns, start=1):
             key = {**point, "page": page} if len(columns) > 1 else point
             yield key, point, along, values, fixed, some

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proplim.errors import InvalidInput
+from proplim.figures._thinning import MOST_SLICES, Slices, check_slices
 
 STYLE_FILE = Path(__file__).with_name("proplim.mplstyle")
 FORMATS = ("png", "pdf", "svg", "eps")
@@ -27,6 +28,8 @@ class Style:
         Base font size in points.
     dpi : int or None
         Resolution of raster formats.
+    slices : int or mapping
+        How many (P, N) a figure shows, evenly chosen, or axis -> values to show.
     """
 
     style: str | None = None
@@ -34,8 +37,10 @@ class Style:
     height: float | None = None
     font_size: float | None = None
     dpi: int | None = None
+    slices: Slices = MOST_SLICES
 
     def __post_init__(self) -> None:
+        check_slices(self.slices)
         for name in ("width", "height", "font_size", "dpi"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e5:

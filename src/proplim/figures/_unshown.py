@@ -9,6 +9,7 @@ import numpy as np
 
 from proplim.figures._base import FIGURES, Cubes
 from proplim.figures._looks import words
+from proplim.figures._pages import INPUTS
 from proplim.figures._panels import symbol
 from proplim.figures._slices import values_of
 from proplim.observables import OBSERVABLES
@@ -19,7 +20,7 @@ BOOKKEEPING = ("converged", "reason")
 """Variables that say how a point went."""
 ERROR = "_mcse"
 """Ending of the Monte-Carlo errors of a theory, which are drawn with what they belong to, if at all."""
-LABEL_LETTERS = 44
+LABEL_LETTERS = 30
 """Length of a line of a label: the height of one row of panels."""
 DECADES = 3.0
 """Positive values that span more decades than this are drawn on a logarithmic axis."""
@@ -61,12 +62,13 @@ def spans_decades(cubes: Cubes, name: str, where: dict[str, Any]) -> bool:
     return bool(values.size and values.min() > 0 and np.log10(values.max() / values.min()) > DECADES)
 
 
-def axis_label(cubes: Cubes, name: str) -> str:
-    """What a variable is, with its symbol: from the table of observables, or as the cube says."""
-    if name in OBSERVABLES:
-        return f"{_short(OBSERVABLES.get(name).long_name)}, {symbol(name)}"
+def axis_label(cubes: Cubes, name: str, split: str | None = None) -> str:
+    """What a variable is, with its symbol: from the table of observables, or as the cube says; of which inputs."""
     told = [c[name].attrs.get("long_name") for c in cubes.values() if name in c]
-    return _short(str(next(filter(None, told), words(name))))
+    known = OBSERVABLES.get(name).long_name if name in OBSERVABLES else None
+    text = _short(str(known or next(filter(None, told), words(name))))
+    text = f"{text}, {symbol(name)}" if name in OBSERVABLES else text
+    return text if split is None else f"{text}\n{INPUTS.get(split, split)}"
 
 
 def _short(text: str) -> str:

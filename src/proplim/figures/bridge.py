@@ -161,6 +161,7 @@ temperature and time play the same part: what counts is how well the data are fi
         any_of=EQUILIBRIUM,
         split="train",
         shows=_NAMES,
+        sliced=True,
         order=110,
     )
 )

@@ -9,7 +9,7 @@ import xarray as xr
 
 from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
 from proplim.figures._looks import approximation_look
-from proplim.figures._pages import INPUTS, inputs_held, temperature_panels, theories, theory_lines
+from proplim.figures._pages import INPUTS, Row, inputs_held, row_pages, theories, theory_lines
 from proplim.figures._panels import draw_points
 from proplim.figures._slices import mean_peak, sampling_curve
 from proplim.figures._style import Style
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME = "centroid_distance_sq"
+SHOWN = ((NAME, "class distance $D$"), ("normalized_centroid_distance_sq", r"unit length, $\hat{D}$"))
 
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:
-    for split in inputs_held(cubes):
+    rows = [_row(name, label, split) for name, label in SHOWN for split in inputs_held(cubes)]
+    yield from row_pages(cubes, rows, style)
 
-        def paint(
-            ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, split: str = split
-        ) -> None:
-            theory_lines(ax, theory, NAME, split=split)
-            if sampling is not None:
-                draw_points(ax, sampling_curve(sampling, NAME, split=split), "sampling")
+
+def _row(name: str, label: str, split: str) -> Row:
+    def paint(ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None) -> None:
+        theory_lines(ax, theory, name, split=split)
+        if sampling is not None:
+            draw_points(ax, sampling_curve(sampling, name, split=split), "sampling")
+        if name == NAME:
             _mark_peaks(ax, theory, split)
 
-        for key, page in temperature_panels(cubes, [NAME], paint, "class distance $D$", style, INPUTS[split]):
-            yield {**key, "split": split}, page
+    return Row((name,), f"{label}\n{INPUTS[split]}", paint)
 
 
 def _mark_peaks(ax: Axes, theory: xr.Dataset | None, split: str) -> None:
@@ -53,7 +55,7 @@ add(
     Figure(
         "class_distance",
         "class distance",
-        "Squared distance D of the class centroids in feature space against temperature.",
+        "Squared distance of the class centroids in feature space against temperature.",
         """\
 Lines are theory, dashed at infinite width, where D is that of the prior at every T; points are sampled
 posteriors with their Monte-Carlo error; the mark is T*, the temperature of the largest D.
@@ -63,11 +65,13 @@ the hidden layer; at low T every label is fitted, noise included, and part of th
 The maximum is the equilibrium counterpart of the inversion that training shows in time. Its height grows
 with alpha = P/N. Where points and line differ by more than the error bars, features are not effectively
 Gaussian: on images the proportional theory is low, by about one per cent at high T and by ten and more at
-low T. Section 7 has the numbers.""",
+low T. Section 7 has the numbers. Below, the same of features scaled to unit length (cosine kernel), in
+which growth of their length does not hide what their directions do.""",
         _draw,
         section="1 Class distance",
         any_of=EQUILIBRIUM,
-        shows=(NAME,),
+        shows=tuple(name for name, _ in SHOWN),
+        sliced=True,
         order=10,
     )
 )

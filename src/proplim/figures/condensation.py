@@ -10,7 +10,7 @@ import xarray as xr
 
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._looks import approximation_look, optimizer_look
-from proplim.figures._pages import equilibrium, theory_lines, width_pages
+from proplim.figures._pages import column_pages, equilibrium, theory_lines
 from proplim.figures._panels import (
     draw_points,
     finish,
@@ -34,14 +34,13 @@ TRANSITION = "condensation_temperature"
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:
     shown = {**equilibrium(cubes), **({"dynamics": cubes["dynamics"]} if "dynamics" in cubes else {})}
-    for key, here, n_trains in width_pages(shown, list(ROWS)):
-        yield key, _page(shown, here, n_trains, style)
+    for key, point, columns in column_pages(shown, list(ROWS)):
+        yield key, _page(shown, point, columns, style)
 
 
-def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canvas:
-    figure, axes = panel_figure(len(ROWS), len(n_trains), style, sharey="row")
-    for j, n_train in enumerate(n_trains):
-        where = {**point, "n_train": n_train}
+def _page(cubes: Cubes, point: Point, columns: Sequence[Point], style: Style) -> Canvas:
+    figure, axes = panel_figure(len(ROWS), len(columns), style, sharey="row")
+    for j, where in enumerate(columns):
         theory, sampling, dynamics = (at(cubes.get(k), where) for k in ("theory", "sampling", "dynamics"))
         for ax, (name, ylabel) in zip(axes[:, j], ROWS.items(), strict=True):
             theory_lines(ax, _knowing(theory, name), name)
@@ -52,7 +51,7 @@ def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canva
             _mark_transition(ax, theory)
             if j == 0:
                 ax.set_ylabel(ylabel)
-        axes[0, j].set_title(panel_title({**point, "n_train": n_train}), y=1.0)
+        axes[0, j].set_title(panel_title(where), y=1.0)
     axes[1, 0].set_ylim(bottom=0.0)
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(values_of(cubes, "temperature"), dtype=float)])
@@ -112,6 +111,7 @@ Theories of a single phase (infinite width, proportional, cavity) have no heavy 
         section="3 Weights",
         any_of=("theory", "sampling", "dynamics"),
         shows=(*ROWS, TRANSITION, "condensed_probability"),
+        sliced=True,
         order=45,
     )
 )

@@ -21,6 +21,7 @@ from proplim.figures._panels import (
 )
 from proplim.figures._slices import FILE_DIMS, Point, at, points, size_axis, values_of
 from proplim.figures._style import Style
+from proplim.figures._thinning import chosen
 from proplim.query import PRIOR, fit_sizes, plain_values, size_deviations
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     """Theory over sampling - 1 against 1/N with a fit: a file a temperature, a column a load, a row a quantity."""
     both = equilibrium(cubes)
     dims = (*FILE_DIMS, "temperature")
-    several = len(values_of({"sampling": both["sampling"]}, "temperature")) > 1
+    temperatures = values_of({"sampling": both["sampling"]}, "temperature")
+    several = len(temperatures) > 1
+    if several:
+        shown = chosen({"sampling": both["sampling"]}, "temperature", temperatures, style.slices)
+        both = {**both, "sampling": both["sampling"].sel(temperature=shown)}
     for point in points({"sampling": both["sampling"]}, dims):
         tables = _tables(both, point)
         if tables is None:

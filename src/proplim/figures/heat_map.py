@@ -41,7 +41,7 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     names = [a for a in plain_values(theory["approximation"]) if a != PRIOR]
     if not names or len(names) == theory.sizes["approximation"]:
         return  # without infinite width there is no prior to compare with
-    for key, point, along, values, fixed, some in map_pages({"theory": theory}, [NAME]):
+    for key, point, along, values, fixed, some in map_pages({"theory": theory}, [NAME], style.slices):
         here = at(theory, point)
         assert here is not None
         yield key, _page(here, names, along, values, fixed, some, point, style)

@@ -126,6 +126,7 @@ where the Gaussian theory ends and the cavity theory goes on.""",
         needs=("sampling",),
         shows=tuple(moment for _, moment, *_ in WEIGHTS),
         reads="draws",
+        sliced=True,
         order=60,
     )
 )

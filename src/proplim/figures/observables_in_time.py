@@ -1,4 +1,4 @@
-"""Every variable of training that no other figure shows, against time; a file a variable."""
+"""Every variable of training that no other figure shows, against time; a row a variable."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import numpy as np
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._looks import optimizer_look
 from proplim.figures._members import members_of
-from proplim.figures._pages import INPUTS, panel_pages
+from proplim.figures._pages import column_pages
 from proplim.figures._panels import (
+    MAX_ROWS,
     draw_line,
     finish,
     label_bottom,
     log_axis,
+    pages,
     panel_figure,
     panel_title,
     parameters_text,
 )
-from proplim.figures._slices import Point, at, dynamics_curve, has_data, size_axis
+from proplim.figures._slices import Point, at, dynamics_curve, has_data
 from proplim.figures._style import Style
 from proplim.figures._unshown import axis_label, spans_decades, splits_of, unshown
 from proplim.figures.training import TIME_LABEL, positive_time, replicas_text
@@ -33,40 +35,40 @@ if TYPE_CHECKING:
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:
     dynamics = {"dynamics": cubes["dynamics"]}
-    for name in unshown(dynamics, "time"):
-        for split in splits_of(dynamics, name):
-            where: dict[str, Any] = {} if split is None else {"split": split}
-            for key, point, sizes, n_trains in panel_pages(dynamics, [name]):
-                page = _page(cubes, point, sizes, n_trains, name, where, style)
-                yield {**key, "variable": name, **where}, page
+    names = unshown(dynamics, "time")
+    rows = [(name, split) for name in names for split in splits_of(dynamics, name)]
+    parts = pages(range(len(rows)), MAX_ROWS)
+    for part, some in enumerate(parts, start=1):
+        here = [rows[i] for i in some]
+        for key, point, columns in column_pages(dynamics, [name for name, _ in here]):
+            which = {**key, "part": part} if len(parts) > 1 else key
+            yield which, _page(dynamics, point, columns, here, style)
 
 
 def _page(
-    cubes: Cubes,
+    only: Cubes,
     point: Point,
-    sizes: Sequence,
-    n_trains: Sequence,
-    name: str,
-    where: dict[str, Any],
+    columns: Sequence[Point],
+    rows: Sequence[tuple[str, str | None]],
     style: Style,
 ) -> Canvas:
-    only = {"dynamics": cubes["dynamics"]}
-    figure, axes = panel_figure(len(sizes), len(n_trains), style)
-    if spans_decades(only, name, where):
-        axes[0, 0].set_yscale("log")  # shared; set first, bands depend on it
-    axis = size_axis(only)
-    for i, size in enumerate(sizes):
-        for j, n_train in enumerate(n_trains):
-            panel = {**point, "n_train": n_train, axis: size}
-            here = at(cubes["dynamics"], panel)
+    dynamics = only["dynamics"]
+    figure, axes = panel_figure(len(rows), len(columns), style, sharey="row")
+    for line, (name, split) in zip(axes, rows, strict=True):
+        where: dict[str, Any] = {} if split is None else {"split": split}
+        if spans_decades(only, name, where):
+            line[0].set_yscale("log")  # shared; set first, bands depend on it
+        line[0].set_ylabel(axis_label(only, name, split))
+        for ax, panel in zip(line, columns, strict=True):
+            here = at(dynamics, panel)
             if has_data(here, [name]):
-                _curves(axes[i, j], here, name, where)
-            axes[i, j].set_title(panel_title(panel), y=1.0)
-    log_axis(axes[0, 0], [np.asarray(cubes["dynamics"]["time"].values, dtype=float)])
+                _curves(ax, here, name, where)
+    for ax, panel in zip(axes[0], columns, strict=True):
+        ax.set_title(panel_title(panel), y=1.0)
+    figure.align_ylabels(axes[:, 0])
+    log_axis(axes[0, 0], [np.asarray(dynamics["time"].values, dtype=float)])
     label_bottom(axes, TIME_LABEL)
-    figure.supylabel(axis_label(only, name), fontsize="medium")
-    inputs = INPUTS.get(where["split"], where["split"]) if where else ""
-    return finish(figure, axes, parameters_text(only, point, replicas_text(cubes["dynamics"]), inputs))
+    return finish(figure, axes, parameters_text(only, point, replicas_text(dynamics)))
 
 
 def _curves(ax: Axes, here: Any, name: str, where: dict[str, Any]) -> None:
@@ -83,13 +85,14 @@ add(
     Figure(
         "observables_in_time",
         "other observables in time",
-        "Further variables of training against time, one a file.",
+        "Further variables of training against time.",
         """\
 Whatever the cube of training holds that no figure of its own shows, observables of one's own among it.
 Lines are means over replicas (independent draws of the prior), bands their spread. Where a variable has
 classes, outputs or pairs of classes, line styles tell them apart.""",
         _draw,
         needs=("dynamics",),
+        sliced=True,
         order=210,
     )
 )

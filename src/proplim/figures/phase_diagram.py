@@ -46,7 +46,7 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     ]
     if not names:
         return
-    for key, point, along, values, fixed, some in map_pages({"theory": theory}, [SHARE]):
+    for key, point, along, values, fixed, some in map_pages({"theory": theory}, [SHARE], style.slices):
         here = at(theory, point)
         assert here is not None
         yield key, _page(here, names, along, values, fixed, some, point, style)

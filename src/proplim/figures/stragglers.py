@@ -64,6 +64,7 @@ A few ambiguous inputs near the boundary usually make up most of the fall.""",
         needs=("dynamics",),
         split="train",
         reads="stragglers",
+        sliced=True,
         order=130,
     )
 )

@@ -53,6 +53,7 @@ T*: learning features and generalising best are not the same temperature.""",
         any_of=EQUILIBRIUM,
         split="test",
         shows=("mse", "bias_sq"),
+        sliced=True,
         order=70,
     )
 )

@@ -122,6 +122,7 @@ longer (dynamics.t_max).""",
         needs=("dynamics",),
         split="train",
         shows=tuple(name for name, _ in ROWS),
+        sliced=True,
         order=100,
     )
 )

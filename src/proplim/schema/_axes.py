@@ -262,6 +262,11 @@ for _field in dataclasses.fields(Point):
     AXES[_field.name] = Axis(name=_field.name, **_field.metadata)
     AXES |= {a.name: a for a in _IN_PLACE_OF_OTHERS if a.replaces and a.replaces.axis == _field.name}
 
+SLICED = tuple(
+    axis.name for axis in AXES.values() if axis.kind != "name" and axis.name not in ("temperature", "seed")
+)
+"""Axes along which a study has slices: of their numbers figures show a few, over temperature and time they show all."""
+
 
 def alternatives_to(axis: str) -> tuple[Axis, ...]:
     """Axes that may be given in place of one."""

@@ -59,7 +59,8 @@ def publish(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> bool:
     if config.figures.enabled:
         folder = Path(plan.root, "figures")
         shutil.rmtree(folder, ignore_errors=True)
-        draw_study(cubes, folder, formats=config.figures.formats, dpi=config.figures.dpi)
+        chosen = config.figures
+        draw_study(cubes, folder, formats=chosen.formats, dpi=chosen.dpi, slices=chosen.chosen_slices)
         explore_study(cubes, f"{plan.root}/explore.html")
     return True
 

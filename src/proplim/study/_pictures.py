@@ -27,6 +27,7 @@ def draw_study(
     *,
     formats: Sequence[str] = ("png",),
     dpi: int | None = None,
+    slices: int | Mapping[str, Sequence] = 6,
     processes: int = 1,
 ) -> None:
     """Draw every figure of a study; beside the inversion figure stands its table, inversion.csv.
@@ -37,7 +38,7 @@ def draw_study(
         Stage -> path of its cube.
     folder : path
         ``results/<study>/figures``.
-    formats, dpi
+    formats, dpi, slices
         As for :func:`proplim.figures.draw_figures`.
     processes : int
         Kinds of figures drawn side by side.
@@ -53,6 +54,7 @@ def draw_study(
     options: dict[str, Any] = {
         "formats": list(formats),
         "dpi": dpi,
+        "slices": slices,
         **{name: target.with_name(name) for name in BESIDE},
     }
     target.mkdir(parents=True, exist_ok=True)
