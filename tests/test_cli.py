@@ -396,12 +396,12 @@ def test_figures_redraws_what_is_asked_for(run, study: Path, tmp_path: Path) -> 
     listed = run("figures", study, "--list").out
     assert "class_distance" in listed
     answer = run(
-        "figures", study, "-o", tmp_path, "--only", "signal_variance", "--format", "svg",
+        "figures", study, "-o", tmp_path, "--only", "test_error", "--format", "svg",
         "--width", "3.4", "--font-size", "7", "--select", "n_train=60",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     (path,) = [Path(line) for line in answer.out.split()]
-    assert path == tmp_path / "signal_variance__digits-3v8__erf.svg"
+    assert path == tmp_path / "test_error__digits-3v8__erf.svg"
     head = path.read_text()
     assert 'width="244.8pt"' in head  # 3.4 inches
     assert "α" in head or "alpha" in head or "P=60" in head.replace(" ", "")

@@ -100,8 +100,9 @@ def test_only_draws_that_both_cubes_have_are_averaged() -> None:
 def test_class_distance_marks_t_star_and_states_parameters() -> None:
     cubes = {"theory": theory_cube(seed=[0, 1], **ONE), "sampling": sampling_cube(seed=[0, 1], **ONE)}
     drawn = only_figure("class_distance", cubes)
-    assert [key["split"] for key, _ in drawn] == ["train", "test"]
-    figure = drawn[0][1]
+    ((_, figure),) = drawn
+    rows = [ax.get_ylabel() for ax in figure.axes]
+    assert [row.split("\n")[-1] for row in rows] == ["training inputs", "test inputs"] * 2
     text = texts(figure)
     for word in (
         "digits-3v8",
@@ -124,7 +125,7 @@ def test_a_theory_without_any_number_is_not_in_the_legend() -> None:
     linear = only_figure("class_distance", {"theory": theory})[0][1]
     assert "exact" in texts(linear)
     other = theory.where(theory["approximation"] != "exact").assign(converged=theory["converged"])
-    for name in ("class_distance", "gyration_radii", "weights", "signal_variance", "test_error"):
+    for name in ("class_distance", "gyration_radii", "weights", "test_error"):
         assert "exact" not in texts(only_figure(name, {"theory": other})[0][1]), name
 
 
@@ -168,8 +169,10 @@ def test_a_part_of_a_study_draws_what_it_holds(tmp_path: Path, part: dict, drawn
     names = {path.name.split("__")[0] for path in draw_figures(cubes, tmp_path, formats=["svg"])}
     assert drawn <= names
     assert left_out not in names
-    for split in {"train", "test"} - {*part.get("split", ["train", "test"])}:
-        assert not list(tmp_path.glob(f"*__{split}.svg"))
+    pages = {p.name.split("__")[0]: p.read_text() for p in tmp_path.glob("*.svg")}
+    for split, words in {"train": "training inputs", "test": "test inputs"}.items():
+        if split not in part.get("split", ["train", "test"]):
+            assert words not in pages["class_distance"]
 
 
 def test_a_study_without_any_number_draws_nothing(tmp_path: Path) -> None:
@@ -308,7 +311,7 @@ def test_training_figure_marks_the_maximum_and_the_prior() -> None:
 def test_equal_cubes_give_equal_files_in_every_format(tmp_path: Path) -> None:
     cubes = {"theory": theory_cube(**ONE)}
     for folder in ("a", "b"):
-        draw_figures(cubes, tmp_path / folder, formats=["png", "pdf", "svg"], names=["signal_variance"])
+        draw_figures(cubes, tmp_path / folder, formats=["png", "pdf", "svg"], names=["test_error"])
     names = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert [Path(n).suffix for n in names] == [".pdf", ".png", ".svg"]
     for name in names:
@@ -321,18 +324,17 @@ def test_file_names_are_safe(tmp_path: Path) -> None:
     names = ["weights", "class_distance"]
     written = draw_figures({"theory": cube}, tmp_path, formats=["png"], names=names, dpi=40)
     stems = [
-        "weights__a-b-..-c__erf__N-60",
-        "class_distance__a-b-..-c__erf__train",
-        "class_distance__a-b-..-c__erf__test",
+        "weights__a-b-..-c__erf",
+        "class_distance__a-b-..-c__erf",
     ]
     assert [p.relative_to(tmp_path).stem for p in written] == stems
 
 
 def test_several_priors_give_a_file_each(tmp_path: Path) -> None:
     cube = theory_cube(lambda1=[0.5, 1.0], **ONE)
-    written = draw_figures({"theory": cube}, tmp_path, formats=["png"], names=["signal_variance"], dpi=40)
+    written = draw_figures({"theory": cube}, tmp_path, formats=["png"], names=["test_error"], dpi=40)
     assert [p.name for p in written] == [
-        f"signal_variance__digits-3v8__erf__lambda1-{v}.png" for v in ("0.5", "1")
+        f"test_error__digits-3v8__erf__lambda1-{v}.png" for v in ("0.5", "1")
     ]
 
 
@@ -340,7 +342,7 @@ def test_too_many_figures_are_cut_with_a_warning(tmp_path: Path) -> None:
     cube = theory_cube(lambda1=[0.5, 1.0], **ONE)
     with pytest.warns(UserWarning, match="only the first 1"):
         written = draw_figures(
-            {"theory": cube}, tmp_path, formats=["png"], names=["signal_variance"], limit=1, dpi=40
+            {"theory": cube}, tmp_path, formats=["png"], names=["test_error"], limit=1, dpi=40
         )
     assert len(written) == 1
 
@@ -352,7 +354,7 @@ def test_size_and_style_are_the_user_s_and_leave_no_trace(tmp_path: Path) -> Non
     own = tmp_path / "own.mplstyle"
     own.write_text("savefig.facecolor: 00ff00\n")
     (path,) = draw_figures(
-        {"theory": theory_cube(**ONE)}, tmp_path, formats=["png"], names=["signal_variance"],
+        {"theory": theory_cube(**ONE)}, tmp_path, formats=["png"], names=["test_error"],
         width=3.0, height=2.0, dpi=50, style=str(own),
     )  # fmt: skip
     with Image.open(path) as image:
@@ -424,23 +426,35 @@ def with_variable(cube: xr.Dataset, values: xr.DataArray) -> xr.Dataset:
     return cube.assign(own=values.assign_attrs(long_name="a quantity of one's own (in words)", units="1"))
 
 
+def variables(ax) -> list[str]:
+    """Variables of the row that begins with these axes."""
+    return ax.get_label().split()
+
+
+def rows_of(page, name: str) -> list:
+    """First panels of the rows that show a variable: training inputs, then test inputs."""
+    return [ax for ax in page.axes if name in variables(ax)]
+
+
 def test_a_variable_that_no_figure_knows_is_drawn_against_temperature_and_time() -> None:
     """As after a user's observable, of any dimensions, from a study whose own files are not at hand."""
     classes = xr.DataArray([1.0, 2.0, 4.0], dims="kind", coords={"kind": ["a", "b", "c"]})
     cubes = all_cubes(**ONE, temperature=[0.1, 1.0, 10.0])
     cubes = {k: with_variable(c[["mse", "converged"]], c.mse * classes) for k, c in cubes.items()}
     cubes["theory"]["own"] = cubes["theory"].own.where(cubes["theory"].approximation != "infinite_width")
-    (train, test) = (f for key, f in only_figure("observables", cubes) if key["variable"] == "own")
-    lines = {line.get_label(): line for line in train.axes[0].lines}
+    ((_, page),) = only_figure("observables", cubes)
+    train, test = rows_of(page, "own")
+    lines = {line.get_label(): line for line in train.lines}
     for kind, factor in zip("abc", classes.values, strict=True):
         line = lines[f"proportional, $kind$: {kind}"]
         expected = cubes["theory"].mse.sel(approximation="proportional", split="train").squeeze() * factor
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
     assert len({line.get_linestyle() for name, line in lines.items() if name.startswith("prop")}) == 3
     assert not any(name.startswith("infinite width") for name in lines)
-    assert "a quantity of one's own" in texts(test)
-    ((_, page), _) = (d for d in only_figure("observables_in_time", cubes) if d[0]["variable"] == "own")
-    line = next(x for x in page.axes[0].lines if x.get_label() == "gradient descent, $kind$: c")
+    assert test.get_ylabel() == "a quantity of one's own\ntest inputs"
+    ((_, page),) = only_figure("observables_in_time", cubes)
+    train, _ = rows_of(page, "own")
+    line = next(x for x in train.lines if x.get_label() == "gradient descent, $kind$: c")
     expected = 4 * cubes["dynamics"].mse.sel(split="train", optimizer="gradient_descent").squeeze()
     np.testing.assert_allclose(line.get_ydata(), expected.mean("replica"), rtol=1e-12)
 
@@ -449,7 +463,7 @@ def test_every_variable_of_the_cubes_but_evidence_and_diagnostics_is_in_some_fig
     cubes = all_cubes(n_train=[60], width=[60], temperature=[0.1, 1.0])
     shown = {name for figure in FIGURES.members() for name in figure.shows}
     for name in ("observables", "observables_in_time"):
-        shown |= {str(key["variable"]) for key, _ in only_figure(name, cubes)}
+        shown |= {name for _, page in only_figure(name, cubes) for ax in page.axes for name in variables(ax)}
     for cube in cubes.values():
         left = {str(n) for n, v in cube.data_vars.items() if {"temperature", "time"} & set(v.dims)} - shown
         assert left == {v.name for v in OBSERVABLES.members() if not v.drawn and v.name in left} | {

@@ -146,6 +146,8 @@ def panel_pages(cubes: Cubes, names: Sequence[str]) -> Iterator[tuple[Point, Poi
     """
     for point in points(cubes):
         grid = slice_panels(cubes, point, names)
+        if not grid:
+            continue
         if len(grid) == 1 or any(len(line) == 1 for line in grid):
             flat = list(itertools.chain.from_iterable(grid))
             lines = pages(flat, len(flat) if len(flat) <= MAX_COLUMNS else GRID_COLUMNS)
@@ -176,6 +178,7 @@ def _page_of_rows(
         if row.logarithmic:
             axes[i, 0].set_yscale("log")  # shared by the row; set first, bands depend on it
         axes[i, 0].set_ylabel(row.label)
+        axes[i, 0].set_label(" ".join(row.names))  # not drawn: which variables a row shows
         for ax, where in zip(axes[i], columns, strict=True):
             _paint_panel(ax, both, where, row.names, row.paint)
     for ax, where in zip(axes[0], columns, strict=True):

@@ -59,6 +59,7 @@ def _page(
         if spans_decades(only, name, where):
             line[0].set_yscale("log")  # shared; set first, bands depend on it
         line[0].set_ylabel(axis_label(only, name, split))
+        line[0].set_label(name)  # not drawn: which variable a row shows
         for ax, panel in zip(line, columns, strict=True):
             here = at(dynamics, panel)
             if has_data(here, [name]):
