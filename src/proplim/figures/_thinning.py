@@ -22,7 +22,7 @@ def thinned(cubes: Cubes, slices: Slices = MOST_SLICES) -> dict[str, xr.Dataset]
     """The cubes with as many sizes (P, N), and as many priors, as a figure shows.
 
     Values that sampling or training have come first, then those farthest from any chosen one: without them they
-    are evenly spaced along the axis, in the order of its values.
+    are evenly spaced in the logarithm.
 
     Parameters
     ----------
@@ -48,16 +48,34 @@ def chosen(cubes: Cubes, dim: str, values: Sequence, slices: Slices) -> list:
     return [v for v in values if key_of(dim, v) in wanted]
 
 
-def evenly(values: Sequence, count: int, first: Collection = ()) -> list:
-    """At most `count` of the values, in their order; those of `first` before others."""
-    places = [i for i, v in enumerate(values) if v in first]
+def evenly(values: Sequence[float], count: int, first: Collection[float] = ()) -> list:
+    """At most `count` of positive, ascending values, evenly spaced in the logarithm as far as there are such.
+
+    Parameters
+    ----------
+    values : sequence of float
+    count : int
+    first : collection of float
+        Values that come before others: if more than `count`, it is these that are chosen from.
+
+    Returns
+    -------
+    list
+        In the order of `values`; the smallest and the largest among them, where `first` leaves room.
+    """
     if len(values) <= count:
         return list(values)
-    if not places or len(places) > count:
-        among = places or list(range(len(values)))
-        places = [among[i] for i in np.linspace(0, len(among) - 1, count).round().astype(int)]
+    places = [i for i, v in enumerate(values) if v in first]
+    if len(places) > count:
+        return evenly([values[i] for i in places], count)
+    log = np.log(np.asarray(values, dtype=float))
+    if not places:
+        for target in np.linspace(log[0], log[-1], count):
+            distance = np.abs(log - target)
+            distance[places] = np.inf
+            places.append(int(distance.argmin()))
     while len(places) < count:
-        distance = np.abs(np.arange(len(values))[:, None] - np.array(places)).min(axis=1)
+        distance = np.abs(log[:, None] - log[places]).min(axis=1)
         places.append(int(distance.argmax()))
     return [values[i] for i in sorted(places)]
 

@@ -22,6 +22,8 @@ ERROR = "_mcse"
 """Ending of the Monte-Carlo errors of a theory, which are drawn with what they belong to, if at all."""
 LABEL_LETTERS = 30
 """Length of a line of a label: the height of one row of panels."""
+WORD = r"\mathrm{"
+"""A symbol that is a word says nothing beside the words."""
 DECADES = 3.0
 """Positive values that span more decades than this are drawn on a logarithmic axis."""
 
@@ -67,7 +69,8 @@ def axis_label(cubes: Cubes, name: str, split: str | None = None) -> str:
     told = [c[name].attrs.get("long_name") for c in cubes.values() if name in c]
     known = OBSERVABLES.get(name).long_name if name in OBSERVABLES else None
     text = _short(str(known or next(filter(None, told), words(name))))
-    text = f"{text}, {symbol(name)}" if name in OBSERVABLES else text
+    if name in OBSERVABLES and not OBSERVABLES.get(name).symbol.startswith(WORD):
+        text = f"{text}, {symbol(name)}"
     return text if split is None else f"{text}\n{INPUTS.get(split, split)}"
 
 

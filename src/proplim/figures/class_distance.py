@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME = "centroid_distance_sq"
-SHOWN = ((NAME, "class distance $D$"), ("normalized_centroid_distance_sq", r"unit length, $\hat{D}$"))
+SHOWN = ((NAME, "class distance $D$"), ("normalized_centroid_distance_sq", r"normalised, $\hat{D}$"))
 
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:

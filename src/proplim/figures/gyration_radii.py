@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN = (
     ("gyration_radius_sq", "gyration radius $R_s^2$"),
-    ("normalized_gyration_radius_sq", r"unit length, $\hat{R}_s^2$"),
+    ("normalized_gyration_radius_sq", r"normalised, $\hat{R}_s^2$"),
 )
 
 

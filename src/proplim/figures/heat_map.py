@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 NAME = "centroid_distance_sq"
 SPLIT = "train"
 PEAK_COLOR = "#D55E00"
+MOST_MARKERS = 40
+"""Loads that are marked one by one on the line of T*."""
 
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:
@@ -99,7 +101,8 @@ def _paint(
         ax.contour(temperature, alpha, z, levels=6, colors="white", linewidths=0.5, alpha=0.7)
     peaks = peak_temperature(panel)["position"].transpose(along).values[order]
     shown = np.isfinite(peaks)
-    ax.plot(peaks[shown], alpha[shown], color=PEAK_COLOR, marker="o", markersize=3, label=r"$T^*(\alpha)$")
+    marker = "o" if len(alpha) <= MOST_MARKERS else ""
+    ax.plot(peaks[shown], alpha[shown], color=PEAK_COLOR, marker=marker, markersize=3, label=r"$T^*(\alpha)$")
     set_map_axes(ax, temperature, alpha)
     return mesh
 
