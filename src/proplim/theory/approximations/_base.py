@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MODE_SUMS = (6e-6, 5.5e-8)
 """Seconds for the sums over modes of a grid point: a, b in a + b (P + number of test inputs)."""
+MATRIX = (1.5e-3, 3e-7)
+"""Seconds for a grid point of C outputs: a, b in a + b (P + number of test inputs) C^2."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ def mode_sum_seconds(size: Size) -> float:
     """Seconds for a grid point of a theory that sums over the P modes for training and test inputs."""
     fixed, per_input = MODE_SUMS
     return fixed + per_input * (size.n_train + size.n_test)
+
+
+def matrix_seconds(size: Size) -> float:
+    """Seconds for a grid point of C outputs, whose order parameter is a C x C matrix."""
+    fixed, per_entry = MATRIX
+    return fixed + per_entry * (size.n_train + size.n_test) * size.n_outputs**2
 
 
 def no_seconds(size: Size) -> float:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 
 def _solve(spectrum: Spectrum, points: Points) -> Any:
+    if spectrum.dataset.n_outputs > 1:
+        from proplim.theory.outputs import solve_infinite_width_outputs
+
+        return solve_infinite_width_outputs(spectrum, points)
     from proplim.theory._gaussian import solve_infinite_width
 
     return solve_infinite_width(spectrum, points)
