@@ -154,9 +154,14 @@ def test_the_formulas_are_those_of_the_full_covariance(digits):
         np.testing.assert_allclose(here["predictive_variance"], variance[part].mean(), rtol=1e-9)
         assert here["accuracy"] == (mean[part].argmax(1) == numbers).mean()
         g = posterior[part, part]
+        cosine = g / np.sqrt(np.outer(np.diag(g), np.diag(g)))
         for k, d in enumerate(pair_contrasts(weights)):
             np.testing.assert_allclose(here["centroid_distance_sq"][k], d @ g @ d, rtol=1e-9)
+            np.testing.assert_allclose(here["normalized_centroid_distance_sq"][k], d @ cosine @ d, rtol=1e-9)
         for k, u in enumerate(weights):
+            np.testing.assert_allclose(
+                here["normalized_gyration_radius_sq"][k], 1.0 - u @ cosine @ u, rtol=1e-9
+            )
             np.testing.assert_allclose(here["gyration_radius_sq"][k], u @ np.diag(g) - u @ g @ u, rtol=1e-9)
     b = digits.x_train.T * stein_coefficients("erf", digits.x_train, lambda0)
     directions = (b @ a.T) / np.linalg.norm(b @ a.T, axis=0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points
-from proplim.theory._cosine import CosineInputs, products_of
+from proplim.theory._cosine import CosineInputs, scaled_class_kernel
 from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
@@ -172,29 +172,8 @@ class RescaledInputs(CosineInputs):
 
     def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
         """Of docs/theory.md, eq. 3.10 and 3.11, mode by mode, for (n, m) factors."""
-        weight = self._modes.g * self._modes.points.width
-        forms, classes = self._forms, self._forms.classes
-        own = [scale[:, c.members] * c.weight for c in classes]
-        modes = np.stack([c.projections(a) for c, a in zip(classes, own, strict=True)])
-        rows = np.zeros((len(classes), *scale.shape))
-        for row, c, a in zip(rows, classes, own, strict=True):
-            row[:, c.members] = a
-        unexplained = forms.unexplained(rows, modes)
-        centres = np.stack([(a * self.mean[:, c.members]).sum(-1) for c, a in zip(classes, own, strict=True)])
-        rise = centres.T[:, :, None] * centres.T[:, None, :] / weight[:, None, None]
-        between = unexplained + products_of(modes * self._kept, modes) + rise
-        spreads = []
-        for s, (c, a) in enumerate(zip(classes, own, strict=True)):
-            squares = a * scale[:, c.members]
-            rest = (squares * forms.left[c.members]).sum(-1) - unexplained[:, s, s]
-            of_modes = np.maximum(c.squares(squares) - modes[s] ** 2, 0.0)
-            from_centre = scale[:, c.members] * self.mean[:, c.members] - centres[s][:, None]
-            spreads.append(
-                np.maximum(rest, 0.0)
-                + (self._kept * of_modes).sum(-1)
-                + c.weight * (from_centre**2).sum(-1) / weight
-            )
-        return ClassKernel(between, np.stack(spreads, axis=-1))
+        rises = [(self.mean, self._modes.g * self._modes.points.width)]
+        return scaled_class_kernel(self._forms, self._kept, rises, scale)
 
     def _shifted(self, prior: float, rest: float, modes: np.ndarray, rise: np.ndarray) -> np.ndarray:
         n = self._modes.points.width

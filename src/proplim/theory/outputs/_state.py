@@ -16,7 +16,9 @@ from functools import cached_property
 
 import numpy as np
 
+from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points
+from proplim.theory._cosine import CosineInputs, scaled_class_kernel
 from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._spectrum import Spectrum
 from proplim.theory._states import States
@@ -133,7 +135,7 @@ class OutputsRescaledState:
         return shift if self.modes.spectrum.linear else np.where(infinite, 0.0, np.nan)
 
 
-class OutputsInputs:
+class OutputsInputs(CosineInputs):
     """What the modes say about one kind of inputs; a :class:`proplim.observables.StateInputs` of C outputs."""
 
     def __init__(self, modes: OutputModes, forms: InputForms) -> None:
@@ -182,6 +184,28 @@ class OutputsInputs:
         centre = (self._along * weights).sum(-1)
         rise = ((self._along - centre[:, :, None]) ** 2 * weights).sum(-1) / self._modes.g
         return self._shifted(form.prior, form.rest, form.modes, rise)
+
+    @cached_property
+    def _kept(self) -> np.ndarray:
+        """1 - C/N + sum_j r_j/N, what K' keeps of every mode's part of K beside the rises, (n, r)."""
+        n = self._modes.points.width[:, None]
+        return (1.0 - self._modes.n_outputs / n) + self._modes.r.sum(1) / n
+
+    @property
+    def _weights(self) -> np.ndarray:
+        """N g_j, by which the squares of the mean predictors are divided, (n, C)."""
+        return self._modes.g * self._modes.points.width[:, None]
+
+    @property
+    def feature_lengths_sq(self) -> np.ndarray:
+        """K'(x, x), (n, m)."""
+        rise = (self._along**2 / self._weights[:, :, None]).sum(1)
+        return self._forms.left + self._forms.squares(self._kept) + rise
+
+    def scaled_class_kernel(self, scale: np.ndarray) -> ClassKernel:
+        """As of one output, the predictor of each eigenvector of Q apart."""
+        rises = [(self._along[:, j], self._weights[:, j]) for j in range(self._modes.n_outputs)]
+        return scaled_class_kernel(self._forms, self._kept, rises, scale)
 
     def _shifted(self, prior: float, rest: float, modes: np.ndarray, rise: np.ndarray) -> np.ndarray:
         """Prior (1 - C/N) + (1/N) sum_j (part of the prior that eigenvector j leaves free + rise)."""
