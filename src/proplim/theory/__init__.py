@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proplim.theory._spectrum import Spectrum, build_spectrum
     from proplim.theory._states import Solution, States
     from proplim.theory.approximations import APPROXIMATIONS, Approximation, Look, register_approximation
+    from proplim.theory.condensed import HeavyUnit, heavy_unit
 
 _HOME = {
     "Points": "_blocks",
@@ -29,12 +30,14 @@ _HOME = {
     **dict.fromkeys(("signal_direction", "unit_signal"), "_signal"),
     **dict.fromkeys(("solve_grid", "solve_peaks"), "_solve"),
     **dict.fromkeys(("Spectrum", "build_spectrum"), "_spectrum"),
+    **dict.fromkeys(("HeavyUnit", "heavy_unit"), "condensed"),
     **dict.fromkeys(("APPROXIMATIONS", "Approximation", "Look", "register_approximation"), "approximations"),
 }
 
 __all__ = [
     "APPROXIMATIONS",
     "Approximation",
+    "HeavyUnit",
     "Look",
     "OrderParameter",
     "Points",
@@ -44,6 +47,7 @@ __all__ = [
     "States",
     "build_spectrum",
     "effective_action",
+    "heavy_unit",
     "register_approximation",
     "rescaled_states",
     "signal_direction",
