@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from proplim._lazy import lazy_names
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _STAGES = (
     "activations",
