@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +130,21 @@ def test_files_of_single_points_are_declared_and_listed(finished):
         summary = snakemake(finished, *NAME, "--summary").stdout
         assert f"results/tiny/{folder}/index.txt" in summary
         assert all(str(p.relative_to(finished)) in summary for p in (results / stage).glob("*/*.files"))
+
+
+def test_the_report_opens_on_the_headline_figure_and_links_the_explorer(finished):
+    """On facts and a text with the picture in it; without facts, Snakemake would open on the graph of rules."""
+    report = (finished / "results/tiny/report.html").read_text()
+    first_page = json.loads(re.search(r"var workflow_desc = (.*);\n", report).group(1))
+    assert '<a class="reference external" href="explore.html">' in first_page
+    assert "System Message" not in first_page
+    (path,) = (finished / "results/tiny/figures").glob("class_distance__*.png")
+    picture = base64.b64encode(path.read_bytes()).decode()
+    assert f'src="data:image/png;base64,{picture}"' in first_page
+    facts = json.loads(re.search(r"var metadata = (.*);\n", report).group(1))
+    theory = xr.open_dataset(finished / "results/tiny/theory.nc")
+    grid = [n for dim, n in theory.converged.sizes.items() if dim != "approximation"]
+    assert facts["grid points of theory"] == int(np.prod(grid))
 
 
 def test_the_report_holds_every_figure_with_its_caption(finished):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -19,6 +21,11 @@ Drawings = Iterator[tuple[dict[str, object], "Canvas"]]
 """What tells a file apart from others of its figure (axis or word -> value), and what is drawn in it."""
 
 EQUILIBRIUM = ("theory", "sampling")
+HEADLINES = ("class_distance", "bridge", "heat_map", "training")
+"""Figures that a report opens on: the first of these that there are."""
+MOST_HEADLINES = 2
+LINE = 4000
+"""Letters of a line of a picture in a page."""
 OTHERS = "8 More figures"
 """Section of a report for figures that name none."""
 
@@ -115,8 +122,27 @@ class Captions:
             else "A figure drawn from the cubes of the study."
         )
 
+    def first_page(self, pictures: Iterable[Path]) -> str:
+        """The headline figures among the pictures, with what one sees, as text of the report's first page.
+
+        Pictures stand in the page itself: in a report they have no address of their own.
+        """
+        found = {path.stem.split("__")[0]: path for path in sorted(pictures, reverse=True)}
+        chosen = [name for name in HEADLINES if name in found][:MOST_HEADLINES]
+        return "\n\n".join(
+            f".. image:: {_in_page(found[name])}\n   :alt: {FIGURES.get(name).title}\n\n{self[name]}"
+            for name in chosen
+        )
+
     def __repr__(self) -> str:
         return "those of proplim.figures"
+
+
+def _in_page(picture: Path) -> str:
+    """Address of a picture that holds the picture itself, in lines as short as reStructuredText wants them."""
+    text = base64.b64encode(picture.read_bytes()).decode()
+    lines = (text[start : start + LINE] for start in range(0, len(text), LINE))
+    return "\n   ".join(["data:image/png;base64,", *lines])
 
 
 add = FIGURES.add
