@@ -18,8 +18,11 @@ from _cubes import all_cubes, sampling_cube, theory_cube
 from proplim.errors import InvalidInput
 from proplim.explore import explorer_html, write_explorer
 from proplim.explore._data import fit, pack_cubes
+from proplim.explore._symbols import Symbol, symbol_of
 from proplim.figures import approximation_look, optimizer_look
+from proplim.observables import OBSERVABLES
 from proplim.query import peak_temperature
+from proplim.schema import AXES
 
 
 def unpacked(page: str, element: str) -> str:
@@ -117,6 +120,44 @@ def test_nothing_to_explore_is_refused() -> None:
         explorer_html({})
 
 
+# --- symbols
+
+
+@pytest.mark.parametrize(
+    ("latex", "html", "text"),
+    [
+        (r"\hat{R}_s^2", "<i>R\u0302</i><sub><i>s</i></sub><sup>2</sup>", "R\u0302ₛ²"),
+        (r"\langle v\,(w\cdot u)\rangle", "⟨<i>v</i>\u2009(<i>w</i>·<i>u</i>)⟩", "⟨v\u2009(w·u)⟩"),
+        (r"T_\mathrm{c}", "<i>T</i><sub>c</sub>", "T_c"),
+        (r"\lambda_0", "<i>λ</i><sub>0</sub>", "λ₀"),
+        (r"a<b", "<i>a</i>&lt;<i>b</i>", "a<b"),
+        (r"\unheard{x", "unheard<i>x</i>", "unheardx"),
+    ],
+)
+def test_symbols_in_latex_are_html_and_text(latex: str, html: str, text: str) -> None:
+    assert symbol_of(latex) == Symbol(html, text)
+
+
+def test_every_symbol_of_the_package_is_understood() -> None:
+    """No backslash, brace, index or exponent is left of any symbol that a page may show."""
+    for latex in [v.symbol for v in OBSERVABLES.members()] + [a.symbol for a in AXES.values()]:
+        symbol = symbol_of(latex)
+        assert not set("\\{}^_$") & set(re.sub("</?(i|sub|sup)>", "", symbol.html)), latex
+        assert not set("\\{}$") & set(symbol.text), latex
+        assert symbol.html.count("<sub>") == latex.count("_")
+
+
+def test_variables_and_axes_have_the_symbols_of_the_figures() -> None:
+    packed = pack_cubes({"theory": theory_cube()}, 10**6)
+    variables = packed["stages"]["theory"]["variables"]
+    assert variables["normalized_centroid_distance_sq"]["symbol"]["html"] == "<i>D\u0302</i>"
+    assert variables["accuracy"]["symbol"] is None
+    known = {d["name"]: d for d in packed["dimensions"]}
+    assert known["n_train"]["title"] == "training-set size"
+    assert known["lambda0"]["symbol"]["html"] == "<i>λ</i><sub>0</sub>"
+    assert known["split"]["symbol"] is None
+
+
 # --- in a browser
 
 
@@ -131,6 +172,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         session.open(path.as_uri())
         _wait(session)
         session.address = path.as_uri()  # type: ignore[attr-defined]
+        session.profile = folder / "profile"  # type: ignore[attr-defined]
         yield session
 
 
@@ -181,11 +223,12 @@ def test_controls_change_the_plot(page: Browser) -> None:
     changed = by_name(page)["proportional"]["y"]
     assert changed != before
     page.run(CHOOSE, "variable", "mse")
-    assert "mse" in page.run("return document.getElementById('plot').layout.yaxis.title.text")
+    title = page.run("return document.getElementById('plot').layout.yaxis.title.text")
+    assert title == "⟨(<i>y</i>−<i>f</i>)<sup>2</sup>⟩"
     page.run(CHOOSE, "colour by", "n_train")
-    assert sum(name.startswith("proportional, n train") for name in by_name(page)) == 3
+    assert sum(name.startswith("proportional, <i>P</i> = ") for name in by_name(page)) == 3
     page.run(CHOOSE, "show", "training")
-    assert page.run("return document.getElementById('plot').layout.xaxis.title.text") == "time"
+    assert page.run("return document.getElementById('plot').layout.xaxis.title.text") == "time <i>t</i>"
     page.run(CHOOSE, "show", "parity")
     page.run(CHOOSE, "colour by", "")
     page.run(CHOOSE, "variable", "centroid_distance_sq")
@@ -247,6 +290,46 @@ def test_a_view_is_in_the_address_and_can_be_shared(page: Browser) -> None:
     page.open("about:blank")
     page.open(page.address)  # type: ignore[attr-defined]
     _wait(page)
+    assert page.messages() == []
+
+
+@pytest.mark.slow
+def test_every_value_of_an_axis_has_a_panel(page: Browser) -> None:
+    page.run(CHOOSE, "a panel for each", "n_train")
+    traces = page.run(
+        "return document.getElementById('plot').data.filter((t) => t.name === 'proportional')"
+        ".map((t) => ({axis: t.xaxis, y: [...t.y], legend: t.showlegend}))"
+    )
+    assert [t["axis"] for t in traces] == ["x", "x2", "x3"]
+    assert [t["legend"] for t in traces] == [True, False, False]
+    theory = all_cubes(seed=[0, 1])["theory"].centroid_distance_sq
+    for trace, n_train in zip(traces, [60, 120, 240], strict=True):
+        where = {"n_train": n_train, "width": 60, "split": "train", "approximation": "proportional"}
+        np.testing.assert_allclose(trace["y"], theory.sel(where).mean("seed").squeeze(), rtol=1e-6)
+    titles = page.run("return document.getElementById('plot').layout.annotations.map((a) => a.text)")
+    assert titles == [f"<i>P</i> = {n}" for n in (60, 120, 240)]
+    assert page.run("return document.getElementById('plot').layout.yaxis3.matches") == "y"
+    lines = page.run("return document.getElementById('plot').layout.shapes.map((s) => s.xref)")
+    assert lines == ["x", "x2", "x3"]  # T* of each in its own panel
+    header, *rows = page.run("return csv()").strip().split("\n")
+    assert {row.split(",")[header.split(",").index("n_train")] for row in rows} == {"60", "120", "240"}
+    assert "panel=n_train" in page.run("return location.hash")
+    page.run(CHOOSE, "a panel for each", "")
+    assert len(by_name(page)) == 4
+    assert page.messages() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "start"), [("svg", b"<svg"), ("png", b"\x89PNG")])
+def test_the_picture_can_be_downloaded(page: Browser, kind: str, start: bytes) -> None:
+    page.run(f"document.getElementById('picture-{kind}').click()")
+    file = page.profile / f"invented-equilibrium-centroid_distance_sq.{kind}"  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not file.is_file():
+        time.sleep(0.1)
+    content = file.read_bytes()
+    assert content.startswith(start)
+    assert len(content) > 5000
     assert page.messages() == []
 
 

@@ -11,13 +11,15 @@ import numpy as np
 import xarray as xr
 
 from proplim.cube import PARTIAL
+from proplim.explore._symbols import symbol_of
 from proplim.figures import approximation_look, optimizer_look
 from proplim.observables import OBSERVABLES
 from proplim.query import PRIOR, dimension_rank, in_order
 from proplim.schema import AXES, DIMENSIONS, key_of
 
 MAIN = (
-    "centroid_distance_sq", "gyration_radius_sq", "mse", "bias_sq", "predictive_variance", "accuracy",
+    "centroid_distance_sq", "gyration_radius_sq", "normalized_centroid_distance_sq",
+    "normalized_gyration_radius_sq", "mse", "bias_sq", "predictive_variance", "accuracy",
     "readout_variance", "hidden_trace_shift", "signal_variance", "readout_signal_covariance",
     "order_parameter", "peak_temperature",
 )  # fmt: skip
@@ -27,6 +29,8 @@ LINES = {"approximation": approximation_look, "optimizer": optimizer_look}
 """Dimensions that are drawn as lines of their own, never sliced, and their looks."""
 AVERAGED = ("seed", "replica")
 """Dimensions over which a mean is shown unless the user asks for one value."""
+WORD = r"\mathrm{"
+"""A symbol that is a word says nothing beside the words."""
 DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
 """Line styles of Matplotlib -> of the plotting library."""
 
@@ -68,6 +72,7 @@ def pack_cubes(cubes: Mapping[str, xr.Dataset], max_values: int) -> dict[str, An
                 "dims": list(values.dims),
                 "start": start,
                 "long_name": _long_name(values),
+                "symbol": _symbol(OBSERVABLES.get(str(name)).symbol if name in OBSERVABLES else ""),
             }
             start += flat.size
         axes = {str(d): _axis(str(d), reduced[d]) for d in reduced.dims}
@@ -89,12 +94,39 @@ def _dimensions(names: set[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            "title": _title(name),
+            "symbol": _symbol(_letter(name)),
             "logarithmic": _is_logarithmic(name),
             "averaged": name in AVERAGED,
             "sliced": name not in (*LINES, "statistic"),
         }
         for name in order
     ]
+
+
+def _title(dim: str) -> str:
+    """Words for an axis, without the symbol that follows them."""
+    axis = AXES.get(dim)
+    ending = f" {axis.symbol}" if axis is not None else ""
+    if axis is not None and axis.long_name.endswith(ending):
+        return axis.long_name.removesuffix(ending)
+    return dim.replace("_", " ")
+
+
+def _letter(dim: str) -> str:
+    """LaTeX symbol of an axis of numbers; none of one of names."""
+    if dim == "time":
+        return "t"
+    axis = AXES.get(dim)
+    return axis.symbol if axis is not None and axis.kind != "name" and dim not in AVERAGED else ""
+
+
+def _symbol(latex: str) -> dict[str, str] | None:
+    """A symbol for axes and legends (HTML) and for menus (text); None where words say it better."""
+    if not latex or latex.startswith(WORD):
+        return None
+    symbol = symbol_of(latex)
+    return {"html": symbol.html, "text": symbol.text}
 
 
 def _holds_names(dim: str) -> bool:

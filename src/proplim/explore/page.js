@@ -6,7 +6,8 @@ const VIEWS = {
   training: { title: "Training in time", stages: ["dynamics"], x: "time" },
   parity: { title: "Parity (sampling against theory)", stages: ["theory", "sampling"], x: null },
 };
-const state = { view: null, variable: null, x: null, color: "", slices: {}, logx: true, logy: false };
+const MOST_PANELS = 12;
+const state = { view: null, variable: null, x: null, color: "", panel: "", slices: {}, logx: true, logy: false };
 let DATA, NUMBERS, DIMENSIONS, plotted = { columns: [], rows: [], shapes: [], peaks: [] };
 
 async function unpack(id) {
@@ -30,6 +31,9 @@ async function start() {
   for (const note of DATA.notes) document.getElementById("notes").append(Object.assign(document.createElement("li"), { textContent: note }));
   state.view = views()[0];
   document.getElementById("download").addEventListener("click", download);
+  for (const format of ["svg", "png"]) {
+    document.getElementById(`picture-${format}`).addEventListener("click", () => picture(format));
+  }
   readAddress();
   update();
   window.addEventListener("hashchange", () => {
@@ -128,7 +132,7 @@ function average(stage, name, where, dims) {
 
 // --- the address: a view can be shared, and found again by going back
 
-const PLAIN = ["view", "variable", "x", "color"];
+const PLAIN = ["view", "variable", "x", "color", "panel"];
 const FLAGS = ["logx", "logy"];
 
 function address() {
@@ -136,7 +140,7 @@ function address() {
   for (const key of PLAIN) if (state[key]) words.set(key, state[key]);
   for (const key of FLAGS) words.set(key, state[key] ? "1" : "0");
   for (const dim of freeDims()) {
-    const sliced = dim !== state.x && dim !== state.color && axisValues(dim).length > 1;
+    const sliced = ![state.x, state.color, state.panel].includes(dim) && axisValues(dim).length > 1;
     if (sliced) words.set(`at.${dim}`, state.slices[dim]);
   }
   return `#${words}`;
@@ -149,6 +153,7 @@ function readAddress() {
   for (const key of PLAIN.slice(1)) if (words.has(key)) state[key] = words.get(key);
   for (const [key, value] of words) if (key.startsWith("at.")) state.slices[key.slice(3)] = value;
   if (words.has("view") && !words.has("color")) state.color = "";
+  if (words.has("view") && !words.has("panel")) state.panel = "";
   settle();
   for (const key of FLAGS) if (words.has(key)) state[key] = words.get(key) === "1";
 }
@@ -163,9 +168,9 @@ function writeAddress() {
 
 // --- controls
 
-function control(label, options, value, onChange, wide) {
+function control(label, options, value, onChange, wide, shown = label) {
   const box = document.createElement("label");
-  box.textContent = label;
+  box.textContent = shown;
   if (wide) box.className = "wide";
   const select = document.createElement("select");
   select.name = label;
@@ -188,6 +193,42 @@ function words(name) {
   return String(name).replaceAll("_", " ");
 }
 
+// What a variable or an axis is, for menus: words and the symbol of the figures.
+function named(name) {
+  const variable = stagesOfView().map((s) => DATA.stages[s].variables[name]).find(Boolean);
+  const symbol = variable ? variable.symbol : DIMENSIONS.get(name)?.symbol;
+  const title = variable?.long_name ? brief(variable.long_name) : DIMENSIONS.get(name)?.title ?? words(name);
+  if (!symbol) return title;
+  return variable ? `${symbol.text}  ${title}` : `${title} ${symbol.text}`;
+}
+
+// The same for axes and legends of the plot, as HTML.
+function titled(name, short) {
+  const variable = stagesOfView().map((s) => DATA.stages[s].variables[name]).find(Boolean);
+  const symbol = variable ? variable.symbol : DIMENSIONS.get(name)?.symbol;
+  if (!symbol) return escaped(variable?.long_name ? brief(variable.long_name) : DIMENSIONS.get(name)?.title ?? words(name));
+  if (variable) return symbol.html;
+  return short ? symbol.html : `${escaped(DIMENSIONS.get(name).title)} ${symbol.html}`;
+}
+
+// "D = 0.3" or "split test": a value of an axis.
+function valued(dim, value) {
+  return DIMENSIONS.get(dim)?.symbol ? `${titled(dim, true)} = ${show(value)}` : `${escaped(words(dim))} ${escaped(show(value))}`;
+}
+
+function stagesOfView() {
+  return VIEWS[state.view].stages.filter((s) => s in DATA.stages);
+}
+
+// A long name without what it adds in brackets or after a comma.
+function brief(text) {
+  return text.split(" (")[0].split(",")[0];
+}
+
+function escaped(text) {
+  return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
 function show(value) {
   return typeof value === "number" ? String(Number(value.toPrecision(4))) : words(value);
 }
@@ -205,6 +246,8 @@ function settle() {
     state.logx = logarithmic(state.x);
   }
   if (!several.includes(state.color) || state.color === state.x) state.color = "";
+  const panels = several.includes(state.panel) && state.view !== "parity";
+  if (!panels || state.panel === state.x || state.panel === state.color) state.panel = "";
   for (const dim of freeDims()) {
     const options = sliceOptions(dim).map(([key]) => String(key));
     if (!options.includes(String(state.slices[dim]))) state.slices[dim] = options[0];
@@ -223,15 +266,19 @@ function controls(focus) {
   form.replaceChildren();
   const several = freeDims().filter((d) => axisValues(d).length > 1);
   form.append(control("show", views().map((v) => [v, VIEWS[v].title]), state.view, changeView, true));
-  form.append(control("variable", variablesShown().map((v) => [v, words(v)]), state.variable, (v) => { state.variable = v; }, true));
+  form.append(control("variable", variablesShown().map((v) => [v, named(v)]), state.variable, (v) => { state.variable = v; }, true));
   if (state.view !== "parity") {
-    form.append(control("horizontal axis", several.map((d) => [d, words(d)]), state.x, (v) => { state.x = v; state.logx = logarithmic(v); }));
+    form.append(control("horizontal axis", several.map((d) => [d, named(d)]), state.x, (v) => { state.x = v; state.logx = logarithmic(v); }));
   }
   const colors = several.filter((d) => d !== state.x && (state.view === "parity" || !averagedOver(d)));
-  form.append(control("colour by", [["", "theory"], ...colors.map((d) => [d, words(d)])], state.color, (v) => { state.color = v; }));
+  form.append(control("colour by", [["", "theory"], ...colors.map((d) => [d, named(d)])], state.color, (v) => { state.color = v; }));
+  if (state.view !== "parity") {
+    const panels = colors.filter((d) => d !== state.color);
+    form.append(control("a panel for each", [["", "no panels"], ...panels.map((d) => [d, named(d)])], state.panel, (v) => { state.panel = v; }));
+  }
   for (const dim of several) {
-    if (dim !== state.x && dim !== state.color) {
-      form.append(control(words(dim), sliceOptions(dim), state.slices[dim], (v) => { state.slices[dim] = v; }));
+    if (![state.x, state.color, state.panel].includes(dim)) {
+      form.append(control(words(dim), sliceOptions(dim), state.slices[dim], (v) => { state.slices[dim] = v; }, false, named(dim)));
     }
   }
   form.append(check("log horizontal", state.logx, (v) => { state.logx = v; }), check("log vertical", state.logy, (v) => { state.logy = v; }));
@@ -279,8 +326,8 @@ function peakTrace(peak, name, color) {
     hovertemplate: "T* = %{x:.4g}<br>D = %{y:.5g}<extra>%{fullData.name}</extra>" };
 }
 
-function peakLine(peak, color) {
-  return { type: "line", x0: peak.x, x1: peak.x, y0: 0, y1: 1, yref: "paper", layer: "below", line: { color, width: 1, dash: "dot" } };
+function peakLine(peak, color, k) {
+  return { type: "line", x0: peak.x, x1: peak.x, y0: 0, y1: 1, xref: axisOf("x", k), yref: `${axisOf("y", k)} domain`, layer: "below", line: { color, width: 1, dash: "dot" } };
 }
 
 // --- traces
@@ -322,37 +369,67 @@ function band(points, color) {
     fillcolor: color + "26", line: { width: 0 }, hoverinfo: "skip", showlegend: false, name: "spread" };
 }
 
+// Values that have a panel each: all of them, or a few evenly chosen.
+function panelValues() {
+  if (!state.panel) return [null];
+  const all = axisValues(state.panel);
+  if (all.length <= MOST_PANELS) return all;
+  return Array.from({ length: MOST_PANELS }, (_, k) => all[Math.round((k * (all.length - 1)) / (MOST_PANELS - 1))]);
+}
+
+// Name of an axis of the k-th panel: x, x2, x3, ...
+function axisOf(letter, k) {
+  return k ? `${letter}${k + 1}` : letter;
+}
+
 function curveTraces() {
+  const named = new Set();
+  return panelValues().flatMap((value, k) => {
+    const traces = panelTraces(value, k);
+    // One entry of the legend for all panels, and a click on it is for all of them.
+    for (const trace of traces) {
+      Object.assign(trace, { xaxis: axisOf("x", k), yaxis: axisOf("y", k), legendgroup: trace.name });
+      if (trace.showlegend === false) continue;
+      trace.showlegend = !named.has(trace.name);
+      named.add(trace.name);
+    }
+    return traces;
+  });
+}
+
+function panelTraces(panelValue, k) {
   const traces = [];
   const peaks = [];
   const colors = state.color ? axisValues(state.color) : [null];
   colors.forEach((value, c) => {
     for (const stage of stagesShown()) {
-      const { where, averaged } = fixed(stage, [state.x, state.color]);
+      const { where, averaged } = fixed(stage, [state.x, state.color, state.panel]);
+      if (state.panel && dimsOf(stage, state.variable).includes(state.panel)) where[state.panel] = panelValue;
       if (state.color && dimsOf(stage, state.variable).includes(state.color)) where[state.color] = value;
       const own = stage === "theory" ? "approximation" : stage === "dynamics" ? "optimizer" : null;
       const lines = own && dimsOf(stage, state.variable).includes(own) ? DATA.stages[stage].axes[own] : [null];
-      lines.forEach((line, k) => {
+      lines.forEach((line, l) => {
         const points = curve(stage, line === null ? where : { ...where, [own]: line }, averaged);
         if (!points.x.length) return;
-        const look = DATA.looks[own]?.[line] ?? { color: stage === "sampling" ? "#000000" : PALETTE[k % PALETTE.length], dash: "solid", title: stage };
+        const look = DATA.looks[own]?.[line] ?? { color: stage === "sampling" ? "#000000" : PALETTE[l % PALETTE.length], dash: "solid", title: stage };
         const color = state.color ? PALETTE[c % PALETTE.length] : look.color;
-        const name = [look.title, state.color ? `${words(state.color)} ${show(value)}` : ""].filter(Boolean).join(", ");
+        const name = [look.title, state.color ? valued(state.color, value) : ""].filter(Boolean).join(", ");
         if (stage !== "sampling" && points.error.some((e) => e > 0)) traces.push(band(points, color));
         traces.push(stage === "sampling" ? pointTrace(points, name, color) : lineTrace(points, name, color, look.dash));
         const peak = stage === "theory" ? peakOf(points, { ...where, [own]: line }, averaged) : null;
         if (peak) {
           peaks.push(peakTrace(peak, name, color));
-          plotted.shapes.push(peakLine(peak, color));
-          plotted.peaks.push(`T* = ${show(peak.x)} (${name})`);
+          plotted.shapes.push(peakLine(peak, color, k));
+          const at = state.panel ? `, ${words(state.panel)} ${show(panelValue)}` : "";
+          plotted.peaks.push(`T* = ${show(peak.x)} (${look.title}${state.color ? `, ${words(state.color)} ${show(value)}` : ""}${at})`);
         }
         for (let i = 0; i < points.x.length; i += 1) {
-          plotted.rows.push([stage, line ?? "", state.color ? value : "", points.x[i], points.y[i], points.error[i], points.open[i] ? 0 : 1]);
+          plotted.rows.push([stage, line ?? "", state.color ? value : "", points.x[i], points.y[i], points.error[i], points.open[i] ? 0 : 1, ...(state.panel ? [panelValue] : [])]);
         }
       });
     }
   });
-  plotted.columns = ["stage", "theory_or_optimizer", state.color || "colour", state.x, state.variable, "error", "converged"];
+  plotted.columns = ["stage", "theory_or_optimizer", state.color || "colour", state.x, state.variable, "error", "converged", ...(state.panel ? [state.panel] : [])];
   return [...traces, ...peaks];
 }
 
@@ -397,7 +474,7 @@ function parityTraces() {
       if (!Number.isFinite(x)) return;
       const good = read("theory", "converged", here) !== 0 && read("sampling", "converged", { ...where, statistic: "mean" }) !== 0;
       const z = (x - y) / error;
-      const label = state.color ? `${looks[theory].title}, ${words(state.color)} ${show(where[state.color])}` : looks[theory].title;
+      const label = state.color ? `${looks[theory].title}, ${valued(state.color, where[state.color])}` : looks[theory].title;
       const color = state.color ? PALETTE[axisValues(state.color).indexOf(where[state.color]) % PALETTE.length] : looks[theory].color;
       if (!groups.has(label)) groups.set(label, { x: [], y: [], error: [], text: [], open: [], color, symbol: SYMBOLS[k % SYMBOLS.length] });
       const group = groups.get(label);
@@ -427,14 +504,46 @@ function layout() {
   const parity = state.view === "parity";
   const narrow = window.innerWidth < 560;
   const frame = { showline: true, mirror: true, ticks: "inside", linecolor: "#444", gridcolor: "#eceff3", zeroline: false, exponentformat: "power" };
-  const title = words(state.variable);
+  const title = titled(state.variable);
+  if (state.panel) return panelLayout(frame, title, narrow);
   return {
     margin: { l: narrow ? 58 : 76, r: 14, t: 12, b: 52 }, font: { size: narrow ? 12 : 14 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
-    xaxis: { ...frame, type: state.logx && positive("x") ? "log" : "linear", title: { text: parity ? `theory: ${title}` : words(state.x) }, dtick: state.logx && positive("x") && !parity && !narrow ? 1 : undefined },
+    xaxis: { ...frame, type: state.logx && positive("x") ? "log" : "linear", title: { text: parity ? `theory: ${title}` : titled(state.x) }, dtick: state.logx && positive("x") && !parity && !narrow ? 1 : undefined },
     yaxis: { ...frame, type: state.logy && positive("y") ? "log" : "linear", title: { text: parity ? `sampling: ${title}` : title, standoff: 8 } },
     legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: 0 }, hovermode: "closest",
     shapes: plotted.shapes,
   };
+}
+
+// Small multiples with common axes: as square a grid as fits, a title above each panel.
+function panelLayout(frame, title, narrow) {
+  const values = panelValues();
+  const columns = narrow ? Math.min(2, values.length) : Math.min(values.length, values.length > 4 ? Math.ceil(Math.sqrt(values.length)) : values.length);
+  const rows = Math.ceil(values.length / columns);
+  const gap = { x: 0.04, y: Math.min(0.12, 0.35 / rows) };
+  const out = {
+    margin: { l: narrow ? 58 : 76, r: 14, t: 40, b: 52 }, font: { size: narrow ? 11 : 13 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+    legend: { orientation: "h", y: 1.06, yanchor: "bottom", x: 0 }, hovermode: "closest", shapes: plotted.shapes, annotations: [],
+  };
+  values.forEach((value, k) => {
+    const [row, column] = [Math.floor(k / columns), k % columns];
+    const [width, height] = [(1 - gap.x * (columns - 1)) / columns, (1 - gap.y * (rows - 1)) / rows];
+    const left = column * (width + gap.x);
+    const top = 1 - row * (height + gap.y);
+    const lowest = k + columns >= values.length;
+    const across = { ...frame, type: state.logx && positive("x") ? "log" : "linear", domain: [left, left + width], anchor: axisOf("y", k), showticklabels: lowest, dtick: state.logx && positive("x") ? 1 : undefined };
+    const up = { ...frame, type: state.logy && positive("y") ? "log" : "linear", domain: [top - height, top], anchor: axisOf("x", k), showticklabels: column === 0 };
+    if (lowest) across.title = { text: titled(state.x) };
+    if (column === 0) up.title = { text: title, standoff: 6 };
+    if (k) {
+      across.matches = "x";
+      up.matches = "y";
+    }
+    out[axisOf("xaxis", k)] = across;
+    out[axisOf("yaxis", k)] = up;
+    out.annotations.push({ text: valued(state.panel, value), x: left + width / 2, y: top, xref: "paper", yref: "paper", xanchor: "center", yanchor: "bottom", showarrow: false });
+  });
+  return out;
 }
 
 function positive(axis) {
@@ -447,6 +556,7 @@ function update(focus) {
   controls(focus);
   plotted = { columns: [], rows: [], shapes: [], peaks: [] };
   const traces = state.view === "parity" ? parityTraces() : curveTraces();
+  document.getElementById("plot").classList.toggle("panels", Boolean(state.panel) && panelValues().length > 4);
   Plotly.react("plot", traces, layout(), {
     responsive: true,
     displaylogo: false,
@@ -455,14 +565,31 @@ function update(focus) {
   });
   const meaning = stagesShown().map((s) => DATA.stages[s].variables[state.variable].long_name).find(Boolean) ?? "";
   document.getElementById("message").textContent = plotted.rows.length
-    ? `${meaning}. ${plotted.rows.length} points; hollow: not converged. ${plotted.peaks.join("; ")}`.trim()
+    ? `${fewPanels()}${meaning}. ${plotted.rows.length} points; hollow: not converged. ${plotted.peaks.join("; ")}`.trim()
     : "No data for this selection.";
   writeAddress();
   document.body.dataset.draws = String(Number(document.body.dataset.draws ?? 0) + 1);
 }
 
+// What is not in panels, said where some values have none.
+function fewPanels() {
+  const [shown, all] = state.panel ? [panelValues().length, axisValues(state.panel).length] : [0, 0];
+  return shown < all ? `${shown} of ${all} values of ${DIMENSIONS.get(state.panel).title} have a panel. ` : "";
+}
+
+// The plot as a file: as it is on the page, white, and of print's size where it is a raster.
+function picture(format) {
+  const box = document.getElementById("plot").getBoundingClientRect();
+  const options = { format, width: Math.round(box.width), height: Math.round(box.height), filename: fileName(), scale: format === "png" ? 3 : 1 };
+  return Plotly.downloadImage("plot", options);
+}
+
+function fileName() {
+  return `${DATA.study}-${state.view}-${state.variable}`;
+}
+
 function csv() {
-  const sliced = freeDims().filter((d) => state.view !== "parity" && d !== state.x && d !== state.color);
+  const sliced = freeDims().filter((d) => state.view !== "parity" && ![state.x, state.color, state.panel].includes(d));
   const cell = (v) => (typeof v === "string" && /[",\n]/.test(v) ? `"${v.replaceAll('"', '""')}"` : String(v));
   const columns = [...plotted.columns, ...sliced];
   const rows = plotted.rows.map((row) => [...row, ...sliced.map((d) => state.slices[d])]);
@@ -472,7 +599,7 @@ function csv() {
 function download() {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-  link.download = `${DATA.study}-${state.view}-${state.variable}.csv`;
+  link.download = `${fileName()}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
