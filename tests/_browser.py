@@ -33,7 +33,10 @@ class Browser:
         options = {
             "binary": BROWSER,
             "args": [*FLAGS, f"--user-data-dir={profile}"],
-            "prefs": {"download.default_directory": str(profile)},
+            "prefs": {
+                "download.default_directory": str(profile),
+                "profile.default_content_setting_values.automatic_downloads": 1,  # the second one too
+            },
         }
         capabilities = {
             "browserName": "chrome",
