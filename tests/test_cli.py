@@ -407,6 +407,17 @@ def test_figures_redraws_what_is_asked_for(run, study: Path, tmp_path: Path) -> 
     assert "α" in head or "alpha" in head or "P=60" in head.replace(" ", "")
 
 
+def test_figures_show_as_many_slices_as_asked_for(run, study: Path, tmp_path: Path) -> None:
+    drawn = {}
+    for slices in ("1", "6"):
+        only = ("--only", "class_distance", "--format", "svg", "--slices", slices)
+        answer = run("figures", study, "-o", tmp_path / slices, *only)
+        assert answer.code == 0, answer.err
+        drawn[slices] = "".join(Path(line).read_text() for line in answer.out.split()).count("α")
+    assert 0 < drawn["1"] < drawn["6"]
+    assert "figures.slices" in refused(run("figures", study, "--slices", "0", "-o", tmp_path))
+
+
 def test_explore_writes_the_page(run, study: Path, tmp_path: Path) -> None:
     answer = run("explore", study, "-o", tmp_path / "page.html")
     assert answer.out.strip() == str(tmp_path / "page.html")

@@ -40,6 +40,9 @@ def figures(
     height: float = typer.Option(None, help="Height in inches.", metavar="INCHES"),
     font_size: float = typer.Option(None, help="Font size in points.", metavar="POINTS"),
     dpi: int = typer.Option(None, help="Resolution of png.", metavar="NUMBER"),
+    slices: int = typer.Option(
+        None, help="How many (P, N) a figure shows, evenly chosen (6); --select says which.", metavar="NUMBER"
+    ),
     style: str = typer.Option(
         None, help="Matplotlib style file or name, on top of proplim's own.", metavar="STYLE"
     ),
@@ -51,7 +54,7 @@ def figures(
     Python files that `plugins` of the study's configuration names are executed, and named before they are.
     """
     from proplim.cli._output import cubes_of, load_plugins_of
-    from proplim.figures import FIGURES, draw_figures
+    from proplim.figures import FIGURES, MOST_SLICES, draw_figures
 
     if listing:
         if study.is_dir():
@@ -80,6 +83,7 @@ def figures(
             height=height,
             font_size=font_size,
             dpi=dpi,
+            slices=MOST_SLICES if slices is None else slices,
             draws=study / "draws",
             stragglers=study / "stragglers",
         )

@@ -19,10 +19,12 @@ from proplim.figures._inversion_table import inversion_table
 from proplim.figures._looks import Look, approximation_look, optimizer_look
 from proplim.figures._straggler_page import draw_stragglers
 from proplim.figures._style import FORMATS, STYLE_FILE, Style
+from proplim.figures._thinning import MOST_SLICES
 
 __all__ = [
     "FIGURES",
     "FORMATS",
+    "MOST_SLICES",
     "OTHERS",
     "STYLE_FILE",
     "Captions",
