@@ -157,7 +157,13 @@ def test_bridge_and_summary_are_drawn_from_cubes(tmp_path: Path) -> None:
     for name in ("peak_temperature", "peak_height_over_prior"):
         cubes["theory"][name][...] = np.nan
     assert len(draw_figures(cubes, tmp_path, names=["inversion"], formats=["pdf"])) == 1
+    for name in ("theory", "dynamics"):
+        rising = 0.1 + 0.0 * cubes[name].mse
+        for distance in ("centroid_distance_sq", "normalized_centroid_distance_sq"):
+            cubes[name][distance] = rising.transpose(*cubes[name][distance].dims)
+        cubes[name]["gyration_radius_sq"][...] = 1.0
     cubes["dynamics"]["inversion_mse"][...] = np.nan
+    cubes["dynamics"]["inversion_height"][...] = np.nan
     assert not draw_figures(cubes, tmp_path, names=["inversion"])
     assert not draw_figures({"theory": cubes["theory"]}, tmp_path, names=["bridge", "inversion"])
 
@@ -169,7 +175,7 @@ def test_bridge_runs_over_temperature_and_time() -> None:
 
     cubes = all_cubes(n_train=[60], width=[60])
     ((point, figure),) = FIGURES.get("bridge").draw(cubes, Style())
-    (axes,) = figure.axes
+    axes = figure.axes[0]
     assert point["width"] == 60
     lines = {line.get_label(): line for line in axes.get_lines()}
     theory = cubes["theory"].sel(approximation="proportional", split="train").squeeze(drop=True)
@@ -191,7 +197,7 @@ def test_the_table_sets_t_star_beside_the_inversion() -> None:
     dynamics["converged"][{"replica": 3}] = 0.0
     theory = cubes["theory"].copy(deep=True)
     theory["peak_temperature"][...] = float(theory.temperature[7] * theory.temperature[8]) ** 0.5
-    table = inversion_table({"theory": theory, "dynamics": dynamics})
+    table = inversion_table({"theory": theory, "dynamics": dynamics}, quantities=["centroid_distance_sq"])
     (row,) = table.to_dict("records")
     error = theory.mse.sel(approximation="proportional", split="train").squeeze(drop=True).values
     assert row["T_star_mse"] == pytest.approx(0.5 * (error[7] + error[8]), rel=1e-9)
@@ -200,3 +206,87 @@ def test_the_table_sets_t_star_beside_the_inversion() -> None:
     assert np.isnan(row["inversion_mse_sd"])
     first = dynamics.centroid_distance_sq.sel(split="train").isel(time=0, replica=1).item()
     assert row["inversion_height"] == pytest.approx(0.5 / first)
+
+
+def networks_whose_relative_distance_falls() -> dict[str, xr.Dataset]:
+    """Invented: D of every network rises for ever, its radii grow faster from t = 3 on."""
+    cubes = all_cubes(n_train=[60], width=[60])
+    dynamics = cubes["dynamics"]
+    log_t = np.log(dynamics.time.where(dynamics.time > 0))
+    rising = (0.1 + 0.01 * (log_t - np.log(1e-4))).fillna(0.1)
+    size = 1.0 + 0.2 * (log_t - np.log(3.0)).clip(min=0.0).fillna(0.0)
+    for name, values in (
+        ("centroid_distance_sq", rising),
+        ("gyration_radius_sq", size),
+        ("normalized_centroid_distance_sq", rising),
+    ):
+        dynamics[name] = (values + 0.0 * dynamics[name]).transpose(*dynamics[name].dims)
+    for name in ("inversion_mse", "inversion_time", "inversion_height"):
+        dynamics[name][...] = np.nan
+    dynamics["converged"][...] = 1.0
+    return cubes
+
+
+def test_the_table_says_in_which_quantity_training_falls() -> None:
+    """The first maximum of D/(R_+^2 + R_-^2) stands at t = 3, to the spacing of the recorded times."""
+    cubes = networks_whose_relative_distance_falls()
+    table = inversion_table(cubes).set_index("quantity")
+    assert set(table.index) == {
+        "centroid_distance_sq",
+        "relative_distance",
+        "normalized_centroid_distance_sq",
+    }
+    replicas = cubes["dynamics"].sizes["replica"]
+    assert table.turning.to_dict() == {
+        "centroid_distance_sq": 0,
+        "relative_distance": replicas,
+        "normalized_centroid_distance_sq": 0,
+    }
+    fallen = table.loc["relative_distance"]
+    times = cubes["dynamics"].time.values
+    near = times[np.searchsorted(times, 3.0) - 1], times[np.searchsorted(times, 3.0)]
+    assert near[0] <= fallen.mean_inversion_time <= near[1]
+    ratio = (cubes["dynamics"].centroid_distance_sq / cubes["dynamics"].gyration_radius_sq.sum("label")).sel(
+        split="train"
+    )
+    curve = ratio.isel(optimizer=0, replica=0).squeeze(drop=True).values
+    assert fallen.mean_fall == pytest.approx(1.0 - curve[np.argmax(curve) :].min() / curve.max(), rel=1e-9)
+    assert np.isnan(table.loc["centroid_distance_sq"].mean_fall)
+
+
+def test_figures_show_the_quantity_that_falls_and_say_which() -> None:
+    from proplim.figures import FIGURES, Style
+
+    cubes = networks_whose_relative_distance_falls()
+    symbol = "D/(R_+^2+R_-^2)"
+    for name, rows in (("bridge", 2), ("training", 3)):
+        ((_, figure),) = FIGURES.get(name).draw(cubes, Style())
+        assert len(figure.axes) == rows, name
+        assert symbol in figure.axes[1].get_ylabel(), name
+        assert f"falls in time is that of ${symbol}$" in figure.get_supxlabel().replace("\n", " "), name
+    ((_, figure),) = FIGURES.get("inversion").draw(cubes, Style())
+    assert symbol in figure.axes[0].get_ylabel()
+    # sampled points carry the errors of D and of the radii
+    from proplim.figures._distances import with_distances
+
+    sampled = with_distances(cubes)["sampling"].relative_distance.sel(split="train").squeeze(drop=True)
+    source = cubes["sampling"].sel(split="train").squeeze(drop=True)
+    size = source.gyration_radius_sq.sel(statistic="mean").sum("label")
+    mean = source.centroid_distance_sq.sel(statistic="mean") / size
+    error = mean * np.hypot(
+        source.centroid_distance_sq.sel(statistic="mcse") / source.centroid_distance_sq.sel(statistic="mean"),
+        np.sqrt((source.gyration_radius_sq.sel(statistic="mcse") ** 2).sum("label")) / size,
+    )
+    np.testing.assert_allclose(sampled.sel(statistic="mean"), mean)
+    np.testing.assert_allclose(sampled.sel(statistic="mcse"), error)
+
+
+def test_a_table_without_rows_has_its_columns() -> None:
+    """All networks diverged: nothing to report, and the questions one asks of a table can still be asked."""
+    cubes = all_cubes(n_train=[60], width=[60])
+    full = inversion_table(cubes)
+    cubes["dynamics"]["converged"][...] = 0.0
+    empty = inversion_table(cubes)
+    assert empty.empty
+    assert list(empty.columns) == list(full.columns)
+    assert not np.isfinite(empty["T_star"]).any()

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from proplim.dynamics import find_inversion
 from proplim.figures._base import Cubes
+from proplim.figures._distances import BY_NAME, DISTANCES, D, mean_turn, with_distances
 from proplim.figures._slices import at, points
-from proplim.query import in_order
+from proplim.query import PRIOR, in_order, parabola_peak
 from proplim.schema import AXES, resolved
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_OF_NETWORKS = ("inversion_mse", "inversion_time", "inversion_height")
+COLUMNS = (
+    "quantity", "T_star", "T_star_mse", "T_star_height", "optimizer", "replicas", "turning",
+    *(column for name in _OF_NETWORKS for column in (name, f"{name}_sd")),
+    "mean_inversion_time", "mean_inversion_mse", "mean_fall",
+)  # fmt: skip
+"""Of every table, after the coordinates of the grid, the width and alpha."""
+
 
 def inversion_table(
-    cubes: Cubes, *, approximation: str = "proportional", split: str = "train"
+    cubes: Cubes,
+    *,
+    approximation: str = "proportional",
+    split: str = "train",
+    quantities: Sequence[str] = tuple(BY_NAME),
 ) -> pd.DataFrame:
-    """T* of the equilibrium beside the inversion of training, one row a grid point and optimizer.
+    """T* of the equilibrium beside the inversion of training, one row a grid point, optimizer and measure of distance.
 
     Parameters
     ----------
@@ -28,65 +43,112 @@ def inversion_table(
     approximation : str
         Theory that T* is taken from.
     split : {"train", "test"}
-        Inputs whose D is looked at; errors are training errors for both.
+        Inputs whose distance is looked at; errors are training errors for both.
+    quantities : sequence of str
+        Any of ``centroid_distance_sq`` (D), ``relative_distance`` (D/(R_+^2 + R_-^2)) and
+        ``normalized_centroid_distance_sq``; what the cubes lack is left out.
 
     Returns
     -------
     pandas.DataFrame
-        Grid coordinates and alpha; ``T_star``, ``T_star_mse`` (training error of the theory at T*,
-        interpolated in ln T) and ``T_star_height`` (D(T*) over the prior's D); ``optimizer``, ``replicas``
+        Grid coordinates, width and alpha; ``quantity``; ``T_star``, ``T_star_mse`` (training error of the theory at T*,
+        interpolated in ln T) and ``T_star_height`` (quantity at T* over that of the prior); ``optimizer``, ``replicas``
         that trained without diverging and ``turning`` of them with an inversion; mean and standard deviation
-        over these of ``inversion_mse``, ``inversion_time`` and ``inversion_height`` (D at the maximum over D
-        at the first time). NaN where D does not turn.
+        over these of ``inversion_mse``, ``inversion_time`` and ``inversion_height`` (quantity at the maximum over
+        that at the first time); ``mean_inversion_time``, ``mean_inversion_mse`` and ``mean_fall`` of the mean over
+        networks: where it is largest, and the share of its maximum by which it falls after it. NaN where it does not
+        turn. A table without rows has these columns too.
     """
     import pandas as pd
 
-    theory = in_order(cubes["theory"]).sel(approximation=approximation, drop=True)
-    dynamics = in_order(cubes["dynamics"])
-    rows = []
+    cubes = with_distances({stage: in_order(cubes[stage]) for stage in ("theory", "dynamics")})
+    theory, dynamics = cubes["theory"], cubes["dynamics"]
+    chosen = [name for name in quantities if name in theory and name in dynamics]
     names = [axis for axis in AXES if axis in dynamics.dims and axis in theory.dims]
+    rows = []
     for point in points({"dynamics": dynamics}, names):
         trained, solved = at(dynamics, point), at(theory, point)
         if trained is None or solved is None:
             continue
-        equilibrium = _equilibrium_peak(solved, split)
         known: dict[str, Any] = resolved(point)
         known["alpha"] = known.get("alpha", float(known["n_train"]) / float(known["width"]))
-        for optimizer in trained["optimizer"].values.tolist():
-            run = trained.sel(optimizer=optimizer)
-            if bool((run["converged"] > 0).any()):
-                rows.append({**known, **equilibrium, "optimizer": optimizer} | _inversion(run, split))
-    return pd.DataFrame(rows)
+        for quantity in chosen:
+            equilibrium = {"quantity": quantity, **_equilibrium_peak(solved, quantity, approximation, split)}
+            for optimizer in trained["optimizer"].values.tolist():
+                run = trained.sel(optimizer=optimizer)
+                if bool((run["converged"] > 0).any()):
+                    found = _inversion(run, quantity, split)
+                    rows.append({**known, **equilibrium, "optimizer": optimizer} | found)
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*names, "width", "alpha", *COLUMNS])))
+    if table.empty:  # columns of numbers are such without rows too
+        words = {"quantity", "optimizer", *(name for name in names if AXES[name].kind == "name")}
+        table = table.astype({column: float for column in table.columns if column not in words})
+    return table
 
 
-def _equilibrium_peak(solved: xr.Dataset, split: str) -> dict[str, float]:
-    """T*, training error and height of D there; the temperatures of `solved` ascend."""
-    peak = solved["peak_temperature"].sel(split=split)
-    star = float(peak)
-    log_t = np.log(solved["temperature"].values)
-    error = solved["mse"].sel(split="train").values
+def _equilibrium_peak(solved: xr.Dataset, quantity: str, approximation: str, split: str) -> dict[str, float]:
+    """T*, training error and height there; the temperatures of `solved` ascend."""
+    prior = float("nan")
+    if PRIOR in solved["approximation"].values:
+        prior = float(np.nanmean(solved[quantity].sel(approximation=PRIOR, split=split).values))
+    theory = solved.sel(approximation=approximation, drop=True)
+    log_t = np.log(theory["temperature"].values)
+    error = theory["mse"].sel(split="train").values
+    if quantity == D.name:  # found by optimisation
+        star = float(theory["peak_temperature"].sel(split=split))
+        height = float(theory["peak_height_over_prior"].sel(split=split))
+    else:
+        star, top = parabola_peak(theory["temperature"].values, theory[quantity].sel(split=split).values)
+        height = top / prior
     inside = np.isfinite(star) and log_t[0] <= np.log(star) <= log_t[-1]
     return {
         "T_star": star,
         "T_star_mse": float(np.interp(np.log(star), log_t, error)) if inside else np.nan,
-        "T_star_height": float(solved["peak_height_over_prior"].sel(split=split)),
+        "T_star_height": height,
     }
 
 
-def _inversion(run: xr.Dataset, split: str) -> dict[str, float]:
-    """Mean and spread of the inversion over the replicas that turned."""
+def _inversion(run: xr.Dataset, quantity: str, split: str) -> dict[str, float]:
+    """Mean and spread of the inversion over the replicas that turned, and the inversion of their mean."""
     good = (run["converged"] > 0).all("time").values
-    first = run["centroid_distance_sq"].sel(split=split).isel(time=0).values
-    height = run["inversion_height"].sel(split=split).values / first
-    values = {
-        "inversion_mse": run["inversion_mse"].sel(split=split).values,
-        "inversion_time": run["inversion_time"].sel(split=split).values,
-        "inversion_height": height,
-    }
-    turned = good & np.isfinite(height)
+    distance = run[quantity].sel(split=split).transpose("replica", "time").values
+    error = run["mse"].sel(split="train").transpose("replica", "time").values
+    time = run["time"].values
+    if quantity == D.name:
+        values = {name: run[name].sel(split=split).values for name in _OF_NETWORKS}
+    else:
+        single = np.array(
+            [find_inversion(*_positive(time, d, e)) for d, e in zip(distance, error, strict=True)]
+        )
+        values = dict(zip(("inversion_time", "inversion_mse", "inversion_height"), single.T, strict=True))
+    values["inversion_height"] = values["inversion_height"] / distance[:, 0]
+    turned = good & np.isfinite(values["inversion_height"])
     row: dict[str, float] = {"replicas": int(good.sum()), "turning": int(turned.sum())}
-    for name, value in values.items():
-        chosen = value[turned]
-        row[name] = float(chosen.mean()) if len(chosen) else np.nan
-        row[f"{name}_sd"] = float(chosen.std(ddof=1)) if len(chosen) > 1 else np.nan
-    return row
+    for name in _OF_NETWORKS:
+        value = values[name][turned]
+        row[name] = float(value.mean()) if len(value) else np.nan
+        row[f"{name}_sd"] = float(value.std(ddof=1)) if len(value) > 1 else np.nan
+    mean = distance[good].mean(axis=0) if good.any() else np.full(len(time), np.nan)
+    mean_error = error[good].mean(axis=0) if good.any() else np.full(len(time), np.nan)
+    at_time, at_error, _ = find_inversion(*_positive(time, mean, mean_error))
+    return row | {
+        "mean_inversion_time": at_time,
+        "mean_inversion_mse": at_error,
+        "mean_fall": mean_turn(mean),
+    }
+
+
+def _positive(time: np.ndarray, *curves: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Without the start, which has no place on a logarithmic axis."""
+    return tuple(values[..., time > 0] for values in (time, *curves))
+
+
+def falling_quantity(table: pd.DataFrame) -> str | None:
+    """The quantity whose mean over networks falls at most points of a table, and of equal ones in most networks."""
+    counts = {
+        name: (int(np.isfinite(part["mean_fall"]).sum()), int(part["turning"].sum()))
+        for name, part in table.groupby("quantity", sort=False)
+    }
+    order = [distance.name for distance in DISTANCES if distance.name in counts]
+    best = max(order, key=lambda name: counts[name], default=None)
+    return best if best is not None and counts[best] > (0, 0) else None

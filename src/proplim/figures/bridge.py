@@ -1,4 +1,4 @@
-"""D against the training error: temperature runs along equilibrium, time along training; a file a width."""
+"""Class distance against training error: temperature runs along equilibrium, time along training; a file a width."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import xarray as xr
 from proplim.dynamics import find_turn
 from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
 from proplim.figures._decades import Decade, mark_decades, write_decades
+from proplim.figures._distances import Distance, shown_in_time, verdict, with_distances
 from proplim.figures._looks import SAMPLING_COLOR, approximation_look, optimizer_look
 from proplim.figures._pages import width_pages
 from proplim.figures._panels import (
@@ -37,52 +38,67 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-_NAMES = ("centroid_distance_sq", "mse")
+ERROR = "mse"
 
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:
     """Both curves leave the prior on the left and go right as the training error decreases."""
-    cubes = shared_seeds({k: v for k, v in cubes.items() if k in (*EQUILIBRIUM, "dynamics")})
+    cubes = with_distances(shared_seeds({k: v for k, v in cubes.items() if k in (*EQUILIBRIUM, "dynamics")}))
     dynamics = {"dynamics": cubes["dynamics"]}
-    for key, here, n_trains in width_pages(dynamics, _NAMES):
-        yield key, _page(cubes, here, n_trains, style)
+    distances = shown_in_time(cubes["dynamics"])
+    for key, here, n_trains in width_pages(dynamics, [distances[0].name, ERROR]):
+        yield key, _page(cubes, distances, here, n_trains, style)
 
 
-def _page(cubes: Cubes, point: Point, n_trains: Sequence, style: Style) -> Canvas:
-    figure, axes = panel_figure(1, len(n_trains), style, sharex=True, sharey=False)
+def _page(
+    cubes: Cubes, distances: Sequence[Distance], point: Point, n_trains: Sequence, style: Style
+) -> Canvas:
+    """A row a measure of distance."""
+    figure, axes = panel_figure(len(distances), len(n_trains), style, sharex=True, sharey=False)
     errors: list[np.ndarray] = []
     decades: list[list[Decade]] = []
+    for row, distance in zip(axes, distances, strict=True):
+        for ax, n_train in zip(row, n_trains, strict=True):
+            where = {**point, "n_train": n_train}
+            labels: list[Decade] = []
+            theory, sampling = (at(cubes.get(stage), where) for stage in EQUILIBRIUM)
+            errors += _draw_equilibrium(ax, theory, sampling, distance, labels)
+            errors += _draw_training(ax, at(cubes["dynamics"], where), distance, labels)
+            decades.append(labels)
+        row[0].set_ylabel(distance.label)
     for ax, n_train in zip(axes[0], n_trains, strict=True):
-        where = {**point, "n_train": n_train}
-        labels: list[Decade] = []
-        errors += _draw_equilibrium(
-            ax, at(cubes.get("theory"), where), at(cubes.get("sampling"), where), labels
-        )
-        errors += _draw_training(ax, at(cubes["dynamics"], where), labels)
-        decades.append(labels)
         ax.set_title(panel_title({**point, "n_train": n_train}), y=1.0)
-    axes[0, 0].set_ylabel("class distance $D$")
+    figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], errors)
     # From left to right as training goes on and as it gets colder.
     axes[0, 0].invert_xaxis()
     label_bottom(axes, "training error")
     replicas = int(cubes["dynamics"].sizes.get("replica", 1))
     more = f"{replicas} initialisation{'s (thin) and their mean' if replicas > 1 else ''}"
-    finish(figure, axes, parameters_text(cubes, point, more, "training inputs"))
+    finish(
+        figure,
+        axes,
+        parameters_text(cubes, point, more, "training inputs", verdict(cubes["dynamics"])),
+    )
     lay_out(figure)
-    for ax, labels in zip(axes[0], decades, strict=True):
+    for ax, labels in zip(axes.flat, decades, strict=True):
         write_decades(ax, labels)
     return figure
 
 
 def _draw_equilibrium(
-    ax: Axes, theory: xr.Dataset | None, sampling: xr.Dataset | None, decades: list[Decade]
+    ax: Axes,
+    theory: xr.Dataset | None,
+    sampling: xr.Dataset | None,
+    shown: Distance,
+    decades: list[Decade],
 ) -> list[np.ndarray]:
     errors = []
+    names = shown.name, ERROR
     labelled = False
     for name in () if theory is None else plain_values(theory["approximation"]):
         assert theory is not None
-        distance, error = (theory_curve(theory, v, name, split="train") for v in _NAMES)
+        distance, error = (theory_curve(theory, v, name, split="train") for v in names)
         if len(distance.x) != len(error.x) or not len(error.x):
             continue
         look = approximation_look(name)
@@ -97,7 +113,7 @@ def _draw_equilibrium(
             labelled = True
             decades += mark_decades(ax, distance.x, error.y, distance.y, look.color, "T")
     if sampling is not None:
-        distance, error = (sampling_curve(sampling, v, split="train") for v in _NAMES)
+        distance, error = (sampling_curve(sampling, v, split="train") for v in names)
         if len(distance.x) == len(error.x) and len(error.x):
             ax.errorbar(
                 error.y,
@@ -116,18 +132,21 @@ def _draw_equilibrium(
     return errors
 
 
-def _draw_training(ax: Axes, dynamics: xr.Dataset | None, decades: list[Decade]) -> list[np.ndarray]:
+def _draw_training(
+    ax: Axes, dynamics: xr.Dataset | None, shown: Distance, decades: list[Decade]
+) -> list[np.ndarray]:
     errors = []
+    names = shown.name, ERROR
     for k, name in enumerate(() if dynamics is None else plain_values(dynamics["optimizer"])):
         assert dynamics is not None
         look = optimizer_look(name)
         color = look.color
         for replica in dynamics["replica"].values:
             single = dynamics.sel(replica=[replica])
-            distance, error = (dynamics_curve(single, v, name, split="train") for v in _NAMES)
+            distance, error = (dynamics_curve(single, v, name, split="train") for v in names)
             if len(distance.x) == len(error.x):
                 ax.plot(error.y, distance.y, color=color, linewidth=0.6, alpha=0.45)
-        distance, error = (dynamics_curve(dynamics, v, name, split="train") for v in _NAMES)
+        distance, error = (dynamics_curve(dynamics, v, name, split="train") for v in names)
         if len(distance.x) != len(error.x) or not len(error.x):
             continue
         ax.plot(error.y, distance.y, color=color, linewidth=1.8, label=f"{look.title}, over $t$")
@@ -141,7 +160,7 @@ def _draw_training(ax: Axes, dynamics: xr.Dataset | None, decades: list[Decade])
 
 
 def _mark(ax: Axes, x: float, y: float, color: str) -> None:
-    ax.plot([x], [y], marker="v", color=color, markersize=5, linestyle="", label="maximum of $D$")
+    ax.plot([x], [y], marker="v", color=color, markersize=5, linestyle="", label="maximum")
 
 
 add(
@@ -151,7 +170,9 @@ add(
         "Class distance against training error: equilibrium and training in one figure.",
         """\
 Along the equilibrium curve (theory, and sampled points) the parameter is temperature, along the training
-curve it is time. Thin lines are single networks, the thick one their mean.
+curve it is time. Thin lines are single networks, the thick one their mean. The first row is D. Where the mean of D over
+networks does not fall in time, but that of D/(R_+^2 + R_-^2), the distance in units of the class sizes, or of the
+normalised distance does, a second row shows it; the line below says which.
 
 Both rise from the prior at large error and turn at a small one. Where the two curves lie together,
 temperature and time play the same part: what counts is how well the data are fitted.""",
@@ -160,7 +181,7 @@ temperature and time play the same part: what counts is how well the data are fi
         needs=("dynamics",),
         any_of=EQUILIBRIUM,
         split="train",
-        shows=_NAMES,
+        shows=("centroid_distance_sq", ERROR),
         sliced=True,
         order=110,
     )

@@ -1,4 +1,4 @@
-"""T* against alpha, and the training error at the largest D: at T* in equilibrium, at t* in training."""
+"""T* against alpha, and the training error at the largest distance: at T* in equilibrium, at t* in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from proplim.figures._base import Cubes, Drawings, Figure, add
-from proplim.figures._inversion_table import inversion_table
+from proplim.figures._distances import BY_NAME, D
+from proplim.figures._inversion_table import falling_quantity, inversion_table
 from proplim.figures._looks import MARKERS, PALETTE, approximation_look, optimizer_look
 from proplim.figures._panels import (
     finish,
@@ -37,16 +38,23 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     if not theories or "peak_temperature" not in cubes["theory"]:
         return
     table = inversion_table(cubes, approximation=theories[0], split=SPLIT)
+    quantity = falling_quantity(table) or D.name
+    table = table[table["quantity"] == quantity]
     if table.empty or not (np.isfinite(table["T_star"]).any() or np.isfinite(table["inversion_mse"]).any()):
         return
     keys = [k for k in FILE_DIMS if k in table and k != "dataset"]
     for values, part in table.groupby(keys, sort=False):
         point = dict(zip(keys, values, strict=True))
-        yield point, _page(cubes, point, part, theories[0], style)
+        yield point, _page(cubes, point, part, BY_NAME[quantity].symbol, theories[0], style)
 
 
 def _page(
-    cubes: Cubes, point: Mapping[str, object], table: pd.DataFrame, approximation: str, style: Style
+    cubes: Cubes,
+    point: Mapping[str, object],
+    table: pd.DataFrame,
+    symbol: str,
+    approximation: str,
+    style: Style,
 ) -> Canvas:
     figure, axes = panel_figure(1, 2, style, sharex=True, sharey=False)
     left, right = axes[0]
@@ -74,17 +82,18 @@ def _page(
         )
     right.plot([], [], color="0.3", marker="o", mfc="white", linestyle="--", label="equilibrium at $T^*$")
     right.plot([], [], color="0.3", marker="o", linestyle="", label=f"{optimizer_look(first).title} at $t^*$")
-    left.set_ylabel("$T^*$")
-    right.set_ylabel("training error at the maximum of $D$")
+    left.set_ylabel(f"$T^*$ of ${symbol}$")
+    right.set_ylabel(f"training error at the maximum\nof ${symbol}$")
     for ax, names in ((left, ["T_star"]), (right, ["T_star_mse", "inversion_mse"])):
         if np.isfinite(table[names]).any(axis=None):
             ax.set_yscale("log")
         else:
-            ax.text(0.5, 0.5, "no maximum of $D$", transform=ax.transAxes, ha="center", color="0.5")
+            ax.text(0.5, 0.5, f"no maximum of ${symbol}$", transform=ax.transAxes, ha="center", color="0.5")
     _alpha_axis(left, np.unique(table["alpha"].to_numpy()))
     label_bottom(axes, r"$\alpha=P/N$")
     of = table[table["optimizer"] == first]
-    share = f"$D$ turns in {int(of['turning'].sum())} of {int(of['replicas'].sum())} trained networks"
+    share = f"${symbol}$ turns in {int(of['turning'].sum())} of {int(of['replicas'].sum())} trained networks"
+    share += f" and in their mean at {int(np.isfinite(of['mean_fall']).sum())} of {len(of)} points"
     title = approximation_look(approximation).title
     return finish(
         figure,
@@ -115,11 +124,13 @@ add(
         "T* beside the inversion",
         "T* beside the inversion, against alpha.",
         """\
-Left, T* of the theory; right, the training error at the maximum of D, in equilibrium (at T*, open symbols)
-and in training (at the inversion, full symbols).
+Left, T* of the theory; right, the training error at the maximum, in equilibrium (at T*, open symbols)
+and in training (at the inversion, full symbols, mean and spread of the networks that turn). The distance is
+the one that the axes name: D, or where the mean of D over networks does not fall in time the measure that does,
+D/(R_+^2 + R_-^2) or the normalised distance. inversion.csv has all of them.
 
-Where the two agree, D turns at the same quality of fit in equilibrium and in training. A symbol that is
-missing has no maximum: D did not turn within the recorded times.""",
+Where the two agree, the distance turns at the same quality of fit in equilibrium and in training. A symbol that is
+missing has no maximum: the distance did not turn within the recorded times.""",
         _draw,
         section="6 Training",
         needs=("theory", "dynamics"),
