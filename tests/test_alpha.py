@@ -213,7 +213,7 @@ def test_every_figure_of_sizes_is_drawn_for_loads(tmp_path):
     stems = [p.stem for p in written]
     assert {stem.split("__")[0] for stem in stems} == set(FIGURES_OF_SIZES)
     weights = [stem for stem in stems if stem.startswith("weights__")]
-    assert sorted(stem.split("__")[-1] for stem in weights) == ["alpha-0.5", "alpha-1", "alpha-2"]
+    assert sorted(stem.split("__")[-1] for stem in weights) == ["page-1", "page-2"]
 
 
 def test_panels_are_titled_by_sizes_and_load():
