@@ -171,7 +171,7 @@ add(
         """\
 Along the equilibrium curve (theory, and sampled points) the parameter is temperature, along the training
 curve it is time. Thin lines are single networks, the thick one their mean. The first row is D. Where the mean of D over
-networks does not fall in time, but that of D/(R_+^2 + R_-^2), the distance in units of the class sizes, or of the
+networks does not fall in time, but that of ``D/(R_+^2 + R_-^2)``, the distance in units of the class sizes, or of the
 normalised distance does, a second row shows it; the line below says which.
 
 Both rise from the prior at large error and turn at a small one. Where the two curves lie together,

@@ -127,7 +127,7 @@ add(
 Left, T* of the theory; right, the training error at the maximum, in equilibrium (at T*, open symbols)
 and in training (at the inversion, full symbols, mean and spread of the networks that turn). The distance is
 the one that the axes name: D, or where the mean of D over networks does not fall in time the measure that does,
-D/(R_+^2 + R_-^2) or the normalised distance. inversion.csv has all of them.
+``D/(R_+^2 + R_-^2)`` or the normalised distance. inversion.csv has all of them.
 
 Where the two agree, the distance turns at the same quality of fit in equilibrium and in training. A symbol that is
 missing has no maximum: the distance did not turn within the recorded times.""",

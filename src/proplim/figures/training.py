@@ -124,7 +124,7 @@ the prior's distance; the triangle is where the mean is largest.
 
 The classes move apart while the bulk of the inputs is fitted and come closer again while the last, hard ones are,
 although the training error decreases throughout: the inversion. D itself often only slows down, since the features
-go on growing; D/(R_+^2 + R_-^2), in units of the class sizes, or the normalised distance then has a row of its own,
+go on growing; ``D/(R_+^2 + R_-^2)``, in units of the class sizes, or the normalised distance then has a row of its own,
 and the line below says in which measure the mean over networks falls. If all still rise at the last recorded time,
 train for longer (dynamics.t_max).""",
         _draw,
