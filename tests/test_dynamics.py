@@ -103,6 +103,10 @@ def test_observables_are_those_of_a_plain_loop(n_train: int, n_features: int, ac
             assert float(there.centroid_distance_sq) == pytest.approx(
                 difference @ kernel @ difference, rel=1e-10
             )
+            cosine = kernel / np.sqrt(np.outer(np.diag(kernel), np.diag(kernel)))
+            assert float(there.normalized_centroid_distance_sq) == pytest.approx(
+                difference @ cosine @ difference, rel=1e-10
+            )
             assert float(there.mse) == pytest.approx(np.mean((y - f) ** 2), rel=1e-10)
             assert float(there.accuracy) == np.mean(np.sign(f) == y)
             alignment = y @ kernel @ y / (y @ y * np.linalg.norm(kernel))
@@ -111,6 +115,9 @@ def test_observables_are_those_of_a_plain_loop(n_train: int, n_features: int, ac
                 members = y == label
                 radius = u_s[s] @ np.diag(kernel) - u_s[s] @ kernel @ u_s[s]
                 assert float(there.gyration_radius_sq.sel(label=label)) == pytest.approx(radius, rel=1e-9)
+                normalized = 1 - u_s[s] @ cosine @ u_s[s]
+                got_radius = there.normalized_gyration_radius_sq.sel(label=label)
+                assert float(got_radius) == pytest.approx(normalized, rel=1e-9)
                 error = np.mean((y - f)[members] ** 2)
                 assert float(there.mse_label.sel(label=label)) == pytest.approx(error, rel=1e-10)
 

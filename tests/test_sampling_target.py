@@ -133,6 +133,13 @@ def test_observables_are_exact_averages_over_the_readout(shape):
         assert found["mse"][i] == pytest.approx(mse, rel=tolerance)
         np.testing.assert_allclose(found[f"predictor_{split}"], f, atol=tolerance * 10)
         w = class_weights(y)
+        cosine = kernel / np.sqrt(np.outer(np.diag(kernel), np.diag(kernel)))
+        difference = w[1] - w[0]
+        assert found["normalized_centroid_distance_sq"][i] == pytest.approx(
+            difference @ cosine @ difference, rel=tolerance
+        )
+        radii = 1 - ((w @ cosine) * w).sum(1)
+        np.testing.assert_allclose(found["normalized_gyration_radius_sq"][i], radii, rtol=3 * tolerance)
         assert found["centroid_distance_sq"][i] == pytest.approx(
             centroid_distance_sq(kernel, w), rel=tolerance * 10
         )
