@@ -314,6 +314,25 @@ def test_every_value_of_an_axis_has_a_panel(page: Browser) -> None:
     header, *rows = page.run("return csv()").strip().split("\n")
     assert {row.split(",")[header.split(",").index("n_train")] for row in rows} == {"60", "120", "240"}
     assert "panel=n_train" in page.run("return location.hash")
+    page.run(CHOOSE, "horizontal axis", "width")
+    page.run(
+        CHOOSE, "a panel for each", "temperature"
+    )  # 24 of them: a few, even in the logarithm, on a taller page
+    values = page.run("return panelValues()")
+    assert len(values) == 12
+    assert [values[0], values[-1]] == [0.001, 100.0]
+    steps = np.diff(np.log(values))
+    assert steps.max() < 2.5 * steps.min()
+    deadline, drawn = time.monotonic() + 30, 0.0
+    while time.monotonic() < deadline and drawn < 819:  # the plot follows the page after a moment
+        time.sleep(0.1)
+        drawn = page.run("return document.getElementById('plot')._fullLayout.height")
+    assert drawn == pytest.approx(
+        page.run("return document.getElementById('plot').getBoundingClientRect().height"), abs=1
+    )
+    assert drawn >= 819
+    assert "12 of 2" in page.run("return document.getElementById('message').textContent")
+    page.run(CHOOSE, "horizontal axis", "temperature")
     page.run(CHOOSE, "a panel for each", "")
     assert len(by_name(page)) == 4
     assert page.messages() == []

@@ -17,7 +17,8 @@ from proplim.errors import InvalidInput
 from proplim.explore._data import pack_cubes
 
 HERE = Path(__file__).parent
-MAX_VALUES = 4_000_000
+MAX_VALUES = 6_000_000
+"""Numbers of a cube: 500 widths at 200 temperatures with all main variables fit."""
 
 
 def explorer_html(cubes: Mapping[str, xr.Dataset], *, max_values: int = MAX_VALUES) -> str:

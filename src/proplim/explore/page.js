@@ -369,12 +369,18 @@ function band(points, color) {
     fillcolor: color + "26", line: { width: 0 }, hoverinfo: "skip", showlegend: false, name: "spread" };
 }
 
-// Values that have a panel each: all of them, or a few evenly chosen.
+// Values that have a panel each: all of them, or a few evenly chosen, in the logarithm where the axis is spread so.
 function panelValues() {
   if (!state.panel) return [null];
   const all = axisValues(state.panel);
   if (all.length <= MOST_PANELS) return all;
-  return Array.from({ length: MOST_PANELS }, (_, k) => all[Math.round((k * (all.length - 1)) / (MOST_PANELS - 1))]);
+  const place = all.map((v, i) => (logarithmic(state.panel) ? Math.log(v) : i));
+  const left = new Set(place.keys());
+  for (let k = 0; k < MOST_PANELS; k += 1) {
+    const target = place[0] + (k * (place.at(-1) - place[0])) / (MOST_PANELS - 1);
+    left.delete([...left].reduce((a, b) => (Math.abs(place[b] - target) < Math.abs(place[a] - target) ? b : a)));
+  }
+  return all.filter((_, i) => !left.has(i));
 }
 
 // Name of an axis of the k-th panel: x, x2, x3, ...
@@ -556,13 +562,17 @@ function update(focus) {
   controls(focus);
   plotted = { columns: [], rows: [], shapes: [], peaks: [] };
   const traces = state.view === "parity" ? parityTraces() : curveTraces();
-  document.getElementById("plot").classList.toggle("panels", Boolean(state.panel) && panelValues().length > 4);
+  const box = document.getElementById("plot");
+  const tall = Boolean(state.panel) && panelValues().length > 4;
+  const resized = box.classList.contains("panels") !== tall;
+  box.classList.toggle("panels", tall);
   Plotly.react("plot", traces, layout(), {
     responsive: true,
     displaylogo: false,
     displayModeBar: window.innerWidth >= 560,
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
   });
+  if (resized) Plotly.Plots.resize("plot");
   const meaning = stagesShown().map((s) => DATA.stages[s].variables[state.variable].long_name).find(Boolean) ?? "";
   document.getElementById("message").textContent = plotted.rows.length
     ? `${fewPanels()}${meaning}. ${plotted.rows.length} points; hollow: not converged. ${plotted.peaks.join("; ")}`.trim()
