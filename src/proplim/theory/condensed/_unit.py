@@ -28,8 +28,8 @@ class HeavyUnit(NamedTuple):
     share : float
         v s.y/(sqrt(N) |y|^2), the share of the labels that the unit carries.
     lead : float
-        ln(Z_condensed/Z_lazy) by Laplace's method (docs/condensed.md, eqs. C.3 and C.4), negative where the phase without it
-        weighs more. `condensed_probability` of the condensed theory takes the integral itself.
+        ln(Z_condensed/Z_lazy) by Laplace's method (docs/condensed.md, eqs. C.3 and C.4), negative where the phase
+        without it weighs more. `condensed_probability` of the condensed theory takes the integral itself.
     """
 
     hidden: np.ndarray
