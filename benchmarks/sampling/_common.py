@@ -33,7 +33,7 @@ from proplim.datasets import Dataset  # noqa: E402
 from proplim.sampling import _adaptation, _draw, _kernel, _program, _random, _target  # noqa: E402
 from proplim.sampling._estimates import statistics  # noqa: E402
 from proplim.sampling._phases import whole  # noqa: E402
-from proplim.sampling._predictor import functionals, reduced, reference_of  # noqa: E402
+from proplim.sampling._predictor import Targets, functionals, reduced, reference_of  # noqa: E402
 from proplim.theory import signal_direction  # noqa: E402
 
 ERF = get_activation("erf")
@@ -199,9 +199,9 @@ def with_functionals(draws: dict[str, np.ndarray], problem: _target.Problem) -> 
     draws, found = dict(draws), []
     parts = whole(*draws["mse"].shape[:2])
     for split, labels in (("train", problem.y_train), ("test", problem.y_test)):
-        predictor, y = draws.pop(f"predictor_{split}"), np.asarray(labels)
-        reference = reference_of(predictor, y)
-        found.append(functionals(reduced(predictor, reference, parts.heavy), reference, y, parts))
+        predictor, targets = draws.pop(f"predictor_{split}"), Targets(np.asarray(labels))
+        reference = reference_of(predictor, targets)
+        found.append(functionals(reduced(predictor, reference, parts.heavy), reference, targets, parts))
     bias, accuracy = (np.stack(values, axis=-1) for values in zip(*found, strict=True))
     return draws | {"bias_sq": bias, "predictive_variance": draws["mse"] - bias, "accuracy": accuracy}
 

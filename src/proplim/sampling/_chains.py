@@ -38,6 +38,7 @@ from proplim.sampling._phases import (
     whole,
     windows_between,
 )
+from proplim.sampling._predictor import Targets
 from proplim.sampling._program import BLOCK, Chain, draws_stretch, settled, warmup_stretch
 from proplim.sampling._random import Key, key_of
 from proplim.sampling._run import Run, from_bytes, to_bytes
@@ -103,12 +104,12 @@ Map = Callable[..., Any]
 
 
 class Site(NamedTuple):
-    """What the steps of a run share: the task, its program, keys, labels of each split, and a parallel map."""
+    """What the steps of a run share: the task, its program, keys, targets of each split, and a parallel map."""
 
     task: Task
     engine: Engine
     keys: list[Key]
-    labels: dict[str, np.ndarray]
+    targets: dict[str, Targets]
     map: Map
 
 
@@ -126,8 +127,7 @@ def sample_point(task: Task) -> Outcome:
     run = (from_bytes(task.resume, identity) if task.resume else None) or Run()
     saved = time.monotonic()
     with ThreadPoolExecutor(min(task.threads, task.settings.chains)) as pool:
-        labels = {"train": task.dataset.y_train, "test": task.dataset.y_test}
-        site = Site(task, engine_of(task), [key_of(seed) for seed in task.seeds], labels, pool.map)
+        site = Site(task, engine_of(task), [key_of(seed) for seed in task.seeds], task.targets(), pool.map)
         while run.stage != "done":
             _STEPS[run.stage](site, run)
             if task.checkpoint and time.monotonic() - saved >= task.checkpoint_seconds:
@@ -257,7 +257,7 @@ def _draw(site: Site, run: Run) -> None:
     results = list(site.map(partial(site.engine.advance, stretch=stretch), _keys(site, run), run.chains))
     run.chains = [chain for chain, _ in results]
     threshold = run.phases.threshold if run.phases is not None else np.inf
-    kept.add([rows for _, rows in results], site.labels, threshold)
+    kept.add([rows for _, rows in results], site.targets, threshold)
     done = kept.draws
     if _misses_its_step(run) and done < settings.max_draws:
         run.restarts += 1
@@ -337,7 +337,7 @@ def _estimated(site: Site, run: Run) -> Estimate:
 
 
 def _estimate(site: Site, run: Run, parts: Partition) -> Estimate:
-    draws = run.kept.observed(site.labels, parts)
+    draws = run.kept.observed(site.targets, parts)
     table = {name: statistics(draws[name], parts) for name in draws if name not in DIAGNOSTICS}
     return parts, draws, table, judge(table, site.task.settings)
 

@@ -47,9 +47,9 @@ class Recorded(NamedTuple):
     units: bool = False
 
 
-def recorded(units: bool = False) -> Recorded:
-    """All observables that are functions of a draw, a user's own among them."""
-    return Recorded(tuple(v for v in variables_of("sampling") if v.of_draw() is not None), units)
+def recorded(n_outputs: int = 1, units: bool = False) -> Recorded:
+    """All observables of that many outputs that are functions of a draw, a user's own among them."""
+    return Recorded(tuple(v for v in variables_of("sampling", n_outputs) if v.of_draw() is not None), units)
 
 
 class DrawInputs(NamedTuple):
@@ -127,7 +127,7 @@ class Draw:
             preactivation = preactivation + problem.outside_test @ rest
         features = self.activation.jax_function(preactivation).astype(single)
         c = problem.readout_scale
-        output = c * (features.astype(jnp.float64) @ (factor.residual @ self.features))
+        output = c * (features.astype(jnp.float64) @ self._pulled)
         if self.features.shape[0] <= self._width:
             explained = ((factor.root.astype(single) @ features.T) ** 2).sum(0)
             variance = c * ((features**2).sum(1) - c * explained)
@@ -138,21 +138,40 @@ class Draw:
         return DrawInputs(problem.y_test, weights, features, output, variance.mean())
 
     @cached_property
+    def _pulled(self) -> Array:
+        """Phi^T a, (N,) or (N, C)."""
+        residual = self.factor.residual
+        return residual @ self.features if residual.ndim == 1 else self.features.T @ residual
+
+    @cached_property
     def readout_mean(self) -> Array:
-        """E[v | w], (N,)."""
+        """E[v | w], (N,) or (N, C)."""
         import jax.numpy as jnp
 
-        return jnp.sqrt(self.problem.readout_scale / self._lambda1) * (self.factor.residual @ self.features)
+        return jnp.sqrt(self.problem.readout_scale / self._lambda1) * self._pulled
 
     @cached_property
     def readout_second_moment(self) -> Array:
-        """Mean over units of E[v^2 | w]."""
+        """Mean over units (and outputs) of E[v^2 | w]."""
+        import jax.numpy as jnp
+
         mean = self.readout_mean
+        if mean.ndim == 2:
+            return jnp.trace(self.readout_second_moments) / mean.shape[1]
         return (mean @ mean + (self._width - self._fixed) / self._lambda1) / self._width
 
     @cached_property
+    def readout_second_moments(self) -> Array:
+        """Mean over units of E[v_c v_c' | w], (C, C); outputs are independent given w."""
+        import jax.numpy as jnp
+
+        mean = self.readout_mean
+        own = (self._width - self._fixed) / self._lambda1 * jnp.eye(mean.shape[1])
+        return (mean.T @ mean + own) / self._width
+
+    @cached_property
     def readout(self) -> Array:
-        """An exact draw of v given w, (N,).
+        """An exact draw of v given w, (N,) or (N, C).
 
         For P <= N by correcting a draw of the prior (Matheron's rule), v + c^(1/2) lambda1^(-1/2) Phi^T S^-1
         (y - f - sqrt(T) xi); for P > N from the factor of cov[v | w] = (T / lambda1) (T I + c Phi^T Phi)^-1.
@@ -163,6 +182,8 @@ class Draw:
         count, width = features.shape
         temperature, lambda1 = problem.temperature, self._lambda1
         stream = self.stream + jnp.uint32(READOUT)
+        if problem.y_train.ndim == 2:
+            return self._readout_of_outputs(stream)
         random = normal(self.key, (width + count,), stream).astype(jnp.float64)
         if count > width:
             noise = solve_lower(factor.cholesky, random[:width, None], transpose=True)[:, 0]
@@ -173,10 +194,28 @@ class Draw:
         scale = jnp.sqrt(problem.readout_scale / lambda1)
         return prior + scale * (solve_lower(factor.cholesky, half, transpose=True)[:, 0] @ features)
 
+    def _readout_of_outputs(self, stream: Array) -> Array:
+        """The same of C outputs, each with random numbers of its own."""
+        import jax.numpy as jnp
+
+        problem, factor, features = self.problem, self.factor, self.features
+        count, width = features.shape
+        outputs = problem.y_train.shape[1]
+        temperature, lambda1 = problem.temperature, self._lambda1
+        random = normal(self.key, (width + count, outputs), stream).astype(jnp.float64)
+        if count > width:
+            noise = solve_lower(factor.cholesky, random[:width], transpose=True)
+            return self.readout_mean + jnp.sqrt(temperature / lambda1) * noise
+        prior = random[:width] / jnp.sqrt(lambda1)
+        target = problem.y_train - features @ prior / jnp.sqrt(width) - jnp.sqrt(temperature) * random[width:]
+        solved = solve_lower(factor.cholesky, solve_lower(factor.cholesky, target), transpose=True)
+        return prior + jnp.sqrt(problem.readout_scale / lambda1) * (features.T @ solved)
+
     @cached_property
     def signal_weights(self) -> Array:
-        """w.u of every unit, (N,)."""
-        return self.problem.signal @ self.hidden
+        """w.u of every unit, (N,) or (N, C)."""
+        signal = self.problem.signal
+        return signal @ self.hidden if signal.ndim == 1 else self.hidden.T @ signal
 
     @cached_property
     def _work(self) -> Array:
@@ -203,7 +242,7 @@ def measure(draw: Draw, what: Recorded) -> dict[str, Array]:
     -------
     dict
         Observables by name; `equipartition_defect`; `predictor_train` (P,) and `predictor_test` (P_test,), E[f | w];
-        with `units` also `unit_readout` and `unit_signal`, (N,).
+        with `units` also `unit_readout` and `unit_signal`, (N,). Of C outputs the last four have a last axis more.
     """
     import jax.numpy as jnp
 

@@ -11,7 +11,15 @@ import numpy as np
 from proplim.sampling._draw import UNITS
 from proplim.sampling._estimates import Draws
 from proplim.sampling._phases import Partition
-from proplim.sampling._predictor import Predictor, Reference, functionals, joined, reduced, reference_of
+from proplim.sampling._predictor import (
+    Predictor,
+    Reference,
+    Targets,
+    functionals,
+    joined,
+    reduced,
+    reference_of,
+)
 
 SPLITS = ("train", "test")
 DIAGNOSTICS = ("equipartition_defect", *UNITS)
@@ -44,13 +52,13 @@ class Kept:
         """Draws per chain."""
         return int(sum(block["heavy"].shape[1] for block in self.reports))
 
-    def add(self, rows: Sequence[tuple[Any, ...]], labels: dict[str, np.ndarray], threshold: float) -> None:
+    def add(self, rows: Sequence[tuple[Any, ...]], targets: dict[str, Targets], threshold: float) -> None:
         """Add a block: for every chain its records, its reports and its step sizes, each with the draw first.
 
         Parameters
         ----------
-        labels : dict
-            Labels y of each split.
+        targets : dict
+            Of each split.
         threshold : float
             Heavy readout above which a draw is of the phase with a heavy unit.
         """
@@ -60,8 +68,9 @@ class Kept:
         heavy = report["heavy"] > threshold
         for split in SPLITS:
             predictor = record.pop(f"predictor_{split}")
+            predictor = predictor.reshape(*predictor.shape[:2], len(targets[split].y))
             if split not in self.references:
-                self.references[split] = reference_of(predictor, labels[split])
+                self.references[split] = reference_of(predictor, targets[split])
             batch = reduced(predictor, self.references[split], heavy)
             self.predictors[split] = joined(self.predictors.get(split), batch)
         self.blocks.append(record)
@@ -71,10 +80,10 @@ class Kept:
         """A report of all trajectories, (chain, draw)."""
         return np.concatenate([block[name] for block in self.reports], axis=1)
 
-    def observed(self, labels: dict[str, np.ndarray], parts: Partition) -> Draws:
+    def observed(self, targets: dict[str, Targets], parts: Partition) -> Draws:
         """All records, with draws of the functionals of the predictor."""
         draws = {name: np.concatenate([b[name] for b in self.blocks], axis=1) for name in self.blocks[0]}
-        found = [functionals(self.predictors[s], self.references[s], labels[s], parts) for s in SPLITS]
+        found = [functionals(self.predictors[s], self.references[s], targets[s], parts) for s in SPLITS]
         bias, accuracy = (np.stack([f[i] for f in found], axis=-1) for i in range(2))
         return draws | {
             "bias_sq": bias,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from proplim.datasets import Dataset, class_coords
 from proplim.observables import Observable, variable, variables_of
 from proplim.sampling._chains import Outcome
 from proplim.sampling._draw import UNITS
@@ -34,11 +34,12 @@ class PosteriorSample(NamedTuple):
     Parameters
     ----------
     summary : Dataset
-        Dimensions `statistic` (mean, mcse, ess, rhat), `split`, `label`: every sampling variable of the cube, and
+        Dimensions `statistic` (mean, mcse, ess, rhat), `split`, `label`, and of three and more classes `pair`, `output`
+        and `output2`: every sampling variable of the cube, and
         `converged`. Attributes: `reason` (empty where converged), draws and warm-up per chain, gradients, step
         size, acceptance; where chains were in two phases, `phases` (JSON) with their weights.
     draws : Dataset
-        Dimensions `chain`, `draw`, `split`, `label`: the same observables draw by draw.
+        Dimensions `chain`, `draw`, and those of the summary but `statistic`: the same observables draw by draw.
     sample_stats : Dataset
         Dimensions `chain`, `draw`: acceptance_rate, energy, step_size, n_steps, diverging and the heavy readout of
         every draw, and `start` and `draw_weight`: the kind of start of every chain, and the weight of every draw.
@@ -57,23 +58,23 @@ class PosteriorSample(NamedTuple):
         return {name: group for name, group in found.items() if group.data_vars}
 
 
-def _coordinates(labels: Sequence) -> dict[str, list]:
-    return {"split": list(SPLITS), "label": list(labels)}
+def _coordinates(dataset: Dataset) -> dict[str, list]:
+    return {"split": list(SPLITS), **class_coords(dataset.labels, dataset.n_outputs)}
 
 
-def _estimated_variables() -> list[Observable]:
-    return [v for v in variables_of("sampling") if v.name != "converged"]
+def _estimated_variables(dataset: Dataset) -> list[Observable]:
+    return [v for v in variables_of("sampling", dataset.n_outputs) if v.name != "converged"]
 
 
 def package(outcome: Outcome, task: Task) -> PosteriorSample:
     """Summary, draws and what is known of them, of a point that was sampled."""
-    coords = _coordinates(task.dataset.labels)
+    coords = _coordinates(task.dataset)
     summary = xr.Dataset(
         coords={"statistic": list(STATISTICS)} | coords,
         attrs={"reason": outcome.reason} | outcome.attributes,
     )
     phases = xr.Dataset(coords={"phase": list(PHASES)} | coords)
-    for v in _estimated_variables():
+    for v in _estimated_variables(task.dataset):
         summary[v.name] = (("statistic", *v.dims), outcome.table[v.name], v.attributes)
         if v.name in outcome.phase_means:
             phases[v.name] = (("phase", *v.dims), outcome.phase_means[v.name], v.attributes)
@@ -82,14 +83,16 @@ def package(outcome: Outcome, task: Task) -> PosteriorSample:
         about = {"long_name": "posterior weight of the phase", "units": "1"}
         phases["weight"] = (("phase",), outcome.parts.weights, about)
     draws = (
-        _draws(outcome, coords) if task.settings.keep_draws else xr.Dataset(attrs=dict(outcome.attributes))
+        _draws(outcome, task.dataset, coords)
+        if task.settings.keep_draws
+        else xr.Dataset(attrs=dict(outcome.attributes))
     )
     return PosteriorSample(summary, _with_units(draws, outcome), _stats(outcome), phases)
 
 
-def _draws(outcome: Outcome, coords: dict[str, list]) -> xr.Dataset:
+def _draws(outcome: Outcome, dataset: Dataset, coords: dict[str, list]) -> xr.Dataset:
     draws = xr.Dataset(attrs=dict(outcome.attributes))
-    for v in _estimated_variables():
+    for v in _estimated_variables(dataset):
         draws[v.name] = (("chain", "draw", *v.dims), outcome.draws[v.name], v.attributes)
     draws["equipartition_defect"] = (
         ("chain", "draw"),
@@ -103,7 +106,9 @@ def _with_units(draws: xr.Dataset, outcome: Outcome) -> xr.Dataset:
     for name, long_name in UNITS.items():
         if name in outcome.draws:
             attributes = {"long_name": long_name, "units": "1"}
-            draws[name] = (("chain", "draw", "unit"), outcome.draws[name].astype(np.float32), attributes)
+            values = outcome.draws[name].astype(np.float32)
+            dims = ("chain", "draw", "unit", "output")[: values.ndim]
+            draws[name] = (dims, values, attributes)
     return draws
 
 
@@ -127,11 +132,11 @@ def _stats(outcome: Outcome) -> xr.Dataset:
     return stats
 
 
-def failed(reason: str, labels: Sequence) -> PosteriorSample:
+def failed(reason: str, dataset: Dataset) -> PosteriorSample:
     """A point that could not be sampled: NaN with its reason."""
-    coords = {"statistic": list(STATISTICS)} | _coordinates(labels)
+    coords = {"statistic": list(STATISTICS)} | _coordinates(dataset)
     summary = xr.Dataset(coords=coords, attrs={"reason": reason, "failed": 1})
-    for v in _estimated_variables():
+    for v in _estimated_variables(dataset):
         dims = ("statistic", *v.dims)
         summary[v.name] = (dims, np.full([len(coords[d]) for d in dims], np.nan), v.attributes)
     summary["converged"] = ((), 0.0, variable("converged").attributes)

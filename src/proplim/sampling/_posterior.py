@@ -116,7 +116,7 @@ def _tasks(
     activation = get_activation(activation)
     check_threads(threads)
     points = [point_of(dataset, activation, temperature=t, **network) for t in temperatures]
-    what, started = recorded(settings.histograms), time.monotonic()
+    what, started = recorded(dataset.n_outputs, settings.histograms), time.monotonic()
     configure_jax()
     whitened = whiten(dataset)
 
@@ -136,7 +136,7 @@ def _sample(task: Task) -> PosteriorSample:
         with threadpool_limits(1):
             outcome = sample_point(task)
     except (ArithmeticError, np.linalg.LinAlgError) as error:
-        return failed(f"{type(error).__name__}: {error}", task.dataset.labels)
+        return failed(f"{type(error).__name__}: {error}", task.dataset)
     return package(outcome, task)
 
 

@@ -6,6 +6,8 @@ error of E f they are averages of
     bias_sq_t  = bias_sq - 2 mean_mu (y - E f) (f_t - E f)
     accuracy_t = accuracy + mean_mu y n(y E f / s) (f_t - E f) / s
 
+where of C outputs y f gives way to the margin of the class's own output over the largest other one,
+
 with f_t = E[f | w_t], s the scale of the error of E f at that input and n the normal density (the sign smoothed at
 that scale). Their means are the estimates, and error, ESS and R-hat follow as for any other observable. E f is known at
 the end only: of each draw the overlap of f_t with the residual y - f_0 of a reference f_0 is kept, and the rest, which
@@ -30,15 +32,52 @@ BATCHES = 10
 """Groups of batches of a chain from which the error of E f is measured."""
 
 
+class Targets(NamedTuple):
+    """What the predictor of one split is held against; the C outputs of an input stand side by side, k = m C.
+
+    Parameters
+    ----------
+    y : (k,) array
+        Labels, or the targets of C outputs.
+    outputs : int
+        C.
+    classes : (m,) int array or None
+        Of several outputs the number of every input's class.
+    """
+
+    y: np.ndarray
+    outputs: int = 1
+    classes: np.ndarray | None = None
+
+    def slope(self, output: np.ndarray) -> np.ndarray:
+        """Derivative in its outputs of every input's margin, which is positive where the input is classified well.
+
+        The margin is y f up to a positive factor, or of several outputs that of the class over the largest other one.
+        """
+        if self.classes is None:
+            return np.sign(self.y)
+        others = output.reshape(-1, self.outputs).copy()
+        rows = np.arange(len(others))
+        slope = np.zeros_like(others)
+        slope[rows, self.classes] = 1.0
+        others[rows, self.classes] = -np.inf
+        slope[rows, others.argmax(1)] = -1.0
+        return slope.ravel()
+
+    def margin(self, output: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Margins (..., m) of outputs (..., k), linear with that slope."""
+        return np.asarray((slope * output).reshape(*output.shape[:-1], -1, self.outputs).sum(-1))
+
+
 class Reference(NamedTuple):
     """What draws of one split are overlapped with.
 
     Parameters
     ----------
-    centre : (m,) array
+    centre : (k,) array
         f_0, the mean predictor of the first draws.
-    slopes : (2, m) array
-        (y - f_0)/m and sign(y) n(y f_0/s)/(s m).
+    slopes : (2, k) array
+        (y - f_0)/k and, with g the margin, (dg/df) n(g(f_0)/s)/(s m).
     """
 
     centre: np.ndarray
@@ -52,7 +91,7 @@ class Predictor(NamedTuple):
     ----------
     overlaps : (chain, draw, 2) array
         Of every draw with the slopes of the reference.
-    sums, counts : (chain, batch, 2, m) and (chain, batch, 2) arrays
+    sums, counts : (chain, batch, 2, k) and (chain, batch, 2) arrays
         Sum of f and number of draws by batch and phase.
     """
 
@@ -61,17 +100,20 @@ class Predictor(NamedTuple):
     counts: np.ndarray
 
 
-def reference_of(predictor: np.ndarray, y: np.ndarray) -> Reference:
-    """Reference from the first draws of f, (chain, draw, m)."""
+def reference_of(predictor: np.ndarray, targets: Targets) -> Reference:
+    """Reference from the first draws of f, (chain, draw, k)."""
     centre = predictor.mean((0, 1))
-    scale = np.maximum(predictor.std((0, 1)) / np.sqrt(SMOOTHING_ESS), 1e-150)
-    margin = np.minimum((np.sign(y) * centre / scale) ** 2, 1400.0)
-    density = np.sign(y) * np.exp(-0.5 * margin) / (np.sqrt(2 * np.pi) * scale)
-    return Reference(centre, np.stack([y - centre, density]) / max(len(y), 1))
+    slope = targets.slope(centre)
+    spread = targets.margin(predictor, slope).std((0, 1))
+    scale = np.maximum(spread / np.sqrt(SMOOTHING_ESS), 1e-150)
+    exponent = np.minimum((targets.margin(centre, slope) / scale) ** 2, 1400.0)
+    density = np.exp(-0.5 * exponent) / (np.sqrt(2 * np.pi) * scale)
+    of_inputs = np.repeat(density, targets.outputs) * slope / max(len(density), 1)
+    return Reference(centre, np.stack([(targets.y - centre) / max(len(targets.y), 1), of_inputs]))
 
 
 def reduced(predictor: np.ndarray, reference: Reference, heavy: np.ndarray) -> Predictor:
-    """Draws of f, (chain, draw, m), whose phases are `heavy`, (chain, draw), in batches of a few draws."""
+    """Draws of f, (chain, draw, k), whose phases are `heavy`, (chain, draw), in batches of a few draws."""
     masks = np.stack([~heavy, heavy], axis=1).astype(float)
     firsts = np.arange(0, heavy.shape[1], BATCH_DRAWS)
     sums = np.stack(
@@ -109,12 +151,13 @@ def of_one_phase(predictor: Predictor) -> Predictor:
 
 
 def functionals(
-    predictor: Predictor, reference: Reference, y: np.ndarray, parts: Partition
+    predictor: Predictor, reference: Reference, targets: Targets, parts: Partition
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws of bias_sq and accuracy for one split, each (chain, draw).
 
     The plug-in bias_sq is too large by the squared error of E f, which batch means measure and which is taken off.
     """
+    y = targets.y
     if not len(y):
         return (np.full(parts.heavy.shape, np.nan),) * 2
     if not parts.heavy.any():
@@ -135,7 +178,7 @@ def functionals(
     rest_of_draw = rest[np.arange(rest.shape[0])[:, None], of_draw[None, :], index]
     overlaps = predictor.overlaps - _weighted_mean(predictor.overlaps, index, weights)
     rest_of_draw = rest_of_draw - _weighted_mean(rest_of_draw[..., None], index, weights)[0]
-    accuracy = (np.sign(y) * mean > 0).mean()
+    accuracy = (targets.margin(mean, targets.slope(mean)) > 0).mean()
     return bias - 2.0 * (overlaps[..., 0] + rest_of_draw), accuracy + overlaps[..., 1]
 
 
@@ -146,7 +189,7 @@ def _weighted_mean(values: np.ndarray, phase: np.ndarray, weights: np.ndarray) -
 
 
 def _error_sq(predictor: Predictor, means: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Squared Monte-Carlo error of the mean predictor at every input, from batch means within chains, (m,)."""
+    """Squared Monte-Carlo error of the mean predictor at every input, from batch means within chains, (k,)."""
     batches = predictor.sums.shape[1]
     length = max(batches // BATCHES, 1)
     firsts = np.arange(0, batches - batches % length, length)

@@ -13,7 +13,8 @@ import numpy as np
 from proplim.sampling._target import Problem
 
 PRIOR, HEAVY = "prior", "heavy unit"
-"""Kinds of start: cooled from a draw of the prior; a heavy unit put into such a draw at low temperature, and heated."""
+"""Kinds of start: cooled from a draw of the prior; a heavy unit for each output put into such a draw at low
+temperature, and heated."""
 RIDGE = 0.3
 """Ridge of the regression that finds the heavy unit's weights, in units of the mean of C's diagonal."""
 HEAVY_SIZE = 1.0
@@ -28,14 +29,23 @@ def kind_of_start(chain: int, chains: int) -> str:
 
 
 def with_heavy_unit(problem: Problem, hidden: Any) -> Any:
-    """Hidden weights Z of shape (r, N) whose first unit is aligned with the labels.
+    """Hidden weights Z of shape (r, N) whose first unit is aligned with the labels; of C outputs the first C units.
 
-    Its weights are the ridge regression of y on the whitened inputs, scaled to preactivations of order one; its
-    readout is integrated out and finds its own value.
+    The weights of such a unit are the ridge regression of y on the whitened inputs, scaled to preactivations of order
+    one; its readout is integrated out and finds its own value. Units of outputs that fewer can serve melt.
     """
+    y = problem.y_train
+    outputs = [y] if y.ndim == 1 else list(y.T)
+    for unit, labels in enumerate(outputs[: hidden.shape[1]]):
+        hidden = _with_aligned_unit(problem, hidden, unit, labels)
+    return hidden
+
+
+def _with_aligned_unit(problem: Problem, hidden: Any, unit: int, y: Any) -> Any:
+    """Hidden weights one unit of which is aligned with labels (P,)."""
     import jax.numpy as jnp
 
-    inputs, y = problem.inputs_train, problem.y_train
+    inputs = problem.inputs_train
     covariance, tiny = inputs @ inputs.T, np.finfo(float).tiny
     ridge = jnp.maximum(RIDGE * jnp.trace(covariance) / len(y), tiny)
     weights = inputs.T @ jnp.linalg.solve(covariance + ridge * jnp.eye(len(y)), y)
@@ -44,4 +54,4 @@ def with_heavy_unit(problem: Problem, hidden: Any) -> Any:
     aligned = jnp.minimum(HEAVY_SIZE / jnp.maximum(size, tiny), longest) * weights
     # labels that say nothing (all zero) leave the unit where it is
     found = jnp.isfinite(size) & (size > 0)
-    return jnp.asarray(hidden).at[:, 0].set(jnp.where(found, aligned, hidden[:, 0]))
+    return jnp.asarray(hidden).at[:, unit].set(jnp.where(found, aligned, hidden[:, unit]))

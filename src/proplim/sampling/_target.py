@@ -9,6 +9,11 @@ keeps its prior. For Z = (z_1 ... z_N), Phi = sigma(A Z) of shape (P, N) and c =
     dl/dPhi = c (a a^T - S^-1) Phi,       a = S^-1 y
 
 Nothing is differentiated through a factorisation. For P > N the N x N matrix T I + c Phi^T Phi serves instead.
+
+With C outputs, y in R^(P x C), the readouts are independent given w (docs/theory.md, section 10), and each of them
+adds its own l with the same S:
+
+    l(Z) = -(C/2) ln det S - (1/2) tr Y^T S^-1 Y,     dl/dPhi = c (A A^T - C S^-1) Phi,     A = S^-1 Y
 """
 
 from __future__ import annotations
@@ -20,7 +25,6 @@ import numpy as np
 
 from proplim.activations import Activation
 from proplim.datasets import Dataset
-from proplim.geometry import class_weights
 from proplim.kernels import row_space
 
 Array = Any
@@ -54,10 +58,11 @@ class Problem(NamedTuple):
     outside_test : (P_test, r_out) array, float32
         Square root of the prior covariance of the test preactivations that comes from outside the span.
     y_train, y_test : (P,) and (P_test,) arrays, float64
+        Labels; of C outputs the targets, (P, C) and (P_test, C).
     weights_train, weights_test : (C, P) and (C, P_test) arrays
         Averaging vectors of the C classes.
-    signal : (r,) array
-        w . u = signal . z.
+    signal : (r,) or (r, C) array
+        w . u = signal . z, of each output.
     temperature, lambda0, readout_scale : scalars
         T, lambda0 and c = 1 / (N lambda1).
     bias : Bias or None
@@ -117,7 +122,7 @@ def make_problem(
     lambda0: float,
     lambda1: float,
 ) -> Problem:
-    """Arrays of one grid point; `direction` is the (N0,) signal direction u."""
+    """Arrays of one grid point; `direction` is the (N0,) signal direction u, of C outputs (N0, C)."""
     scale = 1.0 / np.sqrt(lambda0)
     return Problem(
         inputs_train=whitened.train * scale,
@@ -125,8 +130,8 @@ def make_problem(
         outside_test=(whitened.outside * scale).astype(np.float32),
         y_train=dataset.y_train,
         y_test=dataset.y_test,
-        weights_train=class_weights(dataset.y_train),
-        weights_test=class_weights(dataset.y_test),
+        weights_train=dataset.weights_train,
+        weights_test=dataset.weights_test,
         signal=(whitened.basis.T @ direction) * scale,
         temperature=np.float64(temperature),
         lambda0=np.float64(lambda0),
@@ -141,7 +146,7 @@ class Factor(NamedTuple):
     ----------
     log_likelihood : scalar
         l(Z).
-    residual : (P,) array
+    residual : (P,) or (P, C) array
         a = S^-1 y, so that T a = y - E[f | w].
     root : (min(P, N), max(P, N)) array
         L^-1 Phi for P <= N, else L^-1 Phi^T, with L the Cholesky factor. In both cases
@@ -169,9 +174,9 @@ def _factorise_inputs(features: Array, y: Array, temperature: Array, c: Array) -
     count = features.shape[0]
     chol = _cholesky(c * (features @ features.T) + temperature * jnp.eye(count, dtype=features.dtype))
     root = solve_lower(chol, features)
-    z = solve_lower(chol, y[:, None])
-    residual = solve_lower(chol, z, transpose=True)[:, 0]
-    value = -jnp.log(jnp.diagonal(chol)).sum() - 0.5 * (z * z).sum()
+    z = solve_lower(chol, _columns(y))
+    residual = _like(y, solve_lower(chol, z, transpose=True))
+    value = -_times_outputs(y, jnp.log(jnp.diagonal(chol)).sum()) - 0.5 * (z * z).sum()
     return Factor(value, residual, root, chol)
 
 
@@ -181,24 +186,42 @@ def _factorise_units(features: Array, y: Array, temperature: Array, c: Array) ->
     count, width = features.shape
     chol = _cholesky(c * (features.T @ features) + temperature * jnp.eye(width, dtype=features.dtype))
     root = solve_lower(chol, features.T)
-    z = solve_lower(chol, (features.T @ y)[:, None])
-    mean = solve_lower(chol, z, transpose=True)[:, 0]
+    z = solve_lower(chol, _columns(features.T @ y))
+    mean = _like(y, solve_lower(chol, z, transpose=True))
     residual = (y - c * (features @ mean)) / temperature
     # y^T S^-1 y = y . a has no cancellation beyond the one in a itself
     value = (
-        -0.5 * (count - width) * jnp.log(temperature)
-        - jnp.log(jnp.diagonal(chol)).sum()
-        - 0.5 * (y @ residual)
+        -0.5 * _times_outputs(y, (count - width) * jnp.log(temperature))
+        - _times_outputs(y, jnp.log(jnp.diagonal(chol)).sum())
+        - 0.5 * (y @ residual if y.ndim == 1 else (y * residual).sum())
     )
     return Factor(value, residual, root, chol)
 
 
+def _columns(y: Array) -> Array:
+    """Labels of one output as a matrix of one column; targets of C outputs as they are."""
+    return y[:, None] if y.ndim == 1 else y
+
+
+def _like(y: Array, columns: Array) -> Array:
+    """Columns with the axes of y: one column as a vector where y is one."""
+    return columns[:, 0] if y.ndim == 1 else columns
+
+
+def _times_outputs(y: Array, value: Array) -> Array:
+    """C times a value, for y of C outputs."""
+    return value if y.ndim == 1 else y.shape[1] * value
+
+
 def feature_gradient(features: Array, factor: Factor, readout_scale: Array) -> Array:
-    """dl/dPhi = c (a (a^T Phi) - S^-1 Phi), shape (P, N)."""
+    """dl/dPhi = c (a (a^T Phi) - S^-1 Phi), summed over outputs, shape (P, N)."""
     solved = solve_lower(factor.cholesky, factor.root, transpose=True)
     if features.shape[0] > features.shape[1]:
         solved = solved.T
-    return readout_scale * (factor.residual[:, None] * (factor.residual @ features)[None, :] - solved)
+    residual = factor.residual
+    if residual.ndim == 2:
+        return readout_scale * (residual @ (residual.T @ features) - residual.shape[1] * solved)
+    return readout_scale * (residual[:, None] * (residual @ features)[None, :] - solved)
 
 
 def likelihood(problem: Problem, activation: Activation, hidden: Array) -> tuple[Array, Array, Factor]:
@@ -224,8 +247,20 @@ def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any
 
 
 def heavy_readout(features: Array, factor: Factor, readout_scale: Array) -> Array:
-    """Smooth maximum of |E[v_i | w]| / sqrt(N) = c |Phi^T a|_i over the units: of order one where one is heavy."""
+    """Smooth maximum of |E[v_i | w]| / sqrt(N) = c |Phi^T a|_i over the units: of order one where one is heavy.
+
+    Of C outputs |.| is the norm over outputs.
+    """
+    if factor.residual.ndim == 2:
+        return _norm(_lengths(readout_scale * (factor.residual.T @ features)))
     return _norm(readout_scale * (factor.residual @ features))
+
+
+def _lengths(means: Array) -> Array:
+    """Norm over outputs of mean readouts (C, N), (N,)."""
+    import jax.numpy as jnp
+
+    return jnp.sqrt((means * means).sum(0))
 
 
 def bias_energy(problem: Problem, features: Array, factor: Factor) -> Array:
@@ -248,8 +283,10 @@ def _bias_gradient(bias: Bias, features: Array, factor: Factor, c: Array) -> Arr
     """Derivative of the bias' log density in Phi.
 
     With mu = c Phi^T a, q = d heavy / d mu and b = S^-1 Phi q,
-    d heavy / d Phi = c (a q^T - b mu^T - c a (Phi^T b)^T).
+    d heavy / d Phi = c (a q^T - b mu^T - c a (Phi^T b)^T), summed over outputs.
     """
+    if factor.residual.ndim == 2:
+        return _bias_gradient_of_outputs(bias, features, factor, c)
     mean = c * (factor.residual @ features)
     heavy = _norm(mean)
     weight = (mean / heavy) ** (NORM - 1)
@@ -263,10 +300,31 @@ def _bias_gradient(bias: Bias, features: Array, factor: Factor, c: Array) -> Arr
     return -pull.astype(features.dtype) * slope
 
 
+def _bias_gradient_of_outputs(bias: Bias, features: Array, factor: Factor, c: Array) -> Array:
+    """The same for C outputs, whose q_ic = mu_ic |mu_i|^(NORM - 2) / heavy^(NORM - 1)."""
+    import jax.numpy as jnp
+
+    means = c * (factor.residual.T @ features)
+    lengths = jnp.maximum(_lengths(means), jnp.finfo(means.dtype).tiny)
+    heavy = _norm(lengths)
+    weights = means / lengths * (lengths / heavy) ** (NORM - 1)
+    if features.shape[0] <= features.shape[1]:
+        b = _solve_columns(factor.cholesky, features @ weights.T)
+    else:
+        b = features @ _solve_columns(factor.cholesky, weights.T)
+    slope = c * (factor.residual @ (weights - c * (b.T @ features)) - b @ means)
+    pull = bias.strength * (heavy.astype(bias.centre.dtype) - bias.centre)
+    return -pull.astype(features.dtype) * slope
+
+
 def _solve(chol: Array, right: Array) -> Array:
     """(L L^T)^-1 of one vector."""
-    half = solve_lower(chol, right[:, None])
-    return solve_lower(chol, half, transpose=True)[:, 0]
+    return _solve_columns(chol, right[:, None])[:, 0]
+
+
+def _solve_columns(chol: Array, right: Array) -> Array:
+    """(L L^T)^-1 of the columns of a matrix."""
+    return solve_lower(chol, solve_lower(chol, right), transpose=True)
 
 
 def _cholesky(matrix: Array) -> Array:

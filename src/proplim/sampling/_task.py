@@ -12,6 +12,7 @@ from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
 from proplim.sampling._draw import Recorded
+from proplim.sampling._predictor import Targets
 from proplim.sampling._settings import SamplingSettings
 from proplim.sampling._target import Problem, Whitened, make_problem
 from proplim.schema import AXES, Point
@@ -114,6 +115,14 @@ class Task:
     def network(self) -> dict[str, Any]:
         """Width, temperature and priors by name."""
         return {name: getattr(self.point, name) for name in ("width", "temperature", "lambda0", "lambda1")}
+
+    def targets(self) -> dict[str, Targets]:
+        """What the predictor of each split is held against."""
+        data = self.dataset
+        return {
+            "train": Targets(data.y_train.ravel(), data.n_outputs, data.class_train),
+            "test": Targets(data.y_test.ravel(), data.n_outputs, data.class_test),
+        }
 
     def problem(self) -> Problem:
         """Arrays of the point."""
