@@ -80,13 +80,16 @@ def inversions(time: np.ndarray, distance: np.ndarray, mse_train: np.ndarray) ->
     ----------
     time : (T,) array
     distance : (..., T, splits) array
+        Of many classes (..., T, splits, pairs).
     mse_train : (..., T) array
 
     Returns
     -------
-    dict of (..., splits) arrays
+    dict of (..., splits) or (..., splits, pairs) arrays
         ``inversion_time``, ``inversion_mse`` (training error for both splits) and ``inversion_height``.
     """
+    kinds = distance.shape[mse_train.ndim :]
+    distance = distance.reshape(*mse_train.shape, -1)
     shape = (*distance.shape[:-2], distance.shape[-1])
     found = np.empty((3, *shape))
     for index in np.ndindex(*shape):
@@ -94,4 +97,5 @@ def inversions(time: np.ndarray, distance: np.ndarray, mse_train: np.ndarray) ->
         found[(slice(None), *index)] = find_inversion(
             time, distance[(*trajectory, index[-1])], mse_train[trajectory]
         )
+    found = found.reshape(3, *mse_train.shape[:-1], *kinds)
     return dict(zip(("inversion_time", "inversion_mse", "inversion_height"), found, strict=True))

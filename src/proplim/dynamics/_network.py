@@ -21,7 +21,6 @@ import numpy as np
 from proplim._jax import jnp
 from proplim.activations import Activation
 from proplim.datasets import Dataset
-from proplim.geometry import class_weights
 from proplim.kernels import row_space
 from proplim.schema import Point
 
@@ -33,7 +32,7 @@ class Split(NamedTuple):
     """Inputs of one split as the frame sees them."""
 
     y: Array
-    """(P_s,) labels."""
+    """(P_s,) labels; of C outputs the targets, (P_s, C)."""
     forward: Array
     """(P_s, r): preactivations are h0 + forward @ S."""
     class_weights: Array
@@ -50,7 +49,7 @@ class Problem(NamedTuple):
     gram: Array
     """(P, P): x_mu . x_nu / N0."""
     signal: Array
-    """(r,): u . (w - w0) = signal @ S."""
+    """(r,), of C outputs (r, C): u . (w - w0) = signal @ S."""
     prior_norm_sq: float
     """N0 / lambda0."""
     inside: Array | None = None
@@ -67,11 +66,11 @@ class Start(NamedTuple):
     overlap: Array
     """(r, N): w0 . (w - w0) = sum_r overlap * S."""
     signal: Array
-    """(N,): u . w0."""
+    """(N,), of C outputs (N, C): u . w0."""
     norm_sq: Array
     """(N,): |w0|^2."""
     readout: Array
-    """(N,): v."""
+    """(N,), of C outputs (N, C): v."""
 
 
 class Parameters(NamedTuple):
@@ -80,7 +79,7 @@ class Parameters(NamedTuple):
     hidden: Array
     """(r, N): S."""
     readout: Array
-    """(N,): v."""
+    """(N,), of C outputs (N, C): v."""
 
 
 class Frame(NamedTuple):
@@ -97,8 +96,8 @@ def build_frame(dataset: Dataset, signal: np.ndarray, lambda0: float, *, kind: F
     Parameters
     ----------
     dataset : Dataset
-    signal : (N0,) array
-        Unit vector u.
+    signal : (N0,) or (N0, C) array
+        Unit vector u, of each output.
     lambda0 : float
     kind : {"inputs", "full", "rotated"}
         What the optimizer's steps are made of: combinations of training inputs (the cheaper of dual frame
@@ -138,10 +137,8 @@ def _frame_of(dataset: Dataset, signal: np.ndarray, lambda0: float, basis: np.nd
     x, n_features = dataset.x_train, dataset.n_features
     train = x @ basis / np.sqrt(n_features)
     problem = Problem(
-        train=Split(dataset.y_train, train, class_weights(dataset.y_train)),
-        test=Split(
-            dataset.y_test, dataset.x_test @ basis / np.sqrt(n_features), class_weights(dataset.y_test)
-        ),
+        train=Split(dataset.y_train, train, dataset.weights_train),
+        test=Split(dataset.y_test, dataset.x_test @ basis / np.sqrt(n_features), dataset.weights_test),
         backward=np.ascontiguousarray(train.T),
         gram=x @ x.T / n_features,
         signal=basis.T @ signal,
@@ -154,7 +151,7 @@ def draw_start(frame: Frame, dataset: Dataset, signal: np.ndarray, point: Point,
     """Draw w and v from the prior of a grid point (docs/theory.md, section 1), in the full input space, and project."""
     rng = np.random.default_rng(seed)
     hidden = rng.standard_normal((point.width, dataset.n_features)) / np.sqrt(point.lambda0)
-    readout = rng.standard_normal(point.width) / np.sqrt(point.lambda1)
+    readout = rng.standard_normal((point.width, *dataset.y_train.shape[1:])) / np.sqrt(point.lambda1)
     scale = np.sqrt(dataset.n_features)
     return Start(
         h_train=dataset.x_train @ hidden.T / scale,
@@ -179,10 +176,10 @@ def descent_direction(
     activation: Activation,
     batch: Array | None = None,
 ) -> Parameters:
-    """Minus the gradient of L = (1/2) sum_mu (y_mu - f(x_mu))^2, in the frame.
+    """Minus the gradient of L = (1/2) sum_mu (y_mu - f(x_mu))^2, summed over outputs, in the frame.
 
     With residual e = y - f: dv_i = N^(-1/2) sum_mu e_mu sigma(h_i mu), and S moves by
-    e_mu v_i sigma'(h_i mu) / sqrt(N), taken back through the inputs.
+    e_mu . v_i sigma'(h_i mu) / sqrt(N), taken back through the inputs.
 
     Parameters
     ----------
@@ -199,7 +196,11 @@ def descent_direction(
     h = h_start + forward @ hidden
     features = activation.jax_features(h)
     residual = weight * (y - scale * (features @ readout))
-    force = (scale * residual)[:, None] * readout[None, :] * activation.jax_derivative(h)
+    slope = activation.jax_derivative(h)
+    if readout.ndim == 2:
+        force = (scale * residual) @ readout.T * slope
+        return Parameters(_to_frame(problem, force, batch), scale * (features.T @ residual))
+    force = (scale * residual)[:, None] * readout[None, :] * slope
     return Parameters(_to_frame(problem, force, batch), scale * (residual @ features))
 
 
@@ -219,9 +220,14 @@ def pulled_back(problem: Problem, features: Array, slopes: Array, residual: Arra
 
     Parameters
     ----------
-    features, slopes : (P, N) array
-        sigma(h) and v sigma'(h).
-    residual : (P,) array
+    features : (P, N) array
+        sigma(h).
+    slopes : (P, N) or (P, C, N) array
+        v sigma'(h), see :func:`proplim.dynamics._tangent_kernel.slopes_of`.
+    residual : (P,) or (P, C) array
     """
     scaled = residual / jnp.sqrt(features.shape[1])
+    if residual.ndim == 2:
+        force = (scaled[:, :, None] * slopes).sum(1)
+        return Parameters(_to_frame(problem, force, None), features.T @ scaled)
     return Parameters(_to_frame(problem, scaled[:, None] * slopes, None), scaled @ features)

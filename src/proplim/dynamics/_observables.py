@@ -19,7 +19,7 @@ class InputsInTraining(NamedTuple):
     """One kind of inputs as the network sees them (:class:`proplim.observables.NetworkInputs`)."""
 
     y: Array
-    """(m,)."""
+    """(m,) or (m, C)."""
     class_weights: Array
     """(C, m)."""
     preactivations: Array
@@ -27,7 +27,7 @@ class InputsInTraining(NamedTuple):
     features: Array
     """sigma(h), (m, N)."""
     output: Array
-    """f(x), (m,)."""
+    """f(x), (m,) or (m, C)."""
 
 
 class NetworkInTraining:
@@ -52,8 +52,10 @@ class NetworkInTraining:
 
     @cached_property
     def signal_weights(self) -> Array:
-        """w.u of every unit, (N,)."""
-        return self._start.signal + self._problem.signal @ self._hidden
+        """w.u of every unit, (N,) or (N, C)."""
+        signal = self._problem.signal
+        moved = signal @ self._hidden if signal.ndim == 1 else self._hidden.T @ signal
+        return self._start.signal + moved
 
     @cached_property
     def hidden_trace_shift(self) -> Array:
@@ -68,7 +70,7 @@ class NetworkInTraining:
 
     @cached_property
     def tangent_kernel(self) -> Array:
-        """Theta on the training inputs, (P, P)."""
+        """Theta on the training inputs, (P, P) or (P C, P C)."""
         h = self.train.preactivations
         return tangent_kernel(self._problem.gram, h, self.readout, self._activation)
 
@@ -92,11 +94,12 @@ def observe(
     Returns
     -------
     dict
-        Every registered observable that is a function of a network, with its split and label axes, plus
-        ``output_train`` (P,) and ``output_test`` (P_test,), the network's function, from which the ensemble's
-        variables are made. NaN on test inputs where there are none.
+        Every registered observable that is a function of a network, with its split and class axes, plus
+        ``output_train`` (P,) and ``output_test`` (P_test,), of C outputs with a last axis of them, the network's
+        function, from which the ensemble's variables are made. NaN on test inputs where there are none.
     """
-    wanted = tuple(v for v in variables_of("dynamics") if v.of_network() is not None)
+    outputs = start.readout.shape[1] if start.readout.ndim == 2 else 1
+    wanted = tuple(v for v in variables_of("dynamics", outputs) if v.of_network() is not None)
     return _observe(problem, start, parameters, activation, wanted)
 
 

@@ -91,7 +91,7 @@ class Training:
         Width and precisions of the prior.
     settings : DynamicsSettings
     signal : (N0,) array
-        Direction u.
+        Direction u; of C outputs (N0, C).
     look : callable
         What is recorded.
     reduce : callable

@@ -19,17 +19,31 @@ def tangent_kernel(gram: Array, h: Array, readout: Array, activation: Activation
         x . x' / N0.
     h : (P, N) array
         Preactivations.
-    readout : (N,) array
+    readout : (N,) or (N, C) array
 
     Returns
     -------
     (P, P) array
+        Of C outputs (P C, P C), outputs of an input side by side: the readout's part is the same for each output, the
+        hidden weights' couples outputs by v_c v_c'.
     """
-    return tangent_kernel_of(gram, activation.jax_features(h), activation.jax_derivative(h) * readout)
+    return tangent_kernel_of(
+        gram, activation.jax_features(h), slopes_of(activation.jax_derivative(h), readout)
+    )
+
+
+def slopes_of(derivative: Array, readout: Array) -> Array:
+    """v sigma'(h) from sigma'(h), (P, N), and v: (P, N), of C outputs (P, C, N)."""
+    return derivative * readout if readout.ndim == 1 else derivative[:, None, :] * readout.T
 
 
 def tangent_kernel_of(gram: Array, features: Array, slopes: Array) -> Array:
-    """The same from sigma(h) and v sigma'(h), both (P, N)."""
+    """The same from sigma(h), (P, N), and :func:`slopes_of`."""
+    if slopes.ndim == 3:
+        inputs, outputs, width = slopes.shape
+        flat = slopes.reshape(inputs * outputs, width)
+        hidden = jnp.kron(gram, jnp.ones((outputs, outputs))) * (flat @ flat.T)
+        return (jnp.kron(features @ features.T, jnp.eye(outputs)) + hidden) / width
     return (features @ features.T + gram * (slopes @ slopes.T)) / features.shape[1]
 
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from proplim._jax import configure_jax
 from proplim.activations import Activation, get_activation
-from proplim.datasets import Dataset
+from proplim.datasets import Dataset, class_coords
 from proplim.dynamics._ensemble import ensemble_statistics
 from proplim.dynamics._inversion import inversions
 from proplim.dynamics._observables import observe
@@ -33,7 +33,7 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     kept: Kept | None = None,
 ) -> xr.Dataset:
-    """Train networks from draws of the prior on L = (1/2) sum_mu (y_mu - f(x_mu))^2.
+    """Train networks from draws of the prior on L = (1/2) sum_mu (y_mu - f(x_mu))^2, summed over outputs.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def train(
     Returns
     -------
     xarray.Dataset
-        Dimensions (optimizer, replica, time[, split, label]); variables of stage "dynamics" in
-        :mod:`proplim.observables`, those of the inversion without time. Values belong to one replica.
+        Dimensions (optimizer, replica, time[, split, label], of three and more classes pair, output, output2);
+        variables of stage "dynamics" in :mod:`proplim.observables`, those of the inversion without time. Values belong to one replica.
         The bias of a replica is estimated with the mean predictor of the other replicas,
         bias_sq = mean (y - f_r)(y - f_others), and predictive_variance = mse - bias_sq: unbiased, NaN for a
         single replica. accuracy is that of the sign of the mean predictor of all replicas, equal for all of
@@ -143,8 +143,8 @@ def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettin
     kept = [name for name in runs[0][0] if name in OBSERVABLES or name.startswith("output_")]
     values = {name: stacked(runs, name) for name in kept}
     outputs = [values.pop("output_train"), values.pop("output_test")]
-    labels = [dataset.y_train, dataset.y_test]
-    ensemble = [ensemble_statistics(f, y) for f, y in zip(outputs, labels, strict=True)]
+    labels = [(dataset.y_train, dataset.class_train), (dataset.y_test, dataset.class_test)]
+    ensemble = [ensemble_statistics(f, *y) for f, y in zip(outputs, labels, strict=True)]
     for name in ensemble[0]:
         values[name] = np.stack([part[name] for part in ensemble], axis=-1)
     values |= inversions(settings.times, values["centroid_distance_sq"], values["mse"][..., 0])
@@ -155,8 +155,15 @@ def cube_of(dataset: Dataset, runs: list[list[Record]], settings: DynamicsSettin
         if str(record["reason"])
     ]
     return xr.Dataset(
-        {name: (("optimizer", "replica", *_own_dims(name)), value) for name, value in values.items()},
-        coords={**axes_of(settings), "split": list(SPLITS), "label": list(dataset.labels)},
+        {
+            name: (("optimizer", "replica", *_own_dims(name, dataset.n_outputs)), value)
+            for name, value in values.items()
+        },
+        coords={
+            **axes_of(settings),
+            "split": list(SPLITS),
+            **class_coords(dataset.labels, dataset.n_outputs),
+        },
         attrs={"reason": "; ".join(reasons)} if reasons else {},
     )
 
@@ -175,6 +182,6 @@ def axes_of(settings: DynamicsSettings) -> dict[str, Any]:
     }
 
 
-def _own_dims(name: str) -> tuple[str, ...]:
-    known = variable(name)
+def _own_dims(name: str, n_outputs: int) -> tuple[str, ...]:
+    known = variable(name).for_outputs(n_outputs)
     return known.dims if "time" in known.without else ("time", *known.dims)

@@ -18,7 +18,7 @@ from pydantic import Field
 from proplim._jax import jax, jit, jnp
 from proplim.activations import Activation
 from proplim.dynamics._network import Parameters, Problem, Start, origin, pulled_back
-from proplim.dynamics._tangent_kernel import tangent_kernel_of
+from proplim.dynamics._tangent_kernel import slopes_of, tangent_kernel_of
 from proplim.dynamics.optimizers._base import Optimizer, register_optimizer
 from proplim.errors import NumericalFailure
 from proplim.schema import PlainFloat, Settings, Size
@@ -58,13 +58,21 @@ class Linearised(NamedTuple):
     features: Array
     """sigma(h), (P, N)."""
     slopes: Array
-    """v sigma'(h), (P, N)."""
+    """v sigma'(h), (P, N) or (P, C, N)."""
     residual: Array
-    """y - f, (P,)."""
+    """y - f, (P,) or (P, C)."""
     eigenvalues: Array
-    """lambda, (P,)."""
+    """lambda, (P,) or (P C,)."""
     vectors: Array
-    """U, (P, P)."""
+    """U, (P, P) or (P C, P C)."""
+
+    def coordinates(self, values: Array) -> Array:
+        """U^T e of values e in the shape of the residual."""
+        return self.vectors.T @ values.reshape(-1)
+
+    def values(self, coordinates: Array) -> Array:
+        """e in the shape of the residual, from its coordinates U^T e."""
+        return (self.vectors @ coordinates).reshape(self.residual.shape)
 
 
 class Segment(NamedTuple):
@@ -79,9 +87,9 @@ class Segment(NamedTuple):
     second: Parameters
     """G_2."""
     first_seen: Array
-    """U^T J G_1, (P,)."""
+    """U^T J G_1, as the eigenvalues."""
     second_seen: Array
-    """U^T J G_2, (P,)."""
+    """U^T J G_2, as the eigenvalues."""
 
 
 @register_optimizer
@@ -90,7 +98,8 @@ class GradientFlow(Optimizer):
     """d theta/dt = -dL/dtheta, by an exponential Runge-Kutta method of third order with a controlled error.
 
     The reference that gradient descent approaches at first order in its step. A step costs one eigendecomposition of
-    the P x P tangent kernel; recorded times within a step cost a product of a matrix and a vector.
+    the P x P tangent kernel (of C outputs P C x P C); recorded times within a step cost a product of a matrix and a
+    vector.
 
     Notes
     -----
@@ -155,7 +164,8 @@ class GradientFlow(Optimizer):
         """Steps, more for a smaller tolerance, times eigenvectors of Theta and some products with P x P matrices."""
         tolerance = float(cls.own_settings(settings).flow_tolerance)
         steps = 30.0 * (1e-3 / tolerance) ** (1.0 / _ORDER)
-        return steps * (1e-3 + 1.3e-10 * size.n_train**3 + 4e-10 * size.n_train**2 * width)
+        values = size.n_train * size.n_outputs
+        return steps * (1e-3 + 1.3e-10 * values**3 + 4e-10 * values**2 * width)
 
     def effort(self, times: np.ndarray) -> np.ndarray:
         """About as much for every recorded time: steps grow with time, and recorded times are even in ln t."""
@@ -182,7 +192,7 @@ def _evaluate(
     h = start.h_train + problem.train.forward @ here.hidden
     features = activation.jax_features(h)
     output = features @ here.readout / jnp.sqrt(here.readout.shape[0])
-    return features, here.readout * activation.jax_derivative(h), problem.train.y - output
+    return features, slopes_of(activation.jax_derivative(h), here.readout), problem.train.y - output
 
 
 @jit(static=("activation",))
@@ -190,8 +200,8 @@ def _segment(
     problem: Problem, start: Start, base: Linearised, step: float, activation: Activation
 ) -> tuple[Segment, Array]:
     """The trajectory over a step that is tried, and the estimate of its error in f, root mean square over inputs."""
-    rates, vectors = base.eigenvalues, base.vectors
-    residual = vectors.T @ base.residual
+    rates = base.eigenvalues
+    residual = base.coordinates(base.residual)
     nothing = jax.tree.map(jnp.zeros_like, base.here)
     still = jnp.zeros_like(residual)
 
@@ -234,14 +244,15 @@ def _departure(
     """
     features, slopes, residual = _evaluate(problem, start, there, activation)
     moved = pulled_back(problem, features, slopes, residual)
-    linear = pulled_back(problem, base.features, base.slopes, base.vectors @ linear_residual)
+    linear = pulled_back(problem, base.features, base.slopes, base.values(linear_residual))
     departure = jax.tree.map(lambda a, b: a - b, moved, linear)
-    return departure, base.vectors.T @ _pushed_forward(problem, base, departure)
+    return departure, base.coordinates(_pushed_forward(problem, base, departure))
 
 
 def _pushed_forward(problem: Problem, base: Linearised, change: Parameters) -> Array:
-    """J applied to a change of the parameters: how f changes on the training inputs, (P,)."""
-    through_hidden = (base.slopes * (problem.train.forward @ change.hidden)).sum(1)
+    """J applied to a change of the parameters: how f changes on the training inputs, as the residual."""
+    moved = problem.train.forward @ change.hidden
+    through_hidden = (base.slopes * (moved[:, None, :] if base.slopes.ndim == 3 else moved)).sum(-1)
     return (through_hidden + base.features @ change.readout) / jnp.sqrt(change.readout.shape[0])
 
 
@@ -253,9 +264,9 @@ def _left(rates: Array, residual: Array, time: Array) -> Array:
 def _driven(problem: Problem, base: Linearised, drive: Parameters, seen: Array, time: Array) -> Parameters:
     """Parameters after the linear flow with a constant drive G, of which U^T J G is `seen`."""
     rates = base.eigenvalues
-    pull = time * _phi(1, time * rates) * (base.vectors.T @ base.residual)
+    pull = time * _phi(1, time * rates) * base.coordinates(base.residual)
     pull = pull - time**2 * _phi(2, time * rates) * seen
-    moved = pulled_back(problem, base.features, base.slopes, base.vectors @ pull)
+    moved = pulled_back(problem, base.features, base.slopes, base.values(pull))
     return jax.tree.map(lambda a, m, g: a + m + time * g, base.here, moved, drive)
 
 
@@ -268,10 +279,10 @@ def _within(problem: Problem, segment: Segment, time: Array) -> Parameters:
     """
     base = segment.base
     rates = time * base.eigenvalues
-    pull = time * _phi(1, rates) * (base.vectors.T @ base.residual)
+    pull = time * _phi(1, rates) * base.coordinates(base.residual)
     pull = pull - time**3 * _phi(3, rates) * segment.first_seen
     pull = pull - 2.0 * time**4 * _phi(4, rates) * segment.second_seen
-    moved = pulled_back(problem, base.features, base.slopes, base.vectors @ pull)
+    moved = pulled_back(problem, base.features, base.slopes, base.values(pull))
     return jax.tree.map(
         lambda a, m, g1, g2: a + m + time**2 / 2.0 * g1 + time**3 / 3.0 * g2,
         base.here,

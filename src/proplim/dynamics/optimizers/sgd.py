@@ -110,4 +110,7 @@ def _largest_of_batches(
     gram: jax.Array, h: jax.Array, readout: jax.Array, activation: Activation, batches: Any
 ) -> jax.Array:
     kernel = tangent_kernel(gram, h, readout, activation)
+    outputs = kernel.shape[0] // gram.shape[0]
+    if outputs > 1:  # those of an input are side by side
+        batches = (batches[:, :, None] * outputs + jnp.arange(outputs)).reshape(len(batches), -1)
     return jax.lax.map(lambda b: largest_eigenvalue(kernel[b][:, b]), batches).max()
