@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proplim.datasets import Dataset
+from proplim.datasets import Dataset, targets_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -32,6 +32,15 @@ def mnist38(shared_dir: Path) -> Dataset:
     """MNIST 3 against 8: 100 training and 200 test inputs, exactly as the reference numbers use them."""
     with np.load(shared_dir / "reference" / "mnist38_p100.npz") as arrays:
         return Dataset(arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"])
+
+
+def outputs_dataset(n_train: int, n_features: int, n_outputs: int = 3, seed: int = 0) -> Dataset:
+    """Small data set of iid inputs of balanced classes, with centred targets and two test inputs of every class."""
+    rng = np.random.default_rng(seed)
+    numbers = [np.arange(n) % n_outputs for n in (n_train, 2 * n_outputs)]
+    x = [rng.standard_normal((len(n), n_features)) for n in numbers]
+    y = [targets_of(n, n_outputs, "centred") for n in numbers]
+    return Dataset(x[0], y[0], x[1], y[1], class_train=numbers[0], class_test=numbers[1])
 
 
 def gaussian_dataset(n_train: int, n_features: int, n_test: int = 12, seed: int = 0) -> Dataset:

@@ -104,13 +104,17 @@ def test_functionals_of_the_predictor_do_not_depend_on_how_draws_of_one_phase_we
     targets = _predictor.Targets(y)
     reference = _predictor.reference_of(predictor, targets)
     one = _phases.whole(4, 60)
-    expected = _predictor.functionals(_predictor.reduced(predictor, reference, one.heavy), reference, targets, one)
+    expected = _predictor.functionals(
+        _predictor.reduced(predictor, reference, one.heavy), reference, targets, one
+    )
     mean = predictor.mean((0, 1))
     assert expected[0].mean() == pytest.approx(((y - mean) ** 2).mean(), abs=0.02)
     for share in (0.3, 1.0):
         heavy = rng.random((4, 60)) < share
         stored = _predictor.reduced(predictor, reference, heavy)
-        for found, value in zip(_predictor.functionals(stored, reference, targets, one), expected, strict=True):
+        for found, value in zip(
+            _predictor.functionals(stored, reference, targets, one), expected, strict=True
+        ):
             np.testing.assert_allclose(found.mean(), value.mean(), atol=1e-12)
             # of single draws the part that takes the batch's mean differs by what the batches are
             np.testing.assert_allclose(found, value, atol=0.1 if share < 1 else 1e-12)

@@ -21,6 +21,7 @@ from proplim.dynamics._replicas import Kept, Progress, Record
 from proplim.dynamics._settings import DynamicsSettings
 from proplim.dynamics._train import axes_of, cube_of, network_point, run_point, stacked
 from proplim.dynamics.optimizers import Optimizer
+from proplim.errors import InvalidInput
 from proplim.geometry import class_weights, contrast
 
 _DIMS = {
@@ -83,7 +84,7 @@ def stragglers(
     Raises
     ------
     InvalidInput
-        As :func:`proplim.dynamics.train`.
+        As :func:`train_with_stragglers`.
 
     Notes
     -----
@@ -109,8 +110,17 @@ def train_with_stragglers(
     """What :func:`proplim.dynamics.train` and :func:`stragglers` return, from one training.
 
     The first is the same to the bit as without the second.
+
+    Raises
+    ------
+    InvalidInput
+        As :func:`train`, and for three and more classes, between whose pairs there are many D.
     """
     settings = settings or DynamicsSettings()
+    if dataset.n_outputs > 1:
+        raise InvalidInput(
+            "stragglers", True, "false: D is attributed to single inputs for two classes alone"
+        )
 
     def reduce(optimizer: type[Optimizer], record: Record) -> Record:
         parts = _attribute(record, dataset.y_train, settings.times, driven=optimizer.follows_flow)

@@ -57,7 +57,8 @@ def train(
     -------
     xarray.Dataset
         Dimensions (optimizer, replica, time[, split, label], of three and more classes pair, output, output2);
-        variables of stage "dynamics" in :mod:`proplim.observables`, those of the inversion without time. Values belong to one replica.
+        variables of stage "dynamics" in :mod:`proplim.observables`, those of the inversion without time. Values
+        belong to one replica.
         The bias of a replica is estimated with the mean predictor of the other replicas,
         bias_sq = mean (y - f_r)(y - f_others), and predictive_variance = mse - bias_sq: unbiased, NaN for a
         single replica. accuracy is that of the sign of the mean predictor of all replicas, equal for all of
