@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from _common import arguments, load, point_of
+from _common import WIDTH, arguments, load, point_of
 
 from proplim import Dataset, SamplingSettings, sample_posterior
 from proplim.sampling import PosteriorSample, Progress
@@ -48,7 +48,7 @@ def ours(
 
 
 def timed(
-    dataset: Dataset, activation: str, temperature: float, draws: int
+    dataset: Dataset, activation: str, temperature: float, draws: int, width: int = WIDTH
 ) -> tuple[PosteriorSample, float, float]:
     """A run of so many draws per chain, with the processor seconds of its draws and of all before them.
 
@@ -60,7 +60,7 @@ def timed(
     def mark(_: Progress) -> None:
         marks.append(time.process_time())
 
-    point = point_of(temperature)
+    point = point_of(temperature, width)
     tiny = SamplingSettings(min_draws=50, max_draws=50)
     sample_posterior(dataset, activation, settings=tiny, **point)  # compiles
     start = time.process_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import typer
 
 from proplim.cli._source_options import dataset_settings
 from proplim.errors import InvalidInput
+from proplim.geometry import LABELS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,21 +96,26 @@ def asked_point(
     return Asked(arrays, network, parameters)
 
 
-def _class(label: Any) -> str:
-    """A class by its label: y=+1."""
-    return f"y={label:+d}" if isinstance(label, int) else f"y={label}"
+OF_ROWS: dict[str, Callable[[Any], str]] = {
+    "split": str,
+    "label": lambda label: f"class {label}",
+    "pair": str,
+    "output": lambda output: f"output {output}",
+    "output2": str,
+}
+"""Dimensions whose values have rows of their own, and what the row calls a value."""
 
 
 def rows_of(solved: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Row name -> values, one row for each variable, kind of inputs and class."""
-    rows = {}
+    """Row name -> values, one row for each variable, kind of inputs, class, pair of classes and output."""
+    names, rows = dict(OF_ROWS), {}
+    if "label" in solved.coords and tuple(solved["label"].values.tolist()) == LABELS:
+        names["label"] = lambda label: f"y={label:+d}"
     for name, values in solved.data_vars.items():
-        for split in values["split"].values.tolist() if "split" in values.dims else [None]:
-            part = values if split is None else values.sel(split=split)
-            for label in part["label"].values.tolist() if "label" in part.dims else [None]:
-                row = part if label is None else part.sel(label=label)
-                where = ", ".join([w for w in (split, None if label is None else _class(label)) if w])
-                rows[f"{name} [{where}]" if where else str(name)] = row
+        dims = [d for d in names if d in values.dims]
+        for at in itertools.product(*(values[d].values.tolist() for d in dims)):
+            where = ", ".join(names[d](value) for d, value in zip(dims, at, strict=True))
+            rows[f"{name} [{where}]" if where else str(name)] = values.sel(dict(zip(dims, at, strict=True)))
     return rows
 
 

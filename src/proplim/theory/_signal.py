@@ -37,13 +37,34 @@ def signal_direction(
     Returns
     -------
     (N0,) array
-        NaN where B a = 0 (labels zero or outside the range of the kernel): no direction is singled out.
+        NaN where B a = 0 (labels zero or outside the range of the kernel): no direction is singled out. Of C outputs
+        the direction of each, (N0, C).
     """
     activation = get_activation(activation)
     with threadpool_limits(limits=1, user_api="blas"):
         spectrum = build_spectrum(dataset, activation, lambda0)
         points = Points(*(np.array([float(v)]) for v in (temperature, width, lambda1)))
+        if dataset.n_outputs > 1:
+            return _signals_of_outputs(spectrum, points)
         return signal_of_point(spectrum, points)
+
+
+def _signals_of_outputs(spectrum: Spectrum, point: Points) -> np.ndarray:
+    """u_c = B a_c/|B a_c| with a_c column c of Sigma^-1 Y, at a single point, shape (N0, C).
+
+    Sigma is that of the matrix order parameter Q = R diag(w) R^T, and of Q = I for activations that are not odd, of whose
+    order parameters the theory knows those of one output alone.
+    """
+    outputs = spectrum.labels.shape[1]
+    eigenvalues, basis = np.ones(outputs), np.eye(outputs)
+    if spectrum.activation.odd:
+        from proplim.theory.outputs._solve import solve_order_parameters
+
+        solution = solve_order_parameters(spectrum, point)
+        eigenvalues, basis = solution.eigenvalues[0], solution.basis[0]
+    left = Response.of(spectrum.eigenvalues, eigenvalues / (point.lambda1[0] * point.temperature[0])).r.T
+    residuals = spectrum.eigenvectors @ ((left * (spectrum.labels @ basis)) @ basis.T)
+    return np.stack([unit_signal(spectrum, residual) for residual in residuals.T], axis=1)
 
 
 def signal_of_point(spectrum: Spectrum, point: Points) -> np.ndarray:
