@@ -29,12 +29,13 @@ def main(root: str, size: int, temperature: float, draws: int) -> None:
         names = [str(name) for name in result.data_vars if result[name].dims[:1] == ("statistic",)]
         every = {name: float(result[name].sel(statistic="ess").min()) for name in names}
         slowest = min(every, key=every.__getitem__)
-        total = sample.sample_stats["n_steps"].size
+        steps = sample.sample_stats["n_steps"]
         rhat = max(float(result[name].sel(statistic="rhat").max()) for name in names)
         print(
-            f"{len(classes):7d} {1e3 * seconds / total:6.2f} ms {float(sample.sample_stats.n_steps.mean()):9.1f} "
-            f"{result.attrs['acceptance']:10.2f} {burn_in:6.1f} s {every[slowest]:6.0f} {every[slowest] / seconds:7.1f} "
-            f"{slowest:>28} {np.median(list(every.values())) / seconds:12.1f} {rhat:7.4f}",
+            f"{len(classes):7d} {1e3 * seconds / steps.size:6.2f} ms {float(steps.mean()):9.1f} "
+            f"{result.attrs['acceptance']:10.2f} {burn_in:6.1f} s {every[slowest]:6.0f} "
+            f"{every[slowest] / seconds:7.1f} {slowest:>28} {np.median(list(every.values())) / seconds:12.1f} "
+            f"{rhat:7.4f}",
             flush=True,
         )
 

@@ -192,6 +192,13 @@ class _StudyBase(_Section):
         return outputs_of(n_classes_of(self.datasets[0]))
 
     @model_validator(mode="after")
+    def _stragglers_have_one_distance(self) -> _StudyBase:
+        """D is attributed to single inputs where there is one D: between two classes."""
+        if self.dynamics.enabled and self.dynamics.settings.stragglers and self.n_outputs > 1:
+            raise InvalidInput("dynamics.stragglers", True, "false with three and more classes")
+        return self
+
+    @model_validator(mode="after")
     def _stages_have_the_axes_of_the_grid(self) -> _StudyBase:
         """An axis that stands in for another one does so in every stage: cubes have the same dimensions."""
         for stage in STAGES:

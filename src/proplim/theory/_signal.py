@@ -52,8 +52,8 @@ def signal_direction(
 def _signals_of_outputs(spectrum: Spectrum, point: Points) -> np.ndarray:
     """u_c = B a_c/|B a_c| with a_c column c of Sigma^-1 Y, at a single point, shape (N0, C).
 
-    Sigma is that of the matrix order parameter Q = R diag(w) R^T, and of Q = I for activations that are not odd, of whose
-    order parameters the theory knows those of one output alone.
+    Sigma is that of the matrix order parameter Q = R diag(w) R^T, and of Q = I for activations that are not odd, of
+    whose order parameters the theory knows those of one output alone.
     """
     outputs = spectrum.labels.shape[1]
     eigenvalues, basis = np.ones(outputs), np.eye(outputs)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from proplim.datasets import class_coords_of
 from proplim.errors import InvalidInput, ProplimError
 from proplim.observables import OBSERVABLES, variables_of
-from proplim.schema import Point, Settings, Size
+from proplim.schema import SPLITS, Point, Settings, Size
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +101,13 @@ class Stage(ABC):
     def values_per_point(self, config: StudyConfig) -> int:
         """Numbers that a table holds for a point, for estimates of memory."""
         sizes = [len(values) for values in self.own_coords(config).values()]
-        return 70 * int(np.prod(sizes, dtype=np.int64))
+        return max(70, self.values_of_observables(config)) * int(np.prod(sizes, dtype=np.int64))
+
+    def values_of_observables(self, config: StudyConfig) -> int:
+        """Numbers of all observables at a point, over splits, classes, their pairs and outputs."""
+        coords = {"split": list(SPLITS), **class_coords_of(config.datasets)}
+        shapes = [[len(coords.get(d, ())) for d in v.dims] for v in variables_of(self.name, config.n_outputs)]
+        return int(sum(np.prod(shape, dtype=np.int64) for shape in shapes))
 
     def leaves(self, config: StudyConfig) -> str | None:
         """Folder of the study with files of single points beside the tables of jobs; None where there are none."""

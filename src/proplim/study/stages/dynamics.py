@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from proplim.study._packing import Block
 
 RECORD = (1.7e-3, 1e-6, 2.5e-9)
-"""Seconds for a recorded time: a, b, c in a + b P^2 + c P^3."""
+"""Seconds for a recorded time: a, b, c in a + b n^2 + c n^3 with n = P times the number of outputs."""
 
 STRAGGLERS = "stragglers"
 """Folder of the study with the attributions of training to single inputs."""
@@ -75,7 +75,8 @@ class Dynamics(Stage):
         """What the optimizers ask for, and the tangent kernel at every recorded time."""
         settings = config.dynamics.settings
         a, b, c = RECORD
-        record = a + b * size.n_train**2 + c * size.n_train**3
+        values = size.n_train * size.n_outputs
+        record = a + b * values**2 + c * values**3
         width = along(axes, "width")
         paths = sum(OPTIMIZERS.get(n).seconds(size, width, settings) for n in settings.optimizers)
         return np.asarray(settings.replicas * (paths + len(settings.optimizers) * record * settings.n_times))

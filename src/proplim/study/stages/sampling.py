@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from proplim.study._packing import Block
 
 GRADIENT = (3e-5, 3.2e-11, 2e-11)
-"""Seconds for a gradient: a, b, c in a + b P N (2 rank + 2 min(P, N)) + c min(P, N)^3."""
+"""Seconds for a gradient: a, b, c in a + b P N (2 rank + 2 min(P, N) + 2 (C - 1)) + c min(P, N)^3 of C outputs."""
 
 STEPS = (2.0, 0.01)
 """Gradients in a trajectory: a, b in a sqrt(1 + b P/T)."""
@@ -70,7 +70,7 @@ class Sampling(Stage):
 
     def values_per_point(self, config: StudyConfig) -> int:
         """Summaries alone: draws are in files of their own."""
-        return 210
+        return max(210, len(STATISTICS) * self.values_of_observables(config))
 
     def point_seconds(self, size: Size, axes: Mapping[str, Sequence], config: StudyConfig) -> np.ndarray:
         """Draws x steps of a trajectory x cost of a gradient.
@@ -81,7 +81,8 @@ class Sampling(Stage):
         width, temperature = along(axes, "width"), along(axes, "temperature")
         small = np.minimum(size.n_train, width)
         a, b, c = GRADIENT
-        gradient = a + b * size.n_train * width * (2 * size.rank + 2 * small) + c * small**3
+        inner = 2 * (size.rank + small + size.n_outputs - 1)
+        gradient = a + b * size.n_train * width * inner + c * small**3
         steps = STEPS[0] * np.sqrt(1 + STEPS[1] * size.n_train / temperature)
         draws = settings.warmup + 50 + max(settings.min_draws, 3 * settings.target_ess / settings.chains)
         return np.asarray(settings.chains * draws * (steps * gradient + DRAW_SECONDS))
