@@ -8,14 +8,16 @@ import pytest
 from conftest import gaussian_dataset, outputs_dataset
 from proplim._jax import configure_jax, jax, jnp
 from proplim.activations import get_activation
+from proplim.config import parse_config
 from proplim.datasets import load_dataset
-from proplim.dynamics import DynamicsSettings, train
+from proplim.dynamics import DynamicsSettings, train, train_with_stragglers
 from proplim.dynamics._ensemble import ensemble_statistics
 from proplim.dynamics._network import Start, build_frame, descent_direction, draw_start, origin
 from proplim.dynamics._tangent_kernel import largest_eigenvalue, tangent_kernel
 from proplim.dynamics.optimizers.gradient_descent import GradientDescent
 from proplim.dynamics.optimizers.gradient_flow import GradientFlow, GradientFlowSettings
 from proplim.dynamics.optimizers.sgd import SgdSettings, StochasticGradientDescent
+from proplim.errors import InvalidInput
 from proplim.observables import variables_of
 from proplim.schema import Point
 from proplim.seeds import derive_seed
@@ -199,3 +201,18 @@ def test_bias_variance_and_accuracy_are_those_of_the_outputs():
     mean = output[0, :3, 1].mean(0)
     assert found["accuracy"][0, 0, 1] == (mean.argmax(-1) == numbers).mean()
     assert np.isnan(found["accuracy"][0, 3, 1])
+
+
+def test_stragglers_are_of_two_classes():
+    data = outputs_dataset(6, 4)
+    with pytest.raises(InvalidInput, match="two classes"):
+        train_with_stragglers(data, "erf", width=4)
+    study = {
+        "study": "s",
+        "datasets": [{"name": "d", "source": "digits", "classes": [3, 8, 5], "n_test": 6}],
+        "grid": {"n_train": [6], "width": [4], "temperature": [1.0]},
+        "dynamics": {"stragglers": True},
+    }
+    with pytest.raises(InvalidInput, match=r"dynamics\.stragglers"):
+        parse_config(study)
+    parse_config({**study, "dynamics": {"stragglers": True, "enabled": False}})
