@@ -8,7 +8,7 @@ import pytest
 from conftest import gaussian_dataset, outputs_dataset
 from proplim._jax import configure_jax, jax, jnp
 from proplim.activations import get_activation
-from proplim.config import parse_config
+from proplim.config import ConfigErrors, parse_config
 from proplim.datasets import load_dataset
 from proplim.dynamics import DynamicsSettings, train, train_with_stragglers
 from proplim.dynamics._ensemble import ensemble_statistics
@@ -213,6 +213,6 @@ def test_stragglers_are_of_two_classes():
         "grid": {"n_train": [6], "width": [4], "temperature": [1.0]},
         "dynamics": {"stragglers": True},
     }
-    with pytest.raises(InvalidInput, match=r"dynamics\.stragglers"):
+    with pytest.raises(ConfigErrors, match=r"dynamics\.stragglers"):
         parse_config(study)
     parse_config({**study, "dynamics": {"stragglers": True, "enabled": False}})
