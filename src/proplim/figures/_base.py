@@ -58,6 +58,9 @@ class Figure:
         Variables that are to be seen in it; those that no figure shows are in ``observables``.
     sliced : bool
         Whether it has a panel for each (P, N): of a large study it is then given a few, evenly chosen.
+    each_class : bool
+        Whether it reads the dimensions that three and more classes bring (pair, output, every label); otherwise it is
+        given cubes averaged over them.
     reads : str or None
         Folder of the study that it is drawn from beside the cubes: "draws" or "stragglers".
     order : int
@@ -75,6 +78,7 @@ class Figure:
     split: str | None = None
     shows: tuple[str, ...] = ()
     sliced: bool = False
+    each_class: bool = False
     reads: str | None = None
     order: int = 1000
 

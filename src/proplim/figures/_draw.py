@@ -13,6 +13,7 @@ import xarray as xr
 
 from proplim.errors import InvalidInput
 from proplim.figures._base import FIGURES, Cubes, Figure
+from proplim.figures._classes import averaged_over_classes
 from proplim.figures._panels import lay_out
 from proplim.figures._save import origin, save
 from proplim.figures._slices import FILE_DIMS
@@ -84,13 +85,15 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     cubes = {k: in_order(c.compute() if c.nbytes < IN_MEMORY_BYTES else c) for k, c in cubes.items()}
     few = thinned(cubes, slices)
+    means, few_means = averaged_over_classes(cubes), averaged_over_classes(few)
     folders = {"draws": draws, "stragglers": stragglers}
     written: list[Path] = []
     for figure in chosen:
         beside = folders[figure.reads] if figure.reads else None
         if figure.has_cubes(cubes) and not (figure.reads and beside is None):
+            whole, part = (cubes, few) if figure.each_class else (means, few_means)
             written += _draw_one(
-                figure, few if figure.sliced else cubes, beside, folder, formats, look, limit
+                figure, part if figure.sliced else whole, beside, folder, formats, look, limit
             )
     return written
 

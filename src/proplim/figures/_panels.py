@@ -12,6 +12,7 @@ import numpy as np
 from proplim.cube import PARTIAL
 from proplim.datasets import features_of
 from proplim.figures._base import Cubes
+from proplim.figures._classes import AVERAGED
 from proplim.figures._looks import SAMPLING_COLOR, Look, words
 from proplim.figures._slices import Curve
 from proplim.figures._style import Style
@@ -68,7 +69,8 @@ def parameters_text(cubes: Cubes, point: Mapping[str, object], *more: str, sprea
             parts.append(f"${axis.symbol}={number(point[axis.name])}$")
     seeds = _seed_count(cubes)
     parts.append(f"{seeds} training-set draw" + (f"s (mean, spread: {spread})" if seeds > 1 else ""))
-    return "   ·   ".join([*parts, *[m for m in more if m], *_missing(cubes)])
+    averaged = [str(cube.attrs[AVERAGED]) for cube in cubes.values() if cube.attrs.get(AVERAGED)]
+    return "   ·   ".join([*parts, *[m for m in more if m], *averaged[:1], *_missing(cubes)])
 
 
 def _missing(cubes: Cubes) -> list[str]:

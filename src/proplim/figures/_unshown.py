@@ -68,7 +68,7 @@ def axis_label(cubes: Cubes, name: str, split: str | None = None) -> str:
     """What a variable is, with its symbol: from the table of observables, or as the cube says; of which inputs."""
     told = [c[name].attrs.get("long_name") for c in cubes.values() if name in c]
     known = OBSERVABLES.get(name).long_name if name in OBSERVABLES else None
-    text = _short(str(known or next(filter(None, told), words(name))))
+    text = _short(str(next(filter(None, told), known or words(name))))
     if name in OBSERVABLES and not OBSERVABLES.get(name).symbol.startswith(WORD):
         text = f"{text}, {symbol(name)}"
     return text if split is None else f"{text}\n{INPUTS.get(split, split)}"
