@@ -28,7 +28,7 @@ def _averaged(cube: xr.Dataset) -> xr.Dataset:
         return cube
     dims = [d for d in ("pair", "output") if d in cube.dims]
     dims += ["label"] if cube.sizes.get("label", 0) > len(LINES) else []
-    plain = cube.drop_vars([n for n, v in cube.data_vars.items() if _SECOND in v.dims or _is_matrix(v)])
+    plain = cube.drop_vars([n for n, v in cube.data_vars.items() if _SECOND in v.dims])
     means = {
         str(name): values.mean(over, skipna=True, keep_attrs=True)
         for name, values in plain.data_vars.items()
@@ -40,7 +40,3 @@ def _averaged(cube: xr.Dataset) -> xr.Dataset:
     return averaged.drop_vars(unused).assign_attrs(
         {**cube.attrs, AVERAGED: ", ".join(words[d] for d in dims if d in words)}
     )
-
-
-def _is_matrix(values: xr.DataArray) -> bool:
-    return {"label", "output"} <= set(values.dims)

@@ -10,7 +10,14 @@ import xarray as xr
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._looks import approximation_look
 from proplim.figures._pages import INPUTS, equilibrium, slice_panels, theories
-from proplim.figures._panels import finish, number, panel_figure, panel_title, parameters_text
+from proplim.figures._panels import (
+    configuration_of,
+    finish,
+    number,
+    panel_figure,
+    panel_title,
+    parameters_text,
+)
 from proplim.figures._slices import Point, at, has_data, points
 from proplim.figures._style import Style
 from proplim.figures.pair_matrices import FEW_CLASSES, round_of, without_sizes
@@ -49,10 +56,10 @@ def _page(theory: xr.Dataset, where: Point, here: xr.Dataset, name: str, style: 
     chosen.reverse()
     figure, axes = panel_figure(1, len(chosen), style, sharex="none", sharey="none")
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + TITLE)
-    labels = [str(label) for label in here["label"].values]
+    labels = class_names(theory, where)
     images = []
     for ax, temperature in zip(axes[0], chosen, strict=True):
-        panel = shares.sel(temperature=temperature).transpose("label", "output")
+        panel = shares.sel(temperature=temperature).transpose("output", "output2")
         right = float(accuracy.sel(temperature=temperature))
         images.append(_matrix(ax, labels, panel.values))
         ax.set_title(f"$T={number(round_of(temperature))}$: {100 * right:.0f} % right")
@@ -63,21 +70,26 @@ def _page(theory: xr.Dataset, where: Point, here: xr.Dataset, name: str, style: 
     return finish(figure, axes, parameters_text({"theory": theory}, without_sizes(where), *text))
 
 
+def class_names(cube: xr.Dataset, where: Point) -> list[str]:
+    """What the classes of a data set are called, in the order of the outputs; by number where it does not say."""
+    entries = {entry.get("name"): entry for entry in configuration_of(cube).get("datasets") or []}
+    known = entries.get(where.get("dataset"), {}).get("classes") or []
+    size = int(cube.sizes["output"])
+    return [str(name) for name in (known if len(known) == size else range(size))]
+
+
 def _over_draws(values: xr.DataArray) -> xr.DataArray:
     return values.mean("seed", skipna=True) if "seed" in values.dims else values
 
 
 def _matrix(ax: Axes, labels: list[str], shares: np.ndarray) -> Any:
-    shown = np.flatnonzero(np.isfinite(shares).any(1))
-    names = [labels[k] for k in shown]
-    matrix = shares[shown]
-    image = ax.imshow(matrix, cmap="Blues", vmin=0.0, vmax=1.0, interpolation="none")
-    ax.set_xticks(range(len(names)), names)
-    ax.set_yticks(range(len(names)), names)
+    image = ax.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, interpolation="none")
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_yticks(range(len(labels)), labels)
     ax.tick_params(length=0)
     ax.minorticks_off()
-    for (i, j), value in np.ndenumerate(matrix):
-        if value > 0.0 and (len(names) <= 2 * FEW_CLASSES):
+    for (i, j), value in np.ndenumerate(shares):
+        if value > 0.0 and len(labels) <= 2 * FEW_CLASSES:
             color = "w" if value > 0.6 else "k"
             ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color=color, fontsize=5)
     return image

@@ -16,9 +16,9 @@ def _of_state(state: State, inputs: StateInputs) -> Array:
 add(
     Observable(
         "confusion",
-        "share of the inputs of a class for which an output of the mean predictor is the largest",
-        r"p(\mathrm{output}\,|\,\mathrm{class})",
-        ("split", "label", "output"),
+        "share of the inputs of the class of one output for which another output of the mean predictor is the largest",
+        r"p(c'\,|\,c)",
+        ("split", "output", "output2"),
         from_state=_of_state,
         order=125,
         drawn=False,
