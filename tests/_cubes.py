@@ -95,7 +95,8 @@ def _values(coords: dict[str, list], strength: float) -> dict[str, xr.DataArray]
         "converged": xr.ones_like(c["ones"]),
     }
     values = {name: value * c["ones"] for name, value in values.items()}
-    for v in OBSERVABLES.members():  # the rest are diagnostics: any number of the right shape will do
+    rest = [v for v in OBSERVABLES.members() if not v.of_many_alone]
+    for v in rest:  # diagnostics: any number of the right shape will do
         like = values[{0: "converged", 1: "mse", 2: "gyration_radius_sq"}[len(v.dims)]]
         values.setdefault(v.name, 0.5 * xr.ones_like(like))
     return values

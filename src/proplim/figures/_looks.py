@@ -68,4 +68,4 @@ def class_name(label: float | str, symbol: str = "y") -> str:
     """A class as a legend names it, from the label in the cube's coordinate: y = +1, class 3, output = 0."""
     if symbol == "y":
         return f"$y={label:+g}$" if isinstance(label, int | float) and label in (-1, 1) else f"class {label}"
-    return f"${symbol}={label:g}$" if isinstance(label, int | float) else f"{symbol}: {words(label)}"
+    return f"${symbol}={label:g}$" if isinstance(label, int | float) else f"${symbol}$: {words(label)}"
