@@ -156,6 +156,13 @@ def test_observables_are_exact_averages_over_the_readout(shape):
     second = (v.T @ v + np.trace(covariance) * np.eye(OUTPUTS)) / width
     np.testing.assert_allclose(found["readout_covariance"], second, rtol=1e-9, atol=1e-12)
     assert found["readout_variance"] == pytest.approx(np.trace(second) / OUTPUTS, rel=1e-10)
+    # equipartition of the readouts: lambda1 <|v|^2>/N = C + <(Y - F) . F>/(T N), at every w
+    output = phi["train"] @ v / np.sqrt(width)
+    fluctuation = OUTPUTS * np.trace(phi["train"] @ covariance @ phi["train"].T) / width
+    work_of_output = ((dataset.y_train - output) * output).sum() - fluctuation
+    assert LAMBDA1 * OUTPUTS * found["readout_variance"] == pytest.approx(
+        OUTPUTS + work_of_output / (TEMPERATURE * width), rel=1e-10
+    )
     along = weights.T @ u
     np.testing.assert_allclose(found["signal_variance"], (along**2).mean(0), rtol=1e-10)
     np.testing.assert_allclose(found["readout_signal_covariance"], (v * along).mean(0), atol=1e-12)
@@ -352,3 +359,21 @@ def test_sampled_means_are_those_of_the_proportional_theory_where_it_is_good():
             scale = np.abs(mean).max()
             assert (difference < share * scale + 4.0 * error).all(), (temperature, name)
             assert (4.0 * error < 0.03 * scale).all(), "the comparison says something"
+
+
+@pytest.mark.slow
+def test_chains_from_both_sides_meet_at_low_temperature():
+    """Three classes of digits, P = 60, N = 40, T = 0.003: a few heavy units, whatever a chain has begun with."""
+    data = load_dataset("digits", classes=(3, 8, 5), n_train=60, n_test=15)
+    settings = SamplingSettings(target_ess=200, max_draws=2000)
+    sample = sample_posterior(data, "erf", width=40, temperature=0.003, settings=settings)
+    assert bool(sample.summary.converged), sample.summary.attrs["reason"]
+    assert set(sample.sample_stats.start.values) == {"prior", "heavy unit"}
+    acceptance = sample.sample_stats.acceptance_rate.mean("draw").values
+    assert ((acceptance > 0.5) & (acceptance < 0.9)).all()
+    share, participation = (
+        float(sample.summary[name].sel(statistic="mean"))
+        for name in ("heavy_unit_share", "readout_participation")
+    )
+    assert 0.3 < share < 0.9
+    assert 1.0 / 40 < participation < 0.3, "more than one heavy unit, and far from Gaussian readouts"
