@@ -214,6 +214,26 @@ def test_train_gives_means_over_replicas_of_the_library(run) -> None:
     assert "error  replicas" in run("train", *DIGITS, *point, *as_options(TRAINED)).out
 
 
+def test_three_classes_have_rows_for_pairs_and_outputs(run) -> None:
+    """Labels are the classes, also where one of them is called 1."""
+    digits = ("--dataset", "digits", "--classes", "3", "1", "5", "--n-train", "12", "--width", "6", "--json")
+    sampled = run("sample", *digits, "--temperature", "0.5", *as_options(SAMPLED))
+    assert sampled.code == 0, sampled.err
+    rows = json.loads(sampled.out)["observables"]
+    trained = run("train", *digits, *as_options(TRAINED))
+    assert trained.code == 0, trained.err
+    (trained_rows,) = json.loads(trained.out)["optimizers"].values()
+    for name in (
+        "centroid_distance_sq [train, 3-1]",
+        "centroid_distance_sq [test, 1-5]",
+        "gyration_radius_sq [train, class 1]",
+        "signal_variance [output 2]",
+        "readout_covariance [output 0, 2]",
+    ):
+        assert rows[name]["mean"] is not None
+        assert trained_rows[name]["end"] is not None
+
+
 @pytest.mark.parametrize("command", ["sample", "train"])
 def test_settings_of_a_point_are_judged_in_a_line(run, command: str) -> None:
     point = POINT if command == "sample" else POINT[:4]
