@@ -264,6 +264,12 @@ def test_figures_show_the_quantity_that_falls_and_say_which() -> None:
         assert len(figure.axes) == rows, name
         assert symbol in figure.axes[1].get_ylabel(), name
         assert f"falls in time is that of ${symbol}$" in figure.get_supxlabel().replace("\n", " "), name
+
+    def marked(name: str) -> list[bool]:
+        ((_, figure),) = FIGURES.get(name).draw({"dynamics": cubes["dynamics"]}, Style())
+        return ["maximum" in ax.get_legend_handles_labels()[1] for ax in figure.axes[:2]]
+
+    assert marked("training") == marked("bridge") == [False, True]  # the end of a rise is no maximum
     ((_, figure),) = FIGURES.get("inversion").draw(cubes, Style())
     assert symbol in figure.axes[0].get_ylabel()
     # sampled points carry the errors of D and of the radii
@@ -290,3 +296,19 @@ def test_a_table_without_rows_has_its_columns() -> None:
     assert empty.empty
     assert list(empty.columns) == list(full.columns)
     assert not np.isfinite(empty["T_star"]).any()
+
+
+def test_training_is_shown_not_much_further_than_equilibrium_goes() -> None:
+    """Networks fit to rounding, 1e-28: the figure is of the errors at which something happens."""
+    from proplim.figures import FIGURES, Style
+
+    cubes = all_cubes(n_train=[60], width=[60])
+    dynamics = cubes["dynamics"]
+    falling = (dynamics.mse * np.exp(-0.6 * dynamics.time)).clip(min=1e-25)
+    dynamics["mse"] = falling.transpose(*dynamics.mse.dims)
+    assert dynamics.mse.min() < 1e-20
+    ((_, figure),) = FIGURES.get("bridge").draw(cubes, Style())
+    lowest = min(float(cubes[stage].mse.sel(split="train").min()) for stage in ("theory",))
+    assert min(figure.axes[0].get_xlim()) > 1e-4 * lowest
+    ((_, figure),) = FIGURES.get("training").draw(cubes, Style())
+    assert figure.axes[-1].get_ylim()[0] == pytest.approx(1e-8)

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ERROR = "mse"
+BEYOND = 1e-3
+"""How far below the smallest error in equilibrium training is shown; a network goes on to fit without end."""
+FITTED = 1e-8
+"""Training error that counts as none, where there is no equilibrium to compare with."""
 
 
 def _draw(cubes: Cubes, style: Style) -> Drawings:
@@ -62,8 +66,10 @@ def _page(
             where = {**point, "n_train": n_train}
             labels: list[Decade] = []
             theory, sampling = (at(cubes.get(stage), where) for stage in EQUILIBRIUM)
-            errors += _draw_equilibrium(ax, theory, sampling, distance, labels)
-            errors += _draw_training(ax, at(cubes["dynamics"], where), distance, labels)
+            equilibrium = _draw_equilibrium(ax, theory, sampling, distance, labels)
+            lowest = BEYOND * min(map(np.min, equilibrium)) if equilibrium else FITTED
+            training = _draw_training(ax, at(cubes["dynamics"], where), distance, lowest, labels)
+            errors += equilibrium + training
             decades.append(labels)
         row[0].set_ylabel(distance.label)
     for ax, n_train in zip(axes[0], n_trains, strict=True):
@@ -133,30 +139,42 @@ def _draw_equilibrium(
 
 
 def _draw_training(
-    ax: Axes, dynamics: xr.Dataset | None, shown: Distance, decades: list[Decade]
+    ax: Axes, dynamics: xr.Dataset | None, shown: Distance, lowest: float, decades: list[Decade]
 ) -> list[np.ndarray]:
+    """Curves of training as far as their error is not below `lowest`."""
     errors = []
-    names = shown.name, ERROR
     for k, name in enumerate(() if dynamics is None else plain_values(dynamics["optimizer"])):
         assert dynamics is not None
         look = optimizer_look(name)
         color = look.color
         for replica in dynamics["replica"].values:
             single = dynamics.sel(replica=[replica])
-            distance, error = (dynamics_curve(single, v, name, split="train") for v in names)
-            if len(distance.x) == len(error.x):
-                ax.plot(error.y, distance.y, color=color, linewidth=0.6, alpha=0.45)
-        distance, error = (dynamics_curve(dynamics, v, name, split="train") for v in names)
-        if len(distance.x) != len(error.x) or not len(error.x):
+            _, distance, error = _in_training(single, shown, name, lowest)
+            ax.plot(error, distance, color=color, linewidth=0.6, alpha=0.45)
+        time, distance, error = _in_training(dynamics, shown, name, lowest)
+        if not len(error):
             continue
-        ax.plot(error.y, distance.y, color=color, linewidth=1.8, label=f"{look.title}, over $t$")
-        turn = find_turn(distance.y)
+        ax.plot(error, distance, color=color, linewidth=1.8, label=f"{look.title}, over $t$")
+        turn = find_turn(distance)
         if turn is not None:
-            _mark(ax, error.y[turn[0]], distance.y[turn[0]], color)
+            _mark(ax, error[turn[0]], distance[turn[0]], color)
         if k == 0:
-            decades += mark_decades(ax, distance.x, error.y, distance.y, color, "t")
-        errors.append(error.y)
+            decades += mark_decades(ax, time, error, distance, color, "t")
+        errors.append(error)
     return errors
+
+
+def _in_training(
+    dynamics: xr.Dataset, shown: Distance, optimizer: str, lowest: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Time, distance and error; nothing where they are not known at the same times."""
+    distance, error = (
+        dynamics_curve(dynamics, name, optimizer, split="train") for name in (shown.name, ERROR)
+    )
+    if len(distance.x) != len(error.x):
+        return np.empty(0), np.empty(0), np.empty(0)
+    keep = error.y >= lowest
+    return distance.x[keep], distance.y[keep], error.y[keep]
 
 
 def _mark(ax: Axes, x: float, y: float, color: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from proplim.dynamics import find_turn
 from proplim.figures._base import Cubes, Drawings, Figure, add
 from proplim.figures._distances import Distance, shown_in_time, verdict, with_distances
 from proplim.figures._looks import approximation_look, optimizer_look
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ERROR = "mse"
+FITTED = 1e-8
+"""Training error below which nothing is left to be seen."""
 TIME_LABEL = r"time $t$ (learning rate $\times$ step)"
 
 
@@ -64,6 +67,7 @@ def _page(
         for ax, distance in zip(axes[:, j], distances, strict=False):
             _prior_line(ax, cubes, where, distance.name)
         axes[0, j].set_title(panel_title({**point, "n_train": n_train}), y=1.0)
+    axes[-1, 0].set_ylim(bottom=max(axes[-1, 0].get_ylim()[0], FITTED))
     figure.align_ylabels(axes[:, 0])
     log_axis(axes[0, 0], [np.asarray(dynamics["time"].values, dtype=float)])
     label_bottom(axes, TIME_LABEL)
@@ -87,6 +91,9 @@ def positive_time(curve: Curve) -> Curve:
 
 
 def _mark_maximum(ax: Axes, curve: Curve, color: str) -> None:
+    """A mark where the curve turns; the end of a rise is none."""
+    if find_turn(curve.y) is None:
+        return
     position, height = parabola_peak(curve.x, curve.y)
     if np.isfinite(position):
         ax.plot(
