@@ -113,7 +113,9 @@ def test_prepared_data_draws_figures_and_report_are_there(finished):
     assert xr.open_dataset(file).attrs["acceptance"] > 0
     assert draws.centroid_distance_sq.dims[:2] == ("chain", "draw")
     assert list((results / "figures").glob("*.png"))
-    assert (results / "figures/inversion.csv").read_text().count("\n") == 3
+    assert (results / "figures/inversion.csv").read_text().count(
+        "\n"
+    ) == 1 + 2 * 3  # two data sets, three quantities
     assert (results / "explore.html").stat().st_size < 5e6
     assert "<html" in (results / "report.html").read_text()[:2000].lower()
 

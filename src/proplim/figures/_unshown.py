@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,11 @@ def axis_label(cubes: Cubes, name: str, split: str | None = None) -> str:
     if name in OBSERVABLES and not OBSERVABLES.get(name).symbol.startswith(WORD):
         text = f"{text}, {symbol(name)}"
     return text if split is None else f"{text}\n{INPUTS.get(split, split)}"
+
+
+def names_of_page(names: Iterable[str]) -> str:
+    """What tells a page apart from others of its figure: the variables on it."""
+    return "+".join(dict.fromkeys(names))
 
 
 def _short(text: str) -> str:

@@ -9,8 +9,9 @@ import xarray as xr
 from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
 from proplim.figures._members import draw_members
 from proplim.figures._pages import Row, equilibrium, row_pages
+from proplim.figures._panels import MAX_ROWS, pages
 from proplim.figures._style import Style
-from proplim.figures._unshown import axis_label, spans_decades, splits_of, unshown
+from proplim.figures._unshown import axis_label, names_of_page, spans_decades, splits_of, unshown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,9 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     rows = [
         _row(both, name, split) for name in unshown(both, "temperature") for split in splits_of(both, name)
     ]
-    yield from row_pages(both, rows, style)
+    for some in pages(rows, MAX_ROWS):
+        for key, page in row_pages(both, some, style):
+            yield {**key, "variable": names_of_page(n for row in some for n in row.names)}, page
 
 
 def _row(cubes: Cubes, name: str, split: str | None) -> Row:

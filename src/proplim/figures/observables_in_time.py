@@ -24,7 +24,7 @@ from proplim.figures._panels import (
 )
 from proplim.figures._slices import Point, at, dynamics_curve, has_data
 from proplim.figures._style import Style
-from proplim.figures._unshown import axis_label, spans_decades, splits_of, unshown
+from proplim.figures._unshown import axis_label, names_of_page, spans_decades, splits_of, unshown
 from proplim.figures.training import TIME_LABEL, positive_time, replicas_text
 from proplim.query import plain_values
 
@@ -38,11 +38,11 @@ def _draw(cubes: Cubes, style: Style) -> Drawings:
     names = unshown(dynamics, "time")
     rows = [(name, split) for name in names for split in splits_of(dynamics, name)]
     parts = pages(range(len(rows)), MAX_ROWS)
-    for part, some in enumerate(parts, start=1):
+    for some in parts:
         here = [rows[i] for i in some]
-        for key, point, columns in column_pages(dynamics, [name for name, _ in here]):
-            which = {**key, "part": part} if len(parts) > 1 else key
-            yield which, _page(dynamics, point, columns, here, style)
+        shown = [name for name, _ in here]
+        for key, point, columns in column_pages(dynamics, shown):
+            yield {**key, "variable": names_of_page(shown)}, _page(dynamics, point, columns, here, style)
 
 
 def _page(
