@@ -17,7 +17,7 @@ from proplim.theory._cavity_draws import Problem, sobol_normals
 from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
-from proplim.theory.condensed._chains import Ensemble, go_on, sample_units
+from proplim.theory.condensed._chains import Ensemble, go_on, ordered_mode, sample_units
 from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
 from proplim.theory.condensed._evidence import Evidence, condensation_temperature, condensed_log_evidence
 from proplim.theory.condensed._explicit import Direction, Explicit
@@ -36,7 +36,7 @@ from proplim.theory.condensed._peak import find_peaks
 
 GROUPS = 8
 """Groups of chains that give the error."""
-DRAWS, FIRST_DRAWS = 80, 40
+DRAWS, FIRST_DRAWS = 80, 20
 """Draws of a chain, and while only the reaction of the others is wanted."""
 ROUNDS = 1
 """Rounds in which explicit units and others answer to each other before the last one. A second one moves D by less than
@@ -45,21 +45,21 @@ REPLICATES = 4
 """Independent sets of draws of the others."""
 LEAST_DRAWS, DRAWS_PER_INPUT, GROWTH = 8192, 40, 4
 """Draws of a replicate: at least so many and so many for every training input; a part of them first."""
-PRECISION = 0.0015
+PRECISION = 0.0025
 """Relative Monte-Carlo error of the corrections that is accepted with the first part of the draws."""
 UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
-"""Explicit units tried first, where the condensed phase is alone and elsewhere: beside a heavy unit the next one is
+"""Explicit units tried first, where the condensed phase leads and elsewhere: beside a heavy unit the next one is
 explicit too, since it grows as well where labels are left (docs/condensed.md, section 5)."""
-NUMBERS_OF_UNITS = (1, 2, 3, 4, 6, 8)
+NUMBERS_OF_UNITS = (1, 2, 4, 6, 8)
 """Numbers of explicit units that are tried in turn while the others have no solution."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
 LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
 UNTRUSTED = ("hidden_trace_shift", "hidden_trace_shift_mcse")
 """Sums over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small: not given."""
-SAME = 0.05
-"""Modes closer than this, in readout deviations, are one."""
+SAME = 0.1
+"""Modes closer than this in the coordinates of the chains are one."""
 
 NODES = (-1.0, 1.0)
 """Shares at which the others are solved, in standard deviations from the mean."""
@@ -265,14 +265,20 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
 def _lobes(
     measure: Measure, mode: _phases.HeavyMode | None, weight: float
 ) -> list[tuple[float, np.ndarray, bool]]:
-    """Weight, start and kind of every phase: heavy and lazy mode of the largest unit, or the one they both lead to."""
-    heavy = _phases.minimise(measure.largest, _phases.heavy_start(measure) if mode is None else mode.x)
-    if mode is not None and weight > 1.0 - NEGLIGIBLE:
+    """Weight, start and kind of every phase: heavy and lazy mode of the largest unit, or the one they both lead to.
+
+    Where they lead to one, chains from it see both phases, and no weight enters.
+    """
+    likely = weight > 0.5
+    if mode is None or weight < NEGLIGIBLE:
+        return [(1.0, _phases.minimise(measure.largest, _phases.lazy_start(measure)), False)]
+    heavy = _phases.minimise(measure.largest, mode.x)
+    if weight > 1.0 - NEGLIGIBLE:
         return [(1.0, heavy, True)]
     lazy = _phases.minimise(measure.largest, _phases.lazy_start(measure))
-    if mode is None or weight < NEGLIGIBLE or abs(heavy[-2] - lazy[-2]) * np.sqrt(measure.lambda1) < SAME:
-        return [(1.0, lazy, False)]
-    return [(weight, heavy, False), (1.0 - weight, lazy, False)]
+    if np.linalg.norm(ordered_mode(measure, heavy) - ordered_mode(measure, lazy)) < SAME:
+        return [(1.0, heavy if likely else lazy, likely)]
+    return [(weight, heavy, likely), (1.0 - weight, lazy, False)]
 
 
 def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heavy: bool) -> _Phase:
@@ -282,7 +288,7 @@ def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heav
     for units in numbers:
         measure = Measure(common.problem, temperature, common.width, common.lambda1, units)
         at = start if units == 1 else _more_units(measure, start)
-        phase = _answer_each_other(common, measure, at, last=units == numbers[-1])
+        phase = _answer_each_other(common, measure, at)
         if not phase.reason:
             return phase
         tried.append(phase)
@@ -301,11 +307,8 @@ def _more_units(measure: Measure, start: np.ndarray) -> np.ndarray:
     return np.asarray(measure.pack(many._replace(z=z, v=v, u=one.u))[0])
 
 
-def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray, *, last: bool) -> _Phase:
-    """Explicit units in the field of the others and the others with the labels left, in turn.
-
-    Unless it is the last attempt, equations that few draws do not solve are not tried with many.
-    """
+def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> _Phase:
+    """Explicit units in the field of the others and the others with the labels left, in turn."""
     problem, width = common.problem, common.width
     point = Points(*(np.array([x]) for x in (measure.temperature, width, measure.lambda1)))
     along = signal_of_point(problem.spectrum, point)
@@ -325,7 +328,7 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray, *, 
         sides = [_side(common, measure, explicit, sign) for sign in NODES]
         if not final:
             first = None
-            for count in common.counts[: None if last else 1]:
+            for count in common.counts:
                 first = first or _solve_others(common, sides, 1, count)
             if first is None:
                 return _Phase(
@@ -344,36 +347,43 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray, *, 
                 )
                 for side, cavity in zip(sides, nodes, strict=True)
             ))
-            for replicate, nodes in enumerate(found)
+            for replicate, nodes in found.items()
         ]  # fmt: skip
         if _precise(common, explicit, corrections):
             break
     if found is None:
         return _Phase(explicit, [], NO_SPREAD, measure, UNSOLVED)
-    fraction = min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found for c in nodes)
+    fraction = min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found.values() for c in nodes)
     if fraction < LEAST_EFFECTIVE_FRACTION:
         reason = f"effective sample size of the other units {fraction:.2f} of the draws"
         return _Phase(explicit, [], NO_SPREAD, measure, reason)
     rng = np.random.default_rng([common.seed, 200])
-    spread = participation_of_readouts(measure, explicit, found[0], GROUPS, rng)
+    spread = participation_of_readouts(measure, explicit, next(iter(found.values())), GROUPS, rng)
     return _Phase(explicit, corrections, spread, measure, "")
 
 
 def _solve_others(
     common: _Common, sides: list[_Side], replicates: int, count: int
-) -> list[list[Cavity]] | None:
-    """Cavity of the others at both shares on the first `count` draws of every replicate."""
-    found: list[list[Cavity]] = []
-    for normals in common.normals[:replicates]:
+) -> dict[int, list[Cavity]] | None:
+    """Cavity of the others at both shares on the first `count` draws of every replicate, by replicate.
+
+    One replicate of several may have no solution: near the end of the branch its noise decides.
+    """
+    found: dict[int, list[Cavity]] = {}
+    before: list[Cavity | None] = [None] * len(sides)
+    for replicate, normals in enumerate(common.normals[:replicates]):
         unit = draw_unit(sides[0].setting, sides[0].gaussian, normals[:count])
-        nodes = []
-        for i, side in enumerate(sides):
-            start = found[-1][i] if found else None
+        nodes: list[Cavity] = []
+        for side, start in zip(sides, before, strict=True):
             cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, start)
             if cavity is None:
-                return None
+                break
             nodes.append(cavity)
-        found.append(nodes)
+        if len(nodes) == len(sides):
+            found[replicate] = nodes
+            before = list(nodes)
+        elif replicate + 1 - len(found) > (replicates > 1):
+            return None
     return found
 
 
@@ -438,13 +448,13 @@ def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) ->
 
 
 def _reaction(
-    measure: Measure, explicit: Explicit, sides: list[_Side], found: list[list[Cavity]]
+    measure: Measure, explicit: Explicit, sides: list[_Side], found: dict[int, list[Cavity]]
 ) -> Reaction:
     """Eq. (C.7) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
     fields = np.array(
-        [np.mean([nodes[i].a for nodes in found], axis=0) - side.gaussian.a for i, side in enumerate(sides)]
+        [np.mean([nodes[i].a for nodes in found.values()], axis=0) - side.gaussian.a for i, side in enumerate(sides)]
     )
     basis, first = spectrum.eigenvectors, explicit.inputs[0]
     nodes = explicit.share + explicit.spread * np.array(NODES)
@@ -542,7 +552,8 @@ def _values(common: _Common, temperature: float, phases: list[tuple[float, _Phas
 
     sources = [[_mixture(phases, slice(g, g + 1), EVERY) for g in range(GROUPS)]]
     if all(phase.corrections for _, phase in phases):
-        sources.append([_mixture(phases, EVERY, slice(c, c + 1)) for c in range(REPLICATES)])
+        replicates = min(len(phase.corrections) for _, phase in phases)
+        sources.append([_mixture(phases, EVERY, slice(c, c + 1)) for c in range(replicates)])
     noise = []
     for i in range(len(common.sets)):
         noise.append(
