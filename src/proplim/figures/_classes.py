@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import xarray as xr
 
+from proplim.figures._distances import with_distances
 from proplim.figures._looks import LINES
 
 AVERAGED = "averaged_over"
@@ -20,12 +21,13 @@ def averaged_over_classes(cubes: Mapping[str, xr.Dataset]) -> dict[str, xr.Datas
     there are more than line styles. Standard errors are averaged too: a bound from above of that of the mean. Matrices
     over classes are left out.
     """
-    return {stage: _averaged(cube) for stage, cube in cubes.items()}
+    many = {stage for stage, cube in cubes.items() if "output" in cube.dims}
+    # A ratio of means over pairs is no mean over pairs of ratios.
+    whole = with_distances({stage: cubes[stage] for stage in many})
+    return {stage: _averaged(whole[stage]) if stage in many else cube for stage, cube in cubes.items()}
 
 
 def _averaged(cube: xr.Dataset) -> xr.Dataset:
-    if "output" not in cube.dims:
-        return cube
     dims = [d for d in ("pair", "output") if d in cube.dims]
     dims += ["label"] if cube.sizes.get("label", 0) > len(LINES) else []
     plain = cube.drop_vars([n for n, v in cube.data_vars.items() if _SECOND in v.dims])

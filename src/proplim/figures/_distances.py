@@ -10,7 +10,7 @@ import xarray as xr
 
 from proplim.dynamics import find_turn
 from proplim.figures._base import Cubes
-from proplim.query import relative_distance
+from proplim.query import of_both_classes, relative_distance
 from proplim.schema import STATISTICS
 
 
@@ -46,7 +46,7 @@ BY_NAME = {distance.name: distance for distance in DISTANCES}
 
 
 def with_distances(cubes: Cubes) -> dict[str, xr.Dataset]:
-    """The cubes with D/(R_+^2 + R_-^2) of two classes as one more variable.
+    """The cubes with D/(R_+^2 + R_-^2), of many classes that of every pair, as one more variable.
 
     Of networks in training it is that of every network; of theory and sampling the ratio of the means, with the
     Monte-Carlo errors of D and of the radii added in quadrature.
@@ -55,7 +55,8 @@ def with_distances(cubes: Cubes) -> dict[str, xr.Dataset]:
 
 
 def _with_relative(cube: xr.Dataset) -> xr.Dataset:
-    if not {"centroid_distance_sq", "gyration_radius_sq"} <= set(cube.data_vars) or "pair" in cube.dims:
+    known = set(cube.data_vars)
+    if not {"centroid_distance_sq", "gyration_radius_sq"} <= known or RELATIVE.name in known:
         return cube
     ratio = relative_distance(cube)
     if "statistic" in cube.dims:
@@ -65,9 +66,9 @@ def _with_relative(cube: xr.Dataset) -> xr.Dataset:
 
 def _with_error(ratio: xr.DataArray, cube: xr.Dataset) -> xr.DataArray:
     distance, radius = cube["centroid_distance_sq"], cube["gyration_radius_sq"]
-    size = radius.sel(statistic="mean").sum("label", skipna=False)
+    size = of_both_classes(radius.sel(statistic="mean"), cube)
     of_distance = distance.sel(statistic="mcse") / distance.sel(statistic="mean")
-    of_size = np.sqrt((radius.sel(statistic="mcse") ** 2).sum("label", skipna=False)) / size
+    of_size = np.sqrt(of_both_classes(radius.sel(statistic="mcse") ** 2, cube)) / size
     error = ratio * np.sqrt(of_distance**2 + of_size**2)
     there = [ratio.assign_coords(statistic="mean"), error.assign_coords(statistic="mcse")]
     both: xr.DataArray = xr.concat(there, "statistic", coords="minimal", compat="override")

@@ -14,6 +14,7 @@ from proplim.figures._pages import INPUTS, equilibrium, slice_panels, theories
 from proplim.figures._panels import finish, number, panel_figure, panel_title, parameters_text
 from proplim.figures._slices import SIZES, Point, at, has_data, matches, points
 from proplim.figures._style import Style
+from proplim.geometry import pair_members
 from proplim.query import PRIOR, parabola_peak, plain_values
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _matrix(
     matrix = np.full((len(labels), len(labels)), np.nan)
     for values, lower in ((below, True), (below if above is None else above, False)):
         for pair, value in zip(values["pair"].values, values.values, strict=True):
-            s, t = sorted(_members(str(pair), labels))
+            s, t = sorted(pair_members(str(pair), labels))
             matrix[(t, s) if lower else (s, t)] = value
     shown = [k for k in range(len(labels)) if np.isfinite(matrix[k]).any()]
     matrix = matrix[np.ix_(shown, shown)]
@@ -153,14 +154,6 @@ def _matrix(
                 text = f"{value:+.1f}" if signed else f"{value:.3f}"
                 ax.text(j, i, text, ha="center", va="center", color="w" if dark else "k", fontsize=7)
     return image
-
-
-def _members(pair: str, labels: Sequence[str]) -> tuple[int, int]:
-    """Positions of the classes of a pair; a class may have a hyphen in its name."""
-    for s, one in enumerate(labels):
-        if pair.startswith(f"{one}-") and pair[len(one) + 1 :] in labels:
-            return s, labels.index(pair[len(one) + 1 :])
-    raise ValueError(f"{pair!r} is no pair of {labels}")
 
 
 add(

@@ -21,6 +21,7 @@ from proplim.geometry._manifolds import (
     pair_contrasts,
     pair_distances_sq,
     pair_distances_sq_of_features,
+    pair_members,
     pair_names,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "pair_contrasts",
     "pair_distances_sq",
     "pair_distances_sq_of_features",
+    "pair_members",
     "pair_names",
 ]

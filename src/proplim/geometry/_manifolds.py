@@ -68,6 +68,20 @@ def pair_names(labels: Sequence[int | str]) -> list[str]:
     return [f"{labels[s]}-{labels[t]}" for s, t in class_pairs(len(labels))]
 
 
+def pair_members(pair: str, labels: Sequence[str]) -> tuple[int, int]:
+    """Positions of the classes of a pair by its name; a class may have a hyphen in its own.
+
+    Raises
+    ------
+    ValueError
+        If it is no pair of these classes.
+    """
+    for s, one in enumerate(labels):
+        if pair.startswith(f"{one}-") and (other := pair[len(one) + 1 :]) in labels:
+            return s, labels.index(other)
+    raise ValueError(f"{pair!r} is no pair of {labels}")
+
+
 def pair_contrasts(weights: Array) -> Array:
     """u_t - u_s of every pair (s, t) of classes, whose quadratic forms in a feature kernel are D, (pairs, P)."""
     first, second = np.array(class_pairs(len(weights))).T

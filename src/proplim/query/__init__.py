@@ -5,7 +5,7 @@ Importing this package registers the xarray accessor ``.proplim`` (:class:`Propl
 
 from proplim.query._accessor import ProplimAccessor
 from proplim.query._compare import describe_point, differences, shared_variables, summarise, worst_points
-from proplim.query._helpers import prior_distance, ratio_to_prior, relative_distance
+from proplim.query._helpers import of_both_classes, prior_distance, ratio_to_prior, relative_distance
 from proplim.query._order import PRIOR, dimension_rank, in_order, plain_values
 from proplim.query._peak import parabola_peak, peak_temperature
 from proplim.query._select import open_cube, parse_selection, pick_variables, select, to_table
@@ -20,6 +20,7 @@ __all__ = [
     "dimension_rank",
     "fit_sizes",
     "in_order",
+    "of_both_classes",
     "open_cube",
     "parabola_peak",
     "parse_selection",

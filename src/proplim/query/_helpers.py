@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from proplim.errors import InvalidInput
+from proplim.geometry import pair_members
 from proplim.query._order import PRIOR, plain_values
 
 DISTANCE, RADIUS = "centroid_distance_sq", "gyration_radius_sq"
@@ -64,7 +66,22 @@ def ratio_to_prior(cube: xr.Dataset, theory: xr.Dataset | None = None) -> xr.Dat
 
 
 def relative_distance(cube: xr.Dataset) -> xr.DataArray:
-    """Class distance in units of the class sizes, D/(R_+^2 + R_-^2); of sampling, the ratio of the means."""
-    ratio = means(cube[DISTANCE]) / means(cube[RADIUS]).sum("label", skipna=False)
+    """Class distance in units of the class sizes, D/(R_+^2 + R_-^2); of sampling, the ratio of the means.
+
+    Of three and more classes that of every pair, with the radii of its two classes.
+    """
+    ratio = means(cube[DISTANCE]) / of_both_classes(means(cube[RADIUS]), cube)
     ratio.attrs = {"long_name": "class distance over the sum of squared gyration radii", "units": "1"}
     return ratio.rename("relative_distance")
+
+
+def of_both_classes(values: xr.DataArray, cube: xr.Dataset) -> xr.DataArray:
+    """Sum of what classes have, with dimension `label`, over the two classes of every distance of a cube."""
+    if "pair" not in cube.dims:
+        return values.sum("label", skipna=False)
+    labels = [str(label) for label in cube["label"].values]
+    first, second = np.array([pair_members(str(pair), labels) for pair in cube["pair"].values]).T
+    both = [
+        values.isel(label=xr.DataArray(which, dims="pair")).drop_vars("label") for which in (first, second)
+    ]
+    return (both[0] + both[1]).assign_coords(pair=cube["pair"])
