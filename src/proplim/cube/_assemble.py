@@ -197,7 +197,8 @@ class _Layout:
                     self._given[name] = table.attributes.get(name, {})
         self.coords.setdefault("label", list(LABELS))
         self.meanings = [*_MEANINGS, *sorted(said - set(_MEANINGS))]
-        for variable in variables_of(stage, len(self.coords.get("output", [0]))):
+        self.n_outputs = len(self.coords.get("output", [0]))
+        for variable in variables_of(stage, self.n_outputs):
             if variable.name not in self.dims:
                 own = () if (stage, variable.name) == ("sampling", "converged") else self.own
                 self._add(variable.name, (*(d for d in own if d not in variable.without), *variable.dims))
@@ -231,7 +232,7 @@ class _Layout:
             return {k: v for k, v in _coordinate_attributes(name).items() if not names or k != "units"}
         given = self._given.get(name, {})
         if name in OBSERVABLES:
-            return {**given, **OBSERVABLES.get(name).attributes}
+            return {**given, **OBSERVABLES.get(name).for_outputs(self.n_outputs).attributes}
         return {"long_name": name.replace("_", " "), "units": "1", **given}
 
     def replaced(self) -> list[str]:

@@ -26,7 +26,7 @@ MATRIX = ("output", "output2")
 def _draw(cubes: Cubes, style: Style) -> Drawings:
     if not any(NAME in cube for cube in cubes.values()):
         return
-    ylabel = r"eigenvalues of $Q=\lambda_1\langle v_c v_{c'}\rangle$"
+    ylabel = r"eigenvalues of $Q=\lambda_1\langle v_c v_d\rangle$"
     yield from temperature_panels(cubes, [NAME], _paint, ylabel, style)
 
 
@@ -77,8 +77,8 @@ add(
 At infinite width Q is the identity. At finite width an eigenvector of Q is a combination of the classes, and
 its eigenvalue says by how much the prior of the predictor is rescaled along it. Of centred targets one
 eigenvalue belongs to the sum of all outputs, which has no labels: it falls towards zero with T. The largest
-belong to the combinations of classes that are hardest to tell apart in the kernel, and exceed one at low T
-where the labels ask for more than the prior offers.""",
+belong to combinations of classes that are hard to tell apart in the kernel, and exceed one at low T where the
+labels ask for more than the prior offers.""",
         _draw,
         section="3 Weights",
         any_of=EQUILIBRIUM,
