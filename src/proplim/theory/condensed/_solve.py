@@ -454,7 +454,10 @@ def _reaction(
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
     fields = np.array(
-        [np.mean([nodes[i].a for nodes in found.values()], axis=0) - side.gaussian.a for i, side in enumerate(sides)]
+        [
+            np.mean([nodes[i].a for nodes in found.values()], axis=0) - side.gaussian.a
+            for i, side in enumerate(sides)
+        ]
     )
     basis, first = spectrum.eigenvectors, explicit.inputs[0]
     nodes = explicit.share + explicit.spread * np.array(NODES)
