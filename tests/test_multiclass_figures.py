@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import yaml
 
 from proplim.cube import assemble_cube, point_table
 from proplim.datasets import class_coords, load_dataset
-from proplim.figures import draw_figures
+from proplim.figures import draw_figures, inversion_table
 from proplim.figures._base import FIGURES
 from proplim.figures._classes import AVERAGED, averaged_over_classes
 from proplim.figures._style import Style
@@ -156,3 +157,23 @@ def test_many_pairs_are_told_apart_by_the_prior(tmp_path):
     assert sum(label is not None for _, label in looks.values()) == 3
     assert averaged_over_classes(many)["theory"]["gyration_radius_sq"].dims[-1] == "split"
     assert len(draw_figures(many, tmp_path, formats=["png"], names=NEW)) == len(NEW)
+
+
+def test_the_inversion_table_has_a_row_for_every_pair(cubes):
+    """Networks that follow the theory from high T to low T: the row of a pair is the table of that pair alone."""
+    theory = cubes["theory"].squeeze(("dataset", "activation", "seed", "lambda0"))
+    path = theory.sel(approximation="proportional", drop=True)
+    path = path.sortby("temperature", ascending=False).rename(temperature="time")
+    dynamics = path.assign_coords(time=[0.1, 1.0, 10.0, 100.0]).expand_dims(
+        optimizer=["gradient_flow"], replica=[0, 1]
+    )
+    for name in ("inversion_time", "inversion_mse", "inversion_height"):
+        dynamics[name] = xr.full_like(dynamics["centroid_distance_sq"].isel(time=0, drop=True), np.nan)
+    both = {"theory": theory, "dynamics": dynamics}
+    table = inversion_table(both)
+    assert sorted(set(table["pair"])) == sorted(theory["pair"].values.tolist())
+    for pair, rows in table.groupby("pair"):
+        alone = inversion_table({stage: cube.sel(pair=pair, drop=True) for stage, cube in both.items()})
+        star = both["theory"]["peak_temperature"].sel(approximation="proportional", split="train", pair=pair).squeeze()
+        assert rows["T_star"].iloc[0] == pytest.approx(float(star), nan_ok=True)
+        pd.testing.assert_frame_equal(rows.drop(columns="pair").reset_index(drop=True), alone)

@@ -176,3 +176,29 @@ def test_without_any_result_there_is_nothing_to_collect(folder, capsys):
     assert stopped.value.code == 2
     assert "a folder in which results/p has results" in capsys.readouterr().err
     assert not os.path.exists("results/p/theory.nc")
+
+
+def test_figures_that_cannot_be_drawn_leave_no_folder_that_passes_for_them(folder, monkeypatch):
+    """Snakemake takes a folder that is there and young for finished; the old one stays until a whole one is drawn."""
+    compute(STUDY)
+    config = parse_config({**STUDY, "figures": {"formats": ["png"]}})
+
+    def fails(cubes: object, target: str | Path, **options: object) -> None:
+        Path(target).mkdir(parents=True)
+        Path(target, "half.png").touch()
+        raise ValueError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("proplim.study._partial.draw_study", fails)
+        with pytest.raises(ValueError, match="no"):
+            publish(config)
+    assert not Path("results/p/figures").exists()
+    assert publish(config)
+    drawn = sorted(file.name for file in Path("results/p/figures").iterdir())
+    assert any(name.endswith(".png") for name in drawn)
+    with monkeypatch.context() as patched:
+        patched.setattr("proplim.study._partial.draw_study", fails)
+        with pytest.raises(ValueError, match="no"):
+            publish(config)
+    assert sorted(file.name for file in Path("results/p/figures").iterdir()) == drawn
+    assert not list(Path("results/p").glob(".figures*"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OF_NETWORKS = ("inversion_mse", "inversion_time", "inversion_height")
+PAIR = "pair"
+"""Dimension of distances of three and more classes: a row for every pair."""
 COLUMNS = (
     "quantity", "T_star", "T_star_mse", "T_star_height", "optimizer", "replicas", "turning",
     *(column for name in _OF_NETWORKS for column in (name, f"{name}_sd")),
@@ -51,7 +53,8 @@ def inversion_table(
     Returns
     -------
     pandas.DataFrame
-        Grid coordinates, width and alpha; ``quantity``; ``T_star``, ``T_star_mse`` (training error of the theory at T*,
+        Grid coordinates, width and alpha; ``pair`` where there are three classes and more; ``quantity``;
+        ``T_star``, ``T_star_mse`` (training error of the theory at T*,
         interpolated in ln T) and ``T_star_height`` (quantity at T* over that of the prior); ``optimizer``, ``replicas``
         that trained without diverging and ``turning`` of them with an inversion; mean and standard deviation
         over these of ``inversion_mse``, ``inversion_time`` and ``inversion_height`` (quantity at the maximum over
@@ -65,25 +68,40 @@ def inversion_table(
     theory, dynamics = cubes["theory"], cubes["dynamics"]
     chosen = [name for name in quantities if name in theory and name in dynamics]
     names = [axis for axis in AXES if axis in dynamics.dims and axis in theory.dims]
-    rows = []
+    pairs = dynamics[PAIR].values.tolist() if PAIR in dynamics.dims else [None]
+    rows: list[dict[str, Any]] = []
     for point in points({"dynamics": dynamics}, names):
         trained, solved = at(dynamics, point), at(theory, point)
         if trained is None or solved is None:
             continue
         known: dict[str, Any] = resolved(point)
         known["alpha"] = known.get("alpha", float(known["n_train"]) / float(known["width"]))
-        for quantity in chosen:
-            equilibrium = {"quantity": quantity, **_equilibrium_peak(solved, quantity, approximation, split)}
-            for optimizer in trained["optimizer"].values.tolist():
-                run = trained.sel(optimizer=optimizer)
-                if bool((run["converged"] > 0).any()):
-                    found = _inversion(run, quantity, split)
-                    rows.append({**known, **equilibrium, "optimizer": optimizer} | found)
-    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*names, "width", "alpha", *COLUMNS])))
+        for pair in pairs:
+            of_pair = {PAIR: pair} if pair is not None else {}
+            networks, equilibrium = trained.sel(of_pair), solved.sel(of_pair)
+            if pair is None or bool(
+                np.isfinite(networks[D.name]).any()
+            ):  # a pair of another data set has no number
+                for quantity in chosen:
+                    peak = {
+                        "quantity": quantity,
+                        **_equilibrium_peak(equilibrium, quantity, approximation, split),
+                    }
+                    rows += [{**known, **of_pair, **peak, **row} for row in _runs(networks, quantity, split)]
+    beside = [*names, "width", "alpha", *([PAIR] if PAIR in dynamics.dims else [])]
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys([*beside, *COLUMNS])))
     if table.empty:  # columns of numbers are such without rows too
-        words = {"quantity", "optimizer", *(name for name in names if AXES[name].kind == "name")}
+        words = {"quantity", "optimizer", PAIR, *(name for name in names if AXES[name].kind == "name")}
         table = table.astype({column: float for column in table.columns if column not in words})
     return table
+
+
+def _runs(trained: xr.Dataset, quantity: str, split: str) -> Iterator[dict[str, Any]]:
+    """What the networks of every optimizer did that trained any."""
+    for optimizer in trained["optimizer"].values.tolist():
+        run = trained.sel(optimizer=optimizer)
+        if bool((run["converged"] > 0).any()):
+            yield {"optimizer": optimizer, **_inversion(run, quantity, split)}
 
 
 def _equilibrium_peak(solved: xr.Dataset, quantity: str, approximation: str, split: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -57,12 +57,22 @@ def publish(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> bool:
             _set_back(Path(path), [t for t in found[stage] if isinstance(t, Path)])
     write_summary(plan, cubes, f"{plan.root}/summary")
     if config.figures.enabled:
-        folder = Path(plan.root, "figures")
-        shutil.rmtree(folder, ignore_errors=True)
-        chosen = config.figures
-        draw_study(cubes, folder, formats=chosen.formats, dpi=chosen.dpi, slices=chosen.chosen_slices)
         explore_study(cubes, f"{plan.root}/explore.html")
+        _draw_whole(config, cubes, Path(plan.root, "figures"))
     return True
+
+
+def _draw_whole(config: StudyConfig, cubes: Mapping[str, str], folder: Path) -> None:
+    """Draw figures in place of older ones, all or none: a folder with a part of them would pass for finished."""
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    chosen = config.figures
+    try:
+        draw_study(cubes, unfinished, formats=chosen.formats, dpi=chosen.dpi, slices=chosen.chosen_slices)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def tables_here(plan: Plan, stage: str) -> Iterator[Path | Table]:
