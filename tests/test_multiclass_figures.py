@@ -174,6 +174,10 @@ def test_the_inversion_table_has_a_row_for_every_pair(cubes):
     assert sorted(set(table["pair"])) == sorted(theory["pair"].values.tolist())
     for pair, rows in table.groupby("pair"):
         alone = inversion_table({stage: cube.sel(pair=pair, drop=True) for stage, cube in both.items()})
-        star = both["theory"]["peak_temperature"].sel(approximation="proportional", split="train", pair=pair).squeeze()
+        star = (
+            both["theory"]["peak_temperature"]
+            .sel(approximation="proportional", split="train", pair=pair)
+            .squeeze()
+        )
         assert rows["T_star"].iloc[0] == pytest.approx(float(star), nan_ok=True)
         pd.testing.assert_frame_equal(rows.drop(columns="pair").reset_index(drop=True), alone)
