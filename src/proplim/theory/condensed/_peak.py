@@ -9,6 +9,8 @@ import numpy as np
 RUNG = 3.0
 """Ratio of neighbouring temperatures of the first search."""
 RUNGS = 8
+FALL = 0.03
+"""Relative fall of D from its top after which nothing higher is looked for: ten Monte-Carlo errors."""
 REFINEMENTS = 4
 """Parabolas through the three highest points around the maximum."""
 
@@ -21,7 +23,8 @@ def find_peaks(distances: Callable[[float], np.ndarray], hottest: float) -> tupl
     distances : callable
         T -> (2,) D on training and test inputs.
     hottest : float
-        Highest temperature of the search, which goes down RUNGS rungs from there.
+        Highest temperature of the search, which goes down from there: RUNGS rungs, or until D has fallen well
+        below its top on both splits for two of them.
 
     Returns
     -------
@@ -35,9 +38,11 @@ def find_peaks(distances: Callable[[float], np.ndarray], hottest: float) -> tupl
             seen[x] = distances(float(np.exp(x)))
         return seen[x]
 
-    ladder = [float(np.log(hottest) - i * np.log(RUNG)) for i in range(RUNGS)]
-    for x in ladder:
-        at(x)
+    rungs: list[np.ndarray] = []
+    for i in range(RUNGS):
+        rungs.append(at(float(np.log(hottest) - i * np.log(RUNG))))
+        if _past_the_top(np.array(rungs)):
+            break
     temperature, height = np.full(2, np.nan), np.full(2, np.nan)
     for split in (0, 1):
         for refinement in range(REFINEMENTS + 1):
@@ -53,6 +58,18 @@ def find_peaks(distances: Callable[[float], np.ndarray], hottest: float) -> tupl
             if refinement < REFINEMENTS:
                 at(float(vertex))
     return temperature, height
+
+
+def _past_the_top(heights: np.ndarray) -> bool:
+    """Whether D on every split has fallen, well above its errors, for the last two of the (n, 2) rungs.
+
+    Below T* the distance falls on, and the coldest points cost most: they need the most explicit units.
+    """
+    known = heights[:, np.isfinite(heights).any(axis=0)]
+    if len(known) < 3 or not known.size or not np.isfinite(known[-2:]).all():
+        return False
+    top = np.nanmax(known, axis=0)
+    return bool((known[-2:] < (1.0 - FALL) * top).all() and (known[-1] < known[-2]).all())
 
 
 def _vertex(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
