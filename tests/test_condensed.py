@@ -74,6 +74,18 @@ def test_a_heavy_unit_carries_the_labels_at_low_temperature(ladder):
     assert warm.values["heavy_unit_share"] < 0.2
 
 
+def test_participation_of_gaussian_readouts(spectrum):
+    """At T = 100 readouts have their prior: the mean of the ratio at N = 60 is 0.355, not 1/3.
+
+    Measured: 2.9 % high (what the order statistic leaves, docs/condensed.md); unbounded others give 6 % too little.
+    """
+    point = solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[100.0]).points[0]
+    v2 = np.random.default_rng(0).standard_normal((40_000, 60)) ** 2
+    expected = (v2.sum(axis=1) ** 2 / (v2**2).sum(axis=1)).mean() / 60
+    assert point.values["readout_participation_mcse"] < 0.01 * expected
+    assert float(point.values["readout_participation"]) == pytest.approx(expected, rel=0.04)
+
+
 @pytest.mark.slow
 def test_equipartition(spectrum, ladder):
     """lambda1 <v^2> = 1 + <(y - f).f>/(T N) is exact for the network; the right side is a difference of terms of 1."""

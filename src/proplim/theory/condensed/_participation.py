@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from proplim.theory.condensed._explicit import Explicit
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._others import Cavity
 
-SETS = 50
+SETS = 200
 """Networks drawn for a group."""
 
 
@@ -17,7 +18,9 @@ def participation_of_readouts(
 ) -> np.ndarray:
     """Mean of the ratio over networks put together from the explicit units and draws of the others, one a group.
 
-    The others are drawn from the cavity at the nearer of the two shares.
+    The others are drawn from the cavity at the nearer of the two shares, all below the smallest explicit readout of
+    their network; without that bound the ratio comes out 6 % low. What is left, 2 to 3 % too much at high T, is the
+    largest readout of (C.2): 2.48 deviations at N = 60, where the largest of 60 Gaussian ones has 2.57.
     """
     count, n = len(explicit.shares), round(measure.others)
     result = np.empty(groups)
@@ -29,15 +32,22 @@ def participation_of_readouts(
         others = np.empty((SETS, n))
         for node, cavity in enumerate(nodes):
             rows = np.nonzero(above == bool(node))[0]
-            others[rows] = _draw(cavity, (len(rows), n), rng)
+            others[rows] = _draw(measure, cavity, own[rows].min(axis=1), n, rng)
         v2 = np.concatenate([own, others], axis=1) ** 2
         result[group] = (v2.sum(axis=1) ** 2 / (v2**2).sum(axis=1)).mean() / measure.width
     return result
 
 
-def _draw(cavity: Cavity, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Readouts of single units: hidden weights by their weight, then v from its first two moments."""
+def _draw(
+    measure: Measure, cavity: Cavity, bounds: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """`count` readouts of single units for every bound: hidden weights by their weight, then v of eq. (C.6)."""
     weights = cavity.weights / cavity.weights.sum()
-    index = rng.choice(len(weights), size=shape, p=weights)
-    r = cavity.readouts
-    return np.asarray(r.mean[index] + np.sqrt(r.variance[index]) * rng.standard_normal(shape))
+    index = rng.choice(len(weights), size=(len(bounds), count), p=weights)
+    rows, back = np.unique(index, return_inverse=True)
+    s = cavity.modes[rows]
+    precision = measure.lambda1 + np.einsum("ij,ij->i", s @ np.linalg.inv(cavity.sigma), s) / measure.width
+    mean = s @ cavity.a / np.sqrt(measure.width) / precision
+    mean, root = mean[back].reshape(index.shape), np.sqrt(precision)[back].reshape(index.shape)
+    low, high = ndtr((-bounds[:, None] - mean) * root), ndtr((bounds[:, None] - mean) * root)
+    return np.asarray(mean + ndtri(low + rng.random(index.shape) * (high - low)) / root)

@@ -47,6 +47,9 @@ LEAST_DRAWS, DRAWS_PER_INPUT, GROWTH = 8192, 40, 4
 """Draws of a replicate: at least so many and so many for every training input; a part of them first."""
 PRECISION = 0.0025
 """Relative Monte-Carlo error of the corrections that is accepted with the first part of the draws."""
+LOOSE = 0.007
+"""Relative error of D in the corrections from which on more explicit units are tried once: near the end of the others'
+branch they move with their draws."""
 UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
 """Explicit units tried first, where the condensed phase leads and elsewhere: beside a heavy unit the next one is
@@ -289,10 +292,11 @@ def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heav
         measure = Measure(common.problem, temperature, common.width, common.lambda1, units)
         at = start if units == 1 else _more_units(measure, start)
         phase = _answer_each_other(common, measure, at)
-        if not phase.reason:
-            return phase
         tried.append(phase)
-    return tried[0]
+        solved = [phase for phase in tried if not phase.reason]
+        if solved and (len(solved) > 1 or _error_of_distance(common, phase) < LOOSE):
+            break
+    return min(solved, key=lambda p: _error_of_distance(common, p)) if solved else tried[0]
 
 
 def _more_units(measure: Measure, start: np.ndarray) -> np.ndarray:
@@ -349,7 +353,7 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
             ))
             for replicate, nodes in found.items()
         ]  # fmt: skip
-        if _precise(common, explicit, corrections):
+        if max(_errors(common, explicit, corrections).values()) < PRECISION:
             break
     if found is None:
         return _Phase(explicit, [], NO_SPREAD, measure, UNSOLVED)
@@ -387,23 +391,27 @@ def _solve_others(
     return found
 
 
-def _precise(common: _Common, explicit: Explicit, corrections: list[Correction]) -> bool:
-    """Whether the corrections are known well enough: their errors relative to D, <v^2> and the mean squared errors."""
+def _error_of_distance(common: _Common, phase: _Phase) -> float:
+    """Relative error that the corrections bring into D on the training inputs."""
+    return _errors(common, phase.explicit, phase.corrections).get("D", 0.0)
+
+
+def _errors(common: _Common, explicit: Explicit, corrections: list[Correction]) -> dict[str, float]:
+    """Errors of the corrections relative to <v^2>, and to D and the mean squared error of every set of inputs."""
 
     def error(values: list[float]) -> float:
         return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
-    errors = [error([c.readout_square for c in corrections]) / float(explicit.readout_square.mean())]
+    errors = {"v2": error([c.readout_square for c in corrections]) / float(explicit.readout_square.mean())}
     for i, inputs in enumerate(common.sets):
         difference = inputs.classes[1] - inputs.classes[0]
         distance = float(difference @ explicit.inputs[i].kernel.mean(axis=0) @ difference)
         if np.isfinite(distance):
-            errors.append(
-                error([float(difference @ c.inputs[i].kernel @ difference) for c in corrections]) / distance
-            )
+            change = error([float(difference @ c.inputs[i].kernel @ difference) for c in corrections])
+            errors["D" if i == 0 else f"D{i}"] = change / distance
         square = float(explicit.inputs[i].square.mean())
-        errors.append(error([float(c.inputs[i].square.mean()) for c in corrections]) / square)
-    return max(errors) < PRECISION
+        errors[f"mse{i}"] = error([float(c.inputs[i].square.mean()) for c in corrections]) / square
+    return errors
 
 
 def _stein(problem: Problem) -> np.ndarray:
