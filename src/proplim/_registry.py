@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from threading import RLock
 from types import FrameType
 from typing import Generic, Protocol, TypeVar
 
@@ -66,7 +67,8 @@ class Registry(Generic[Member]):
         self._members: dict[str, Member] = {}
         self._origins: dict[str, Path | None] = {}
         self._own: set[str] = set()
-        self._loaded = False
+        self._loaded = self._loading = False
+        self._lock = RLock()
 
     def add(self, member: Member) -> Member:
         """Register a member under its name; a user's own may be registered again, and the last one counts.
@@ -107,11 +109,20 @@ class Registry(Generic[Member]):
         """Import the package's own files, once."""
         if self._loaded:
             return
-        self._loaded = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{self._package}.{module.name}")
+        with (
+            self._lock
+        ):  # a second thread goes on when the table is whole; a file that asks meanwhile sees what is there
+            if self._loaded or self._loading:
+                return
+            self._loading = True
+            try:
+                package = importlib.import_module(self._package)
+                for module in pkgutil.iter_modules(package.__path__):
+                    if not module.name.startswith("_"):
+                        importlib.import_module(f"{self._package}.{module.name}")
+                self._loaded = True
+            finally:
+                self._loading = False
 
     def _called_by_own_file(self) -> bool:
         """Whether what is being registered is defined by a file of the package's own folder."""
