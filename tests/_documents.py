@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +21,14 @@ class Block(NamedTuple):
     language: str
     text: str
     line: int
+
+
+def site_module(name: str) -> ModuleType:
+    """A file of docs/_site, which makes the site and is in no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/_site/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pages() -> list[Path]:

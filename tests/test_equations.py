@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
 from _browser import MISSING, browser
-from _documents import ROOT
+from _documents import ROOT, site_module
 from test_docs import site  # noqa: F401  a fixture
 
 NUMBER = r"[A-Z]?\.?\d+(?:\.\d+)?[a-z]?"
@@ -25,10 +24,7 @@ VERBATIM = re.compile(r"<(script|style|pre|code|title)\b.*?</\1>|<[^>]+>", re.DO
 @pytest.fixture(scope="module")
 def equations():
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: make env-docs")
-    spec = importlib.util.spec_from_file_location("equations", ROOT / "docs/_site/equations.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return site_module("equations")
 
 
 def numbers_of(page: Path) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
-from _documents import ROOT
+from _documents import ROOT, site_module
 
 pytestmark = pytest.mark.slow
 
@@ -23,10 +22,7 @@ TOLERANCE = {"rel": 0.05, "abs": 0.03}
 @pytest.fixture(scope="module")
 def notebooks():
     pytest.importorskip("nbclient", reason="nbclient is not installed: make env-docs")
-    spec = importlib.util.spec_from_file_location("notebooks", ROOT / "docs/_site/notebooks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return site_module("notebooks")
 
 
 def printed(notebook) -> list[str]:

@@ -40,12 +40,13 @@ def using_cores(count: int) -> Iterator[None]:
 def side_by_side(function: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """``[function(part) for part in parts]`` in threads.
 
-    The cut into parts must not depend on the number of cores; results are then the same to the bit on any.
+    The cut into parts must not depend on the number of cores; results are then the same to the bit on any. Where a
+    part fails the others are done all the same, and the first error is raised.
     """
     if cores() == 1:
         return [function(part) for part in parts]
     with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(function, parts))
+        return [done.result() for done in [pool.submit(function, part) for part in parts]]
 
 
 def cut(length: int, size: int) -> list[slice]:

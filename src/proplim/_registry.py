@@ -109,9 +109,8 @@ class Registry(Generic[Member]):
         """Import the package's own files, once."""
         if self._loaded:
             return
-        with (
-            self._lock
-        ):  # a second thread goes on when the table is whole; a file that asks meanwhile sees what is there
+        # A second thread goes on when the table is whole; a file of the folder that asks meanwhile sees what is there.
+        with self._lock:
             if self._loaded or self._loading:
                 return
             self._loading = True

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from proplim._cores import side_by_side, using_cores
 from proplim.activations import Activation
 from proplim.datasets import Dataset
 from proplim.dynamics import _network
@@ -137,18 +137,9 @@ def run_replicas(
                 watch.take_over(name)
             else:
                 tasks.append(partial(_finish, training, optimizer, frame, replica, watch, store, name))
-    _side_by_side(tasks, threads)
+    with using_cores(threads):
+        side_by_side(lambda task: task(), tasks)
     return [[store[name] for name in own] for own in names]
-
-
-def _side_by_side(tasks: Sequence[Callable[[], None]], threads: int) -> None:
-    if threads == 1:
-        for task in tasks:
-            task()
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(task) for task in tasks]:
-            done.result()
 
 
 def _finish(

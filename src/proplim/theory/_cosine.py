@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -39,6 +39,34 @@ class CosineInputs(ABC):
         return self.scaled_class_kernel(
             np.where(positive, 1.0 / np.sqrt(np.where(positive, lengths_sq, 1.0)), 0.0)
         )
+
+
+class Labelled(Protocol):
+    """Inputs with labels and classes."""
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Labels, (m,) or (m, C)."""
+
+    @property
+    def weights(self) -> np.ndarray:
+        """u_s, (C, m)."""
+
+
+class LabelledInputs(CosineInputs):
+    """Inputs whose labels and classes stand in the forms that a theory is made of."""
+
+    _forms: Labelled
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Labels, (m,) or (m, C)."""
+        return self._forms.targets
+
+    @property
+    def class_weights(self) -> np.ndarray:
+        """u_s, (C, m)."""
+        return self._forms.weights
 
 
 def products_of(left: np.ndarray, right: np.ndarray) -> np.ndarray:

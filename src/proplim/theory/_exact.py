@@ -20,7 +20,7 @@ from scipy.special import gammaln
 
 from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points, elementwise, in_blocks, in_product_blocks
-from proplim.theory._cosine import CosineInputs
+from proplim.theory._cosine import LabelledInputs
 from proplim.theory._effective_action import OrderParameter, action_of_modes, solve_order_parameter
 from proplim.theory._energies import energies
 from proplim.theory._forms import Forms, InputForms, forms_of
@@ -180,21 +180,13 @@ class ExactState:
         return self.forms.signal_transposed(unit)
 
 
-class ExactInputs(CosineInputs):
+class ExactInputs(LabelledInputs):
     """Averages over Q of what the proportional theory says about one kind of inputs."""
+
+    _forms: InputForms
 
     def __init__(self, modes: AveragedModes, forms: InputForms, given: RescaledInputs) -> None:
         self._modes, self._forms, self._given = modes, forms, given
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Labels, (inputs,)."""
-        return self._forms.targets
-
-    @property
-    def class_weights(self) -> np.ndarray:
-        """u_s, (C, inputs)."""
-        return self._forms.weights
 
     @cached_property
     def mean(self) -> np.ndarray:

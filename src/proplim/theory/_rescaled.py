@@ -17,7 +17,7 @@ import numpy as np
 
 from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points
-from proplim.theory._cosine import CosineInputs, scaled_class_kernel
+from proplim.theory._cosine import LabelledInputs, scaled_class_kernel
 from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum
@@ -113,21 +113,13 @@ class RescaledState:
         )
 
 
-class RescaledInputs(CosineInputs):
+class RescaledInputs(LabelledInputs):
     """What the modes say about one kind of inputs; a :class:`proplim.observables.StateInputs`."""
+
+    _forms: InputForms
 
     def __init__(self, modes: LearnedModes, forms: InputForms) -> None:
         self._modes, self._forms = modes, forms
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Labels, (m,)."""
-        return self._forms.targets
-
-    @property
-    def class_weights(self) -> np.ndarray:
-        """u_s, (C, m)."""
-        return self._forms.weights
 
     @cached_property
     def mean(self) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 from proplim.kernels import feature_mean, stein_coefficients
 from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points, in_blocks, in_product_blocks
-from proplim.theory._cosine import CosineInputs, products_of
+from proplim.theory._cosine import LabelledInputs, products_of
 from proplim.theory._products import RowProduct, row_product
 from proplim.theory._response import Response
 from proplim.theory._spectrum import Spectrum, rounding_floor
@@ -460,21 +460,13 @@ class TwoParameterState:
         }
 
 
-class _Inputs(CosineInputs):
+class _Inputs(LabelledInputs):
     """Predictor (A.7) and feature kernel (A.9) on one kind of inputs."""
+
+    _forms: _InputForms
 
     def __init__(self, field: _Field, forms: _InputForms) -> None:
         self._field, self._forms = field, forms
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Labels, (m,)."""
-        return self._forms.targets
-
-    @property
-    def class_weights(self) -> np.ndarray:
-        """u_s, (C, m)."""
-        return self._forms.weights
 
     @cached_property
     def _centred(self) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from proplim.observables import ClassKernel
 from proplim.theory._blocks import Points
-from proplim.theory._cosine import CosineInputs, scaled_class_kernel
+from proplim.theory._cosine import LabelledInputs, scaled_class_kernel
 from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._spectrum import Spectrum
 from proplim.theory._states import States
@@ -135,21 +135,13 @@ class OutputsRescaledState:
         return shift if self.modes.spectrum.linear else np.where(infinite, 0.0, np.nan)
 
 
-class OutputsInputs(CosineInputs):
+class OutputsInputs(LabelledInputs):
     """What the modes say about one kind of inputs; a :class:`proplim.observables.StateInputs` of C outputs."""
+
+    _forms: InputForms
 
     def __init__(self, modes: OutputModes, forms: InputForms) -> None:
         self._modes, self._forms = modes, forms
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Y, (m, C)."""
-        return self._forms.targets
-
-    @property
-    def class_weights(self) -> np.ndarray:
-        """u_s, (C, m)."""
-        return self._forms.weights
 
     @cached_property
     def _along(self) -> np.ndarray:
