@@ -55,6 +55,7 @@ class Explicit(NamedTuple):
     bounds: np.ndarray  # smallest explicit |v| at the mean share, and its change with the share, (2,)
     readouts: np.ndarray  # |v| of the explicit units of single draws, (S, k)
     shares: np.ndarray  # share of these draws, (S,)
+    squares: np.ndarray  # Q/lambda1 of these draws, (S,)
     inputs: tuple[ExplicitInputs, ...]
 
 
@@ -82,7 +83,7 @@ def average(
     dimension = theta.shape[-1]
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
     stats = [_group(measure, part, sets, direction, _rows(noise, i, parts)) for i, part in enumerate(parts)]
-    joined = {k: np.concatenate([s[k] for s in stats]) for k in ("share", "smallest", "readouts")}
+    joined = {k: np.concatenate([s[k] for s in stats]) for k in ("share", "smallest", "readouts", "square_of_others")}
     share = joined["share"]
     deviation = share - share.mean()
     variance = max(float(deviation @ deviation) / len(share), 1e-300)
@@ -112,6 +113,7 @@ def average(
         bounds=np.array([joined["smallest"].mean(), bound_slope]),
         readouts=joined["readouts"],
         shares=share,
+        squares=joined["square_of_others"],
         inputs=tuple(inputs),
     )
 
@@ -177,6 +179,7 @@ def _group(
         "share": share,
         "smallest": size.min(axis=1),
         "readouts": size,
+        "square_of_others": q / measure.lambda1,
         "mean": [], "square": [], "kernel": [], "contribution": [], "share_contribution": [],
     }  # fmt: skip
     flat = states.z.reshape(count * measure.units, -1)

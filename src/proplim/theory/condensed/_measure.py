@@ -16,9 +16,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf, gammaln
+from scipy.special import gammaln
 
 from proplim.theory._cavity_draws import Problem
+from proplim.theory.condensed._crowd import others_below
 from proplim.theory.condensed._slopes import slope_of
 
 
@@ -181,8 +182,8 @@ class Measure:
     def largest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """U of the units with the largest |v|, with the reaction of the others, and its gradient.
 
-        The readouts of the others, Gaussian of variance Q/lambda1, all lie below the smallest explicit one,
-        which adds -n ln erf(min |v| sqrt(lambda1/(2 Q))) (docs/condensed.md, eq. C.2).
+        The readouts of the others, of mean square Q/lambda1, all lie below the smallest explicit one, which adds
+        -ln P_n(min |v| sqrt(lambda1/Q)) (docs/condensed.md, eq. C.2).
         """
         energy, gradient = self.free(x)
         below, d_v, d_u = self._others_below(self.unpack(x))
@@ -231,14 +232,13 @@ class Measure:
         return energy, self.pack(States(d_z, d_v, d_u))
 
     def _others_below(self, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """-n ln P(|v| of another < the smallest explicit |v|), and its derivatives in v and u."""
+        """-ln P(all others' |v| < the smallest explicit one), and its derivatives in v and u."""
         size = np.abs(states.v)
         smallest = size.argmin(axis=1)
         rows = np.arange(len(size))
-        scale = np.sqrt(0.5 * self.lambda1) * np.exp(-0.5 * states.u)
-        a = np.maximum(size[rows, smallest] * scale, 1e-150)
-        inside = erf(a)
-        d_a = -self.others * (2.0 / np.sqrt(np.pi)) * np.exp(-a * a) / inside
+        scale = np.sqrt(self.lambda1) * np.exp(-0.5 * states.u)
+        x = size[rows, smallest] * scale
+        below = others_below(x, self.others)
         d_v = np.zeros_like(states.v)
-        d_v[rows, smallest] = d_a * scale * np.sign(states.v[rows, smallest])
-        return -self.others * np.log(inside), d_v, -0.5 * d_a * a
+        d_v[rows, smallest] = -below.slope * scale * np.sign(states.v[rows, smallest])
+        return -below.log, d_v, 0.5 * below.slope * x

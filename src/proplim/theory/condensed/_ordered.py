@@ -3,7 +3,7 @@
 The order statistic (C.2) has a kink where two explicit readouts are equal, which no Gaussian frame resolves. With the
 largest readout of the others, x, as one more variable it has none: the density of (C.2) is the integral over x of
 
-    exp(-U) n p(x) P(|v| < x)^(n - 1)   on   |v_j| > x,     p(x) of a Gaussian of variance Q/lambda1,              (C.9)
+    exp(-U) d/dx P_n(x sqrt(lambda1/Q))   on   |v_j| > x,                                                          (C.9)
 
 and v_j = x + exp(w_j) has no edge left. The sign of a readout is a symmetry of odd activations: all are positive.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erf
 
+from proplim.theory.condensed._crowd import others_below
 from proplim.theory.condensed._measure import Measure
 
 LEAST_GAP = 0.3
@@ -49,7 +49,7 @@ class Ordered:
         signs = np.where(states.v[0] < 0.0, -1.0, 1.0)
         z, v = states.z[0] * signs[:, None], np.abs(states.v[0])
         most = deviation * np.sqrt(2.0 * np.log(2.0 * self.measure.others))
-        edge = max(min(most, v.min() - LEAST_GAP * deviation), 0.5 * v.min())
+        edge = max(min(most, v.min() - LEAST_GAP * deviation), 0.5 * (v.min() + min(deviation, v.min())))
         return np.concatenate([z.ravel(), np.log(v - edge), [np.log(edge)], states.u])
 
     def target(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,16 +58,14 @@ class Ordered:
         split = measure.units * measure.rank
         energy, gradient = measure.free(self.states(x))
         edge, gaps = np.exp(x[:, -2]), np.exp(x[:, split:-2])
-        scale = np.sqrt(0.5 * measure.lambda1) * np.exp(-0.5 * x[:, -1])
-        a = np.maximum(edge * scale, 1e-150)
-        inside, below = erf(a), measure.others - 1.0
-        energy = (
-            energy - below * np.log(inside) + a * a + 0.5 * x[:, -1] - x[:, -2] - x[:, split:-2].sum(axis=1)
-        )
-        d_a = 2.0 * a - below * (2.0 / np.sqrt(np.pi)) * np.exp(-a * a) / inside
+        largest = edge * np.sqrt(measure.lambda1) * np.exp(-0.5 * x[:, -1])
+        below = others_below(largest, measure.others)
+        energy = energy - below.log - np.log(below.slope)
+        energy += 0.5 * x[:, -1] - x[:, -2] - x[:, split:-2].sum(axis=1)
+        d_largest = -(below.slope + below.curvature) * largest
         d_v = gradient[:, split:-1]
-        d_log_edge = edge * d_v.sum(axis=1) + a * d_a - 1.0
-        d_u = gradient[:, -1] - 0.5 * a * d_a + 0.5
+        d_log_edge = edge * d_v.sum(axis=1) + d_largest - 1.0
+        d_u = gradient[:, -1] - 0.5 * d_largest + 0.5
         return energy, np.concatenate(
             [gradient[:, :split], d_v * gaps - 1.0, d_log_edge[:, None], d_u[:, None]], axis=1
         )

@@ -7,20 +7,24 @@ from scipy.special import ndtr, ndtri
 
 from proplim.theory.condensed._explicit import Explicit
 from proplim.theory.condensed._measure import Measure
-from proplim.theory.condensed._others import Cavity
+from proplim.theory.condensed._others import Cavity, Gaussian
 
-SETS = 200
+SETS = 400
 """Networks drawn for a group."""
 
 
 def participation_of_readouts(
-    measure: Measure, explicit: Explicit, nodes: list[Cavity], groups: int, rng: np.random.Generator
+    measure: Measure,
+    explicit: Explicit,
+    others: list[tuple[Gaussian, Cavity]],
+    groups: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Mean of the ratio over networks put together from the explicit units and draws of the others, one a group.
 
     The others are drawn from the cavity at the nearer of the two shares, all below the smallest explicit readout of
-    their network; without that bound the ratio comes out 6 % low. What is left, 2 to 3 % too much at high T, is the
-    largest readout of (C.2): 2.48 deviations at N = 60, where the largest of 60 Gaussian ones has 2.57.
+    their network. Their norm is that of the explicit units' own draw, Q, with the cavity's change of <v^2>: where the
+    heavy readout is small the others are large, which the mean norm alone would miss.
     """
     count, n = len(explicit.shares), round(measure.others)
     result = np.empty(groups)
@@ -29,11 +33,14 @@ def participation_of_readouts(
         pick = group * size + np.linspace(0, size - 1, SETS).astype(int)
         own = explicit.readouts[pick]
         above = explicit.shares[pick] > explicit.share
-        others = np.empty((SETS, n))
-        for node, cavity in enumerate(nodes):
+        squares = np.empty((SETS, n))
+        for node, (gaussian, cavity) in enumerate(others):
             rows = np.nonzero(above == bool(node))[0]
-            others[rows] = _draw(measure, cavity, own[rows].min(axis=1), n, rng)
-        v2 = np.concatenate([own, others], axis=1) ** 2
+            drawn = _draw(measure, cavity, own[rows].min(axis=1), n, rng) ** 2
+            change = float(cavity.weights @ cavity.readouts.square) / len(cavity.weights) / gaussian.square
+            norm = n * explicit.squares[pick[rows]] * change
+            squares[rows] = drawn * (norm / drawn.sum(axis=1))[:, None]
+        v2 = np.concatenate([own**2, squares], axis=1)
         result[group] = (v2.sum(axis=1) ** 2 / (v2**2).sum(axis=1)).mean() / measure.width
     return result
 

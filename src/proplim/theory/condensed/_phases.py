@@ -13,11 +13,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf, gammaln
+from scipy.special import gammaln
 
 from proplim.theory._blocks import Points
 from proplim.theory._cavity_draws import Problem
 from proplim.theory._effective_action import solve_order_parameter
+from proplim.theory.condensed._crowd import others_below
 from proplim.theory.condensed._hmc import Target
 from proplim.theory.condensed._measure import Measure
 
@@ -123,7 +124,7 @@ def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode |
     sign, log_det = np.linalg.slogdet(hessian_at(measure.plain, x))
     if sign <= 0.0:
         return None
-    below = measure.others * np.log(erf(readout / np.sqrt(2.0)))
+    below = others_below(np.array([readout]), measure.others).log[0]
     log_evidence = np.log(2.0 * measure.width) + below - energy - measure.constant
     log_evidence += 0.5 * len(x) * np.log(2.0 * np.pi) - 0.5 * log_det
     terms = measure.terms(states)

@@ -362,7 +362,8 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
         reason = f"effective sample size of the other units {fraction:.2f} of the draws"
         return _Phase(explicit, [], NO_SPREAD, measure, reason)
     rng = np.random.default_rng([common.seed, 200])
-    spread = participation_of_readouts(measure, explicit, next(iter(found.values())), GROUPS, rng)
+    others = [(side.gaussian, cavity) for side, cavity in zip(sides, next(iter(found.values())), strict=True)]
+    spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
     return _Phase(explicit, corrections, spread, measure, "")
 
 
