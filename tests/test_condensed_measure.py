@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import erf
 from scipy.stats import multivariate_t
 
 from conftest import gaussian_dataset
@@ -15,6 +16,7 @@ from proplim.datasets import load_dataset
 from proplim.theory import Points, build_spectrum, solve_grid, solve_order_parameter
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed import _explicit, _phases
+from proplim.theory.condensed._crowd import others_below
 from proplim.theory.condensed._evidence import condensed_log_evidence
 from proplim.theory.condensed._hmc import Frame, frame_at, run_chains
 from proplim.theory.condensed._inputs import geometry, training_inputs
@@ -309,3 +311,30 @@ def test_gaussian_others_without_a_bound_are_the_proportional_theory(digits):
         q = solve_order_parameter(spectrum, point).order_parameter[0]
         # <v^2> per unit with precision lambda1 is (Q/lambda1') N/(N - 1) = Q/lambda1
         assert solve_gaussian(setting).square == pytest.approx(q, rel=1e-9)
+
+
+@pytest.mark.parametrize("others", [20, 59])
+def test_no_readout_of_given_norm_exceeds_a_bound(others):
+    """The share of the sphere within a bound, against 40000 of its points: within five errors and 1 % (4 % at n = 20).
+
+    Independent readouts, erf(x/sqrt 2)^n, are off by up to 70 % here.
+    """
+    t = np.random.default_rng(others).standard_normal((40_000, others))
+    t /= np.sqrt((t**2).mean(axis=1, keepdims=True))
+    largest = np.abs(t).max(axis=1)
+    x = np.quantile(largest, [0.1, 0.3, 0.5, 0.7, 0.9])
+    share = (largest[:, None] < x).mean(axis=0)
+    error = np.sqrt(share * (1.0 - share) / len(largest))
+    allowed = 5.0 * error + (0.01 if others > 20 else 0.04) * share
+    assert np.all(np.abs(np.exp(others_below(x, others).log) - share) < allowed)
+    assert np.abs(erf(x / np.sqrt(2.0)) ** others / share - 1.0).max() > 0.5
+
+
+def test_the_slope_of_the_share_within_a_bound():
+    """Both derivatives agree with differences; below one deviation the logarithm goes on as a straight line."""
+    x, step = np.array([0.5, 0.99, 1.01, 1.3, 2.0, 3.0, 5.0]), 1e-6
+    below, above, at = (others_below(x + d, 40.0) for d in (-step, step, 0.0))
+    assert np.allclose((above.log - below.log) / (2.0 * step), at.slope, rtol=1e-4)
+    assert np.allclose((np.log(above.slope / below.slope)) / (2.0 * step), at.curvature, rtol=1e-4, atol=1e-6)
+    assert np.all(np.diff(at.log) > 0.0)
+    assert others_below(np.array([20.0]), 40.0).log[0] == pytest.approx(0.0, abs=1e-12)

@@ -166,11 +166,13 @@ def test_a_variable_without_temperature_has_no_such_axis():
     result = block(point, width=AXES["width"], temperature=AXES["temperature"])
     peaks = np.arange(2 * 3 * 2.0).reshape(2, 3, 2)
     result["peak_temperature"] = (("approximation", "width", "split"), peaks)
+    result["peak_temperature_mcse"] = (("approximation", "width", "split"), 0.1 * peaks)
     cube = assemble_cube("theory", AXES, OWN, [point_table([(point, result)], "theory")])
     assert cube.peak_temperature.dims == (*(d for d in AXES if d != "temperature"), "approximation", "split")
     here = cube.peak_temperature.sel(**point).transpose("approximation", "width", "split")
     np.testing.assert_array_equal(here.values, peaks)
     assert int(np.isfinite(cube.peak_temperature).sum()) == peaks.size
+    assert cube.peak_temperature_mcse.dims == cube.peak_temperature.dims  # nor has its error
 
 
 def test_the_reference_page_is_that_of_the_code():

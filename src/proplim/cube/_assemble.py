@@ -14,7 +14,7 @@ import xarray as xr
 from proplim.cube._files import CHECKSUM, DamagedFile, whole_file
 from proplim.cube._tables import Table, as_table, read_table
 from proplim.geometry import LABELS
-from proplim.observables import OBSERVABLES, variables_of
+from proplim.observables import OBSERVABLES, axes_left_out, variables_of
 from proplim.schema import (
     AXES,
     DIMENSIONS,
@@ -221,7 +221,7 @@ class _Layout:
         unknown = [d for d in rest if d not in self.coords]
         if unknown:
             raise ValueError(f"{name} has dimensions {unknown} that the {self.stage} cube does not have")
-        without = OBSERVABLES.get(name).without if name in OBSERVABLES else ()
+        without = axes_left_out(name)
         order = (*self.grid, *(d for d in DIMENSIONS if d in rest))
         self.dims[name] = tuple(d for d in order if d not in without)
 

@@ -13,14 +13,12 @@ from proplim.figures._looks import words
 from proplim.figures._pages import INPUTS
 from proplim.figures._panels import symbol
 from proplim.figures._slices import values_of
-from proplim.observables import OBSERVABLES
+from proplim.observables import ERROR, OBSERVABLES
 from proplim.schema import SPLITS
 from proplim.theory import APPROXIMATIONS
 
 BOOKKEEPING = ("converged", "reason")
 """Variables that say how a point went."""
-ERROR = "_mcse"
-"""Ending of the Monte-Carlo errors of a theory, which are drawn with what they belong to, if at all."""
 LABEL_LETTERS = 30
 """Length of a line of a label: the height of one row of panels."""
 WORD = r"\mathrm{"
@@ -32,7 +30,8 @@ DECADES = 3.0
 def unshown(cubes: Cubes, axis: str) -> list[str]:
     """Variables along `axis` that no figure names among those it shows, in the order of tables.
 
-    Evidence, diagnostics and errors are left out: they stand in the cubes.
+    Evidence and diagnostics are left out: they stand in the cubes. Errors are drawn with what they belong to, if
+    at all.
     """
     shown = {name for figure in FIGURES.members() for name in figure.shows} | set(BOOKKEEPING)
     shown |= {v.name for v in OBSERVABLES.members() if not v.drawn}

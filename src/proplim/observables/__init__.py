@@ -6,9 +6,11 @@ from a theory's state, from a draw of the posterior and from a network in traini
 """
 
 from proplim.observables._base import (
+    ERROR,
     OBSERVABLES,
     ManyOutputs,
     Observable,
+    axes_left_out,
     register_observable,
     variable,
     variables_of,
@@ -26,6 +28,7 @@ from proplim.observables._contexts import (
 )
 
 __all__ = [
+    "ERROR",
     "OBSERVABLES",
     "ClassKernel",
     "Draw",
@@ -38,6 +41,7 @@ __all__ = [
     "OutputsState",
     "State",
     "StateInputs",
+    "axes_left_out",
     "register_observable",
     "variable",
     "variables_of",

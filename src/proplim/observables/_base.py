@@ -11,6 +11,8 @@ from proplim.schema import STAGES
 
 Array = Any
 """NumPy in theory, JAX in sampling and dynamics."""
+ERROR = "_mcse"
+"""Ending of the name of a variable's Monte-Carlo standard error."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,12 @@ def variables_of(stage: str, n_outputs: int = 1) -> list[Observable]:
     """Observables that the cube of `stage` holds, in the order of tables, as they are for that many outputs."""
     members = (v for v in OBSERVABLES.members() if stage in v.stages)
     return [v.for_outputs(n_outputs) for v in members if n_outputs > 1 or not v.of_many_alone]
+
+
+def axes_left_out(name: str) -> tuple[str, ...]:
+    """Axes of the grid that a variable of a cube, or the one whose standard error it is, does not have."""
+    known = name if name in OBSERVABLES else name.removesuffix(ERROR)
+    return OBSERVABLES.get(known).without if known in OBSERVABLES else ()
 
 
 def variable(name: str) -> Observable:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from proplim.activations import Activation, get_activation
 from proplim.datasets import Dataset, class_coords
 from proplim.errors import InvalidInput
-from proplim.observables import Observable, variables_of
+from proplim.observables import ERROR, Observable, variables_of
 from proplim.schema import SPLITS, job_axes
 from proplim.theory._blocks import Points
 from proplim.theory._spectrum import Spectrum, build_spectrum
@@ -24,8 +24,6 @@ GRID = job_axes("theory")
 """Axes whose values share a kernel, in the order of the cubes' dimensions: width, temperature, lambda1."""
 CHUNK = 1 << 15
 """Points given to an approximation at once."""
-ERROR = "_mcse"
-"""Suffix of the standard error of a variable."""
 REASON = "reason"
 """What a theory says of each point that fell short, beside its numbers."""
 REASONS = "reasons"
@@ -104,7 +102,7 @@ def solve_grid(
     }
     sizes = {name: len(values) for name, values in coords.items()}
     data = {v.name: _stack(v, results, sizes) for v in wanted}
-    data |= {v.name: _stack(v, found, sizes) for v in _without_temperature(outputs)}
+    data |= {v.name: _stack(v, found, sizes) for v in _curve_variables(found, outputs)}
     return xr.Dataset(
         data,
         coords={"approximation": list(approximations), **coords},
@@ -134,7 +132,8 @@ def solve_peaks(
         `peak_temperature`, `peak_height_over_prior` and `peak_height_over_low_temperature` with dims
         (approximation, width, lambda1, split, of C outputs pair), from 1e-8 to 1e6 times tr K/(P lambda1). NaN where
         D is largest at an end of that range or constant (infinite width), and for approximations without peaks.
-        For the cavity also `peak_temperature_mcse` (docs/cavity.md, section B.7).
+        For the cavity also `peak_temperature_mcse` (docs/cavity.md, section B.7). For the condensed theory
+        `condensation_temperature` and `condensation_temperature_mcse`, dims (approximation, width, lambda1).
 
     Raises
     ------
@@ -148,10 +147,8 @@ def solve_peaks(
     with threadpool_limits(limits=1, user_api="blas"):
         spectrum = build_spectrum(dataset, activation, float(lambda0))
         peaks = [_peaks(approximation, spectrum, **axes) for approximation in chosen]
-    reported = {name for p in peaks for name in p}
     outputs = dataset.n_outputs
-    variables = _without_temperature(outputs)
-    errors = [e for e in map(_error_of, variables) if e.name in reported]
+    variables = _curve_variables(peaks, outputs)
     classes = class_coords(dataset.labels, outputs)
     coords: dict[str, Any] = {
         **axes,
@@ -160,7 +157,7 @@ def solve_peaks(
         **{d: values for d, values in classes.items() if any(d in v.dims for v in variables)},
     }
     sizes = {name: len(values) for name, values in coords.items()}
-    data = {v.name: _stack(v, peaks, sizes) for v in (*variables, *errors)}
+    data = {v.name: _stack(v, peaks, sizes) for v in variables}
     return xr.Dataset(data, coords={"approximation": list(approximations), **coords})
 
 
@@ -175,9 +172,11 @@ def _along_grid(n_outputs: int) -> list[Observable]:
     return [v for v in variables_of("theory", n_outputs) if not v.without]
 
 
-def _without_temperature(n_outputs: int) -> list[Observable]:
-    """Variables of the theory cube that an approximation finds for a whole curve, as T*."""
-    return [v for v in variables_of("theory", n_outputs) if v.without]
+def _curve_variables(found: Sequence[Mapping[str, np.ndarray]], n_outputs: int) -> list[Observable]:
+    """Variables of the theory cube that approximations find for a whole curve, as T*, and errors that they report."""
+    variables = [v for v in variables_of("theory", n_outputs) if v.without]
+    reported = {name for one in found for name in one}
+    return variables + [e for e in map(_error_of, variables) if e.name in reported]
 
 
 def _error_of(variable: Observable) -> Observable:

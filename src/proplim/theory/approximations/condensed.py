@@ -67,19 +67,19 @@ def _peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> Mappin
     from proplim.theory.condensed import solve_condensed
 
     prior = prior_class_distance(spectrum)
-    found: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("peak_temperature", "peak_height_over_prior", "condensation_temperature")
-    }
+    names = ("peak_temperature", "peak_height_over_prior", "condensation_temperature")
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "condensation_temperature_mcse")}
     for n, l1 in zip(width, lambda1, strict=True):
         if n < FEWEST_UNITS:
             unknown = np.full(2, np.nan)
-            one: tuple[np.ndarray, np.ndarray, np.ndarray] = unknown, unknown, unknown[:1]
+            one: tuple[np.ndarray, ...] = unknown, unknown, unknown[:1], unknown[:1]
         else:
             solved = solve_condensed(spectrum, width=float(n), lambda1=float(l1), temperatures=[], peaks=True)
             one = (
                 solved.peak_temperature,
                 solved.peak_distance / prior,
                 np.array([solved.condensation_temperature]),
+                np.array([solved.condensation_temperature_mcse]),
             )
         for values, value in zip(found.values(), one, strict=True):
             values.append(value)

@@ -37,6 +37,8 @@ RUNG = 1.3
 """Ratio of neighbouring temperatures at which the heavy mode is followed."""
 TOLERANCE = 1e-3
 """Of ln T_c."""
+SLOPE_STEP = 0.02
+"""Half the interval in ln T from which the slope of the lead at T_c is taken."""
 
 
 class Evidence(NamedTuple):
@@ -128,23 +130,35 @@ def _between(target: Target, frame: Frame, to_frame: np.ndarray, part: float) ->
     return path
 
 
-def condensation_temperature(problem: Problem, width: float, lambda1: float, seed: int) -> float:
+class Transition(NamedTuple):
+    """T_c and its standard error."""
+
+    temperature: float
+    error: float
+
+
+NO_TRANSITION = Transition(np.nan, np.nan)
+
+
+def condensation_temperature(problem: Problem, width: float, lambda1: float, seed: int) -> Transition:
     """T_c, where ln Z_condensed = ln Z_lazy; NaN where they never weigh the same while both exist.
 
-    The heavy mode is followed upwards from the lowest temperature to where it ends, and T_c is found between.
+    The heavy mode is followed upwards from the lowest temperature to where it ends, and T_c is found between. Its
+    error is that of the lead, ln of the ratio of the phases, over the lead's slope in T.
     """
     from scipy.optimize import brentq
 
     y = problem.spectrum.dataset.y_train
     coldest = COLDEST * float(y @ y) / len(y)
 
-    def lead(log_t: float) -> float:
+    def lead(log_t: float) -> Evidence:
         """ln of the ratio of the phases; where there is no heavy phase the lazy one leads."""
         measure = Measure(problem, float(np.exp(log_t)), width, lambda1)
         mode = _phases.heavy_mode(measure)
         if mode is None:
-            return -np.inf
-        return condensed_log_evidence(measure, mode, seed).value - _phases.lazy_log_evidence(measure)
+            return Evidence(-np.inf, 0.0)
+        heavy = condensed_log_evidence(measure, mode, seed)
+        return Evidence(heavy.value - _phases.lazy_log_evidence(measure), heavy.error)
 
     low = hottest = float(np.log(coldest))
     mode = _phases.heavy_mode(Measure(problem, coldest, width, lambda1))
@@ -153,6 +167,10 @@ def condensation_temperature(problem: Problem, width: float, lambda1: float, see
         low += float(np.log(RUNG))
         mode = _phases.heavy_mode(Measure(problem, float(np.exp(low)), width, lambda1), mode.x)
     low = float(np.log(coldest))
-    if not (hottest > low and lead(low) > 0.0 > lead(hottest) > -np.inf):
-        return np.nan
-    return float(np.exp(brentq(lead, low, hottest, xtol=TOLERANCE)))
+    if not (hottest > low and lead(low).value > 0.0 > lead(hottest).value > -np.inf):
+        return NO_TRANSITION
+    log_t = float(brentq(lambda x: lead(x).value, low, hottest, xtol=TOLERANCE))
+    below, above = max(log_t - SLOPE_STEP, low), min(log_t + SLOPE_STEP, hottest)
+    fall = (lead(below).value - lead(above).value) / (above - below)
+    temperature = float(np.exp(log_t))
+    return Transition(temperature, temperature * lead(log_t).error / abs(fall))

@@ -83,7 +83,10 @@ def average(
     dimension = theta.shape[-1]
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
     stats = [_group(measure, part, sets, direction, _rows(noise, i, parts)) for i, part in enumerate(parts)]
-    joined = {k: np.concatenate([s[k] for s in stats]) for k in ("share", "smallest", "readouts", "square_of_others")}
+    joined = {
+        k: np.concatenate([s[k] for s in stats])
+        for k in ("share", "smallest", "readouts", "square_of_others")
+    }
     share = joined["share"]
     deviation = share - share.mean()
     variance = max(float(deviation @ deviation) / len(share), 1e-300)

@@ -19,7 +19,12 @@ from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
 from proplim.theory.condensed._chains import Ensemble, go_on, ordered_mode, sample_units
 from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
-from proplim.theory.condensed._evidence import Evidence, condensation_temperature, condensed_log_evidence
+from proplim.theory.condensed._evidence import (
+    NO_TRANSITION,
+    Evidence,
+    condensation_temperature,
+    condensed_log_evidence,
+)
 from proplim.theory.condensed._explicit import Direction, Explicit
 from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
@@ -106,8 +111,8 @@ class Condensed:
     ----------
     points : list of CondensedPoint
         In the order of the temperatures given.
-    condensation_temperature : float
-        T_c; NaN where there is none.
+    condensation_temperature, condensation_temperature_mcse : float
+        T_c and its standard error; NaN where there is none.
     peak_temperature, peak_distance : (2,) arrays
         T* of the largest D on training and test inputs, and D there; NaN where D is largest at an end of the
         range searched, or where peaks have not been asked for.
@@ -115,6 +120,7 @@ class Condensed:
 
     points: list[CondensedPoint]
     condensation_temperature: float
+    condensation_temperature_mcse: float
     peak_temperature: np.ndarray
     peak_distance: np.ndarray
 
@@ -198,11 +204,11 @@ def solve_condensed(
         critical = (
             condensation_temperature(common.problem, common.width, common.lambda1, common.seed)
             if transition
-            else np.nan
+            else NO_TRANSITION
         )
         unknown = np.full(2, np.nan)
         peak = find_peaks(lambda t: _distances(common, t), _hottest(common)) if peaks else (unknown, unknown)
-    return Condensed(points, critical, *peak)
+    return Condensed(points, *critical, *peak)
 
 
 def _distances(common: _Common, temperature: float) -> np.ndarray:
