@@ -4,8 +4,8 @@
     python benchmarks/condensed.py --activation tanh --keep FOLDER  # the one of tanh
     python benchmarks/condensed.py --cost [--mnist FOLDER]    # seconds of one core: points, ladder, growth with P
 
-The table prints, for every point, the relative deviation in percent of D, <v^2>, the mean squared error on training and
-test inputs and the participation of the readouts: proportional theory (which has no participation), then condensed theory
+The table prints, for every point, the relative deviation in percent of D, <v^2>, the mean squared error on training
+and test inputs and the participation of the readouts: proportional theory (which has none of it), then condensed theory
 with the error of the difference in brackets.
 `--keep` stores sampled points and reuses them.
 """
