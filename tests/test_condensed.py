@@ -162,13 +162,13 @@ def test_the_probability_falls_with_temperature_and_is_a_half_at_the_transition(
 
 @pytest.mark.slow
 def test_the_error_of_the_transition_is_that_of_other_chains():
-    """T_c of twelve seeds scatters as its error says: the ratio of variances is in 1/4 to 4 but for 1 seed in 500."""
+    """T_c of eight seeds scatters as its error says: the ratio of variances is in 1/8 to 5 but for one time in 300."""
     problem = Problem(build_spectrum(load_dataset("digits", 30, classes=(3, 8), n_test=0), "erf", 1.0))
-    found = [condensation_temperature(problem, 30.0, 1.0, seed) for seed in range(12)]
+    found = [condensation_temperature(problem, 30.0, 1.0, seed) for seed in range(8)]
     temperatures, errors = np.array(found).T
     assert np.all(errors > 0.0)
     ratio = temperatures.var(ddof=1) / (errors**2).mean()
-    assert 0.25 < ratio < 4.0, ratio
+    assert 0.125 < ratio < 5.0, ratio
 
 
 @pytest.mark.slow
