@@ -112,7 +112,7 @@ def test_linear_network_with_an_explicit_unit_is_exact():
         start = rng.standard_normal((60, measure.dimension))
         chains = run_chains(measure.plain, frame, start, 50, 400, rng)
         rank, size = problem.root.shape[1], len(problem.spectrum.eigenvalues)
-        direction = _explicit.Direction(np.zeros(rank), np.zeros(size), np.zeros((1, size)))
+        direction = _explicit.Direction(np.zeros(rank), np.zeros(size))
         sets = (training_inputs(problem),)
         found = _explicit.average(measure, chains.theta, 6, sets, direction, (np.zeros((1, 1)),))
 

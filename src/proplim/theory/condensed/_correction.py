@@ -14,7 +14,6 @@ from proplim.theory._cavity_draws import Draws
 from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
-from proplim.theory.condensed._slopes import slope_of
 
 CONTROLS = (0.0, 0.3, 0.75, 1.4)
 """Excess variances along the signal at which the kernel is known, as control variates of <s s^T>."""
@@ -34,7 +33,6 @@ class Correction(NamedTuple):
     readout_square: float
     signal_covariance: float
     signal_variance: float
-    trace: float
     inputs: tuple[CorrectionInputs, ...]
 
 
@@ -49,19 +47,17 @@ def correction(
 ) -> Correction:
     """Differences of all observables; `left` holds the labels of every input set that the explicit units leave."""
     spectrum = setting.problem.spectrum
-    signal, signal_modes, stein = direction
+    signal, signal_modes = direction
     w, r, count = cavity.weights, cavity.readouts, len(cavity.weights)
     root_n, lambda0 = np.sqrt(setting.width), spectrum.lambda0
     rise = (gaussian.a @ signal_modes) ** 2 - (signal_modes**2 / gaussian.widths).sum()
     gaussian_variance = gaussian.square / setting.width * rise
     gaussian_covariance = gaussian.square / root_n * (gaussian.a @ signal_modes)
-    trace = ((stein @ gaussian.a) ** 2).sum() - ((stein**2).sum(axis=0) / gaussian.widths).sum()
     inverse = np.linalg.inv(cavity.sigma)
     return Correction(
         readout_square=float(w @ r.square / count) - gaussian.square,
         signal_covariance=_signal_covariance(setting, cavity, signal) / np.sqrt(lambda0) - gaussian_covariance,
         signal_variance=_signal_rise(cavity, signal) / lambda0 - gaussian_variance,
-        trace=_radial_response(setting, cavity, inverse) / lambda0 - gaussian.square / setting.width * trace,
         inputs=tuple(
             _training(setting, gaussian, cavity, inverse, inputs) if i == 0
             else _test(setting, gaussian, cavity, inverse, inputs, sets[0], left[i], noise[i])
@@ -91,17 +87,6 @@ def _signal_covariance(setting: Setting, cavity: Cavity, signal: np.ndarray) -> 
     first = cavity.weights * cavity.readouts.mean
     level = (first @ q) / max(q @ q, 1e-300)
     return float(level * known + (first - level * q) @ along / count)
-
-
-def _radial_response(setting: Setting, cavity: Cavity, inverse: np.ndarray) -> float:
-    """<|z|^2> - r = <z . d ln weight/dz> (docs/cavity.md, B.13)."""
-    problem, n = setting.problem, setting.width
-    h = cavity.draws.z @ problem.root.T
-    activation = problem.activation
-    radial = (h * slope_of(activation, h, activation.function(h))) @ problem.spectrum.eigenvectors
-    slope = cavity.readouts.mean[:, None] * (cavity.a / np.sqrt(n))
-    slope = slope - cavity.readouts.square[:, None] * (cavity.modes @ inverse) / n
-    return float(cavity.weights @ (slope * radial).sum(axis=1)) / len(cavity.weights)
 
 
 def _tilt(draws: Draws, excess: float) -> np.ndarray:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.theory.condensed._inputs import Inputs
-from proplim.theory.condensed._measure import Measure, States, Terms
+from proplim.theory.condensed._measure import Measure
 
 
 class Direction(NamedTuple):
-    """The signal direction u and the Stein vectors.
+    """The signal direction u.
 
     Parameters
     ----------
@@ -22,13 +22,10 @@ class Direction(NamedTuple):
         u in the row space, for whitened weights.
     modes : (m,) array
         u^T B U.
-    stein : (min(m, N0), m) array
-        B U in an orthonormal basis.
     """
 
     signal: np.ndarray
     modes: np.ndarray
-    stein: np.ndarray
 
 
 class ExplicitInputs(NamedTuple):
@@ -49,7 +46,6 @@ class Explicit(NamedTuple):
     heavy_share: np.ndarray  # of the largest unit
     signal_covariance: np.ndarray
     signal_variance: np.ndarray
-    trace: np.ndarray  # <|w|^2> - N0/lambda0
     share: float  # mean share of all explicit units
     spread: float  # its standard deviation
     bounds: np.ndarray  # smallest explicit |v| at the mean share, and its change with the share, (2,)
@@ -82,7 +78,10 @@ def average(
     """
     dimension = theta.shape[-1]
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
-    stats = [_group(measure, part, sets, direction, _rows(noise, i, parts)) for i, part in enumerate(parts)]
+    stats = [
+        _group(measure, part, sets, direction, _rows(noise, i, parts, measure.units))
+        for i, part in enumerate(parts)
+    ]
     joined = {
         k: np.concatenate([s[k] for s in stats])
         for k in ("share", "smallest", "readouts", "square_of_others")
@@ -110,7 +109,6 @@ def average(
         heavy_share=scalar("heavy_share"),
         signal_covariance=scalar("signal_covariance"),
         signal_variance=scalar("signal_variance"),
-        trace=scalar("trace"),
         share=float(share.mean()),
         spread=float(np.sqrt(variance)),
         bounds=np.array([joined["smallest"].mean(), bound_slope]),
@@ -121,10 +119,25 @@ def average(
     )
 
 
-def _rows(noise: tuple[np.ndarray, ...], group: int, parts: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Noise of a group of draws: its own as far as there is enough."""
-    start = sum(len(p) for p in parts[:group])
-    return tuple(np.roll(x, -(start % len(x)), axis=0) if len(x) > 1 else x for x in noise)
+def distances(measure: Measure, theta: np.ndarray, inputs: Inputs) -> np.ndarray:
+    """D on a set of training inputs of every single draw (draws, chains, dimension): (draws, chains)."""
+    terms = measure.terms(measure.unpack(theta.reshape(-1, theta.shape[-1])))
+    difference = inputs.classes[1] - inputs.classes[0]
+    along = difference @ inputs.modes
+    rise = ((terms.labels / terms.widths) @ along) ** 2 - (along**2 / terms.widths).sum(axis=1)
+    part = measure.others / measure.width
+    others = part * (difference @ inputs.kernel @ difference) + terms.prior * rise / measure.width
+    own = ((terms.features @ difference) ** 2).sum(axis=1) / measure.width
+    return np.asarray(others + own).reshape(theta.shape[:2])
+
+
+def _rows(
+    noise: tuple[np.ndarray, ...], group: int, parts: list[np.ndarray], units: int
+) -> tuple[np.ndarray, ...]:
+    """Noise of a group of draws, a row for each of their units: its own as far as there is enough."""
+    start = units * sum(len(p) for p in parts[:group])
+    rows = np.arange(start, start + units * len(parts[group]))
+    return tuple(x.take(rows, axis=0, mode="wrap") if len(x) > 1 else x for x in noise)
 
 
 def _group(
@@ -134,7 +147,7 @@ def _group(
     direction: Direction,
     noise: tuple[np.ndarray, ...],
 ) -> dict:
-    signal, signal_modes, stein = direction
+    signal, signal_modes = direction
     spectrum, n_width = measure.problem.spectrum, measure.width
     states = measure.unpack(x)
     terms = measure.terms(states)
@@ -165,7 +178,6 @@ def _group(
         axis=1,
     )
     q = np.exp(states.u)
-    trace = ((a @ stein.T) ** 2).sum(axis=1) - ((stein**2).sum(axis=0) / terms.widths).sum(axis=1)
     outside = measure.units * max(1.0 - float(signal @ signal), 0.0)
     scalars = {
         "order_parameter": q,
@@ -175,7 +187,6 @@ def _group(
         + (states.v * along).sum(axis=1) / (n_width * np.sqrt(lambda0)),
         "signal_variance": part * (1.0 / lambda0 + per_unit * rise)
         + ((along**2).sum(axis=1) + outside) / (lambda0 * n_width),
-        "trace": part * per_unit * trace + _radial(measure, states, terms) / (n_width * lambda0),
     }
     result: dict = {name: _controlled(values, controls) for name, values in scalars.items()}
     result |= {
@@ -215,11 +226,3 @@ def _controlled(values: np.ndarray, controls: np.ndarray) -> float:
     centred = controls - controls.mean(axis=0)
     slopes = np.linalg.lstsq(centred, values - values.mean(), rcond=None)[0]
     return float(values.mean() - controls.mean(axis=0) @ slopes)
-
-
-def _radial(measure: Measure, states: States, terms: Terms) -> np.ndarray:
-    """Sum over the explicit units of |z|^2 - r, as minus the mean of z . d(U - |z|^2/2)/dz: far less noise."""
-    h = states.z @ measure.problem.root.T
-    pull = measure.pull(terms) @ measure.problem.spectrum.eigenvectors.T
-    along = (terms.slopes * h * pull[:, None, :]).sum(axis=2)
-    return np.asarray((states.v * along).sum(axis=1) / np.sqrt(measure.width))

@@ -6,7 +6,8 @@ readouts of squared norm n Q/lambda1, and see the labels that the explicit ones 
     U = sum_j (|z_j|^2 + lambda1 v_j^2)/2 + (n/2) (Q - u) + (1/2) sum_k [ ln D_k + r_k^2/D_k ],     Q = exp(u) (C.1)
     D_k = T + g kappa_k,    g = (Q/lambda1) (n/N),    r = U^T (y - f),    f = N^(-1/2) sum_j v_j sigma(h_j)
 
-exp(-U) is the density in (z, v, u). Everything here works on many states side by side, a row each.
+exp(-U) is the density in (z, v, u). Everything here works on many states side by side, a row each, and in the precision
+of the coordinates: single precision moves U by less than 1e-4 and takes a third of the time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from scipy.special import gammaln
 
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed._crowd import others_below
-from proplim.theory.condensed._slopes import slope_of
+from proplim.theory.condensed._slopes import features_and_slopes
 
 
 class States(NamedTuple):
@@ -46,7 +47,6 @@ class Terms(NamedTuple):
 
     features: np.ndarray  # sigma(h), (S, k, P)
     slopes: np.ndarray  # sigma'(h), (S, k, P)
-    modes: np.ndarray  # U^T sigma(h), (S, k, m)
     contribution: np.ndarray  # U^T f, (S, m)
     labels: np.ndarray  # r, (S, m)
     widths: np.ndarray  # D, (S, m)
@@ -99,6 +99,15 @@ class Reaction(NamedTuple):
         return energy, field + (inside * (off @ change))[:, None] * self.share
 
 
+class _Arrays(NamedTuple):
+    """Of the problem, in one precision."""
+
+    root: np.ndarray  # L, (P, r)
+    basis: np.ndarray  # U, (P, m)
+    kappa: np.ndarray
+    labels: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Measure:
     """Eq. (C.1) at one point.
@@ -147,6 +156,18 @@ class Measure:
         null += 0.5 * spectrum.null_label_energy / self.temperature
         return float(order_parameter + gaussian + null)
 
+    @cached_property
+    def _double(self) -> _Arrays:
+        spectrum = self.problem.spectrum
+        return _Arrays(self.problem.root, spectrum.eigenvectors, spectrum.eigenvalues, spectrum.labels)
+
+    @cached_property
+    def _single(self) -> _Arrays:
+        return _Arrays(*(np.ascontiguousarray(x, dtype=np.float32) for x in self._double))
+
+    def _arrays(self, states: States) -> _Arrays:
+        return self._single if states.z.dtype == np.float32 else self._double
+
     def pack(self, states: States) -> np.ndarray:
         """Rows of coordinates (S, dimension)."""
         return np.concatenate([states.z.reshape(len(states.u), -1), states.v, states.u[:, None]], axis=1)
@@ -158,19 +179,16 @@ class Measure:
 
     def terms(self, states: States) -> Terms:
         """Features of the explicit units and what they leave."""
-        spectrum, count = self.problem.spectrum, len(states.u)
-        h = states.z.reshape(count * self.units, -1) @ self.problem.root.T
-        features = self.problem.activation.function(h)
-        slopes = slope_of(self.problem.activation, h, features)
+        root, basis, kappa, labels = self._arrays(states)
+        count = len(states.u)
+        h = states.z.reshape(count * self.units, -1) @ root.T
         shape = (count, self.units, -1)
-        modes = (features @ spectrum.eigenvectors).reshape(shape)
-        contribution = (states.v[:, :, None] * modes).sum(axis=1) / np.sqrt(self.width)
-        prior = np.exp(states.u) * (self.others / (self.width * self.lambda1))
-        widths = self.temperature + prior[:, None] * spectrum.eigenvalues
-        labels = spectrum.labels - contribution
-        return Terms(
-            features.reshape(shape), slopes.reshape(shape), modes, contribution, labels, widths, prior
-        )
+        features, slopes = (x.reshape(shape) for x in features_and_slopes(self.problem.activation, h))
+        output = np.einsum("sk,skp->sp", states.v, features)
+        contribution = (output @ basis) * root.dtype.type(1.0 / np.sqrt(self.width))
+        prior = np.exp(states.u) * root.dtype.type(self.others / (self.width * self.lambda1))
+        widths = root.dtype.type(self.temperature) + prior[:, None] * kappa
+        return Terms(features, slopes, contribution, labels - contribution, widths, prior)
 
     def plain(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """U of eq. (C.1) and its gradient, (S,) and (S, dimension)."""
@@ -186,7 +204,7 @@ class Measure:
         -ln P_n(min |v| sqrt(lambda1/Q)) (docs/condensed.md, eq. C.2).
         """
         energy, gradient = self.free(x)
-        below, d_v, d_u = self._others_below(self.unpack(x))
+        below, d_v, d_u = self._others_below(self.unpack(x.astype(float)))
         gradient[:, -1 - self.units : -1] += d_v
         gradient[:, -1] += d_u
         return energy + below, gradient
@@ -203,33 +221,30 @@ class Measure:
         energy, gradient = self._energy_and_gradient(states, terms, response, pull)
         return energy + extra, gradient
 
-    def pull(self, terms: Terms) -> np.ndarray:
-        """Minus the derivative of U by U^T f, the reaction of the others in it, (S, m)."""
-        response = terms.labels / terms.widths
-        if self.reaction is None:
-            return np.asarray(response)
-        return np.asarray(response + self.reaction.energy_and_pull(terms.contribution)[1])
-
     def _energy_and_gradient(
         self, states: States, terms: Terms, response: np.ndarray, pull: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """`response` is D^-1 r; `pull`, minus the derivative of U by f, has the reaction in it."""
-        n, q, root_n = self.others, np.exp(states.u), np.sqrt(self.width)
-        spectrum, count = self.problem.spectrum, len(states.u)
+        root, basis, _, _ = self._arrays(states)
+        n, u = self.others, states.u.astype(float)
+        q = np.exp(u)
         energy = 0.5 * (
-            (states.z**2).sum(axis=(1, 2))
-            + self.lambda1 * (states.v**2).sum(axis=1)
-            + n * (q - states.u)
+            _dot(states.z, states.z)
+            + self.lambda1 * _dot(states.v, states.v)
+            + n * (q - u)
             + np.log(terms.widths).sum(axis=1)
-            + (terms.labels * response).sum(axis=1)
+            + _dot(terms.labels, response)
         )
-        back = (pull @ spectrum.eigenvectors.T)[:, None, :] * terms.slopes
-        back *= states.v[:, :, None] / root_n
-        d_z = states.z - (back.reshape(count * self.units, -1) @ self.problem.root).reshape(states.z.shape)
-        d_v = self.lambda1 * states.v - (terms.modes @ pull[:, :, None])[:, :, 0] / root_n
-        loading = terms.prior[:, None] * spectrum.eigenvalues / terms.widths
-        d_u = 0.5 * (n * (q - 1.0) + (loading * (1.0 - terms.labels * response)).sum(axis=1))
-        return energy, self.pack(States(d_z, d_v, d_u))
+        back = (pull @ basis.T) * root.dtype.type(1.0 / np.sqrt(self.width))
+        d_v = self.lambda1 * states.v - np.einsum("skp,sp->sk", terms.features, back)
+        along = terms.slopes * back[:, None, :]
+        along *= states.v[:, :, None]
+        d_z = states.z - (along.reshape(-1, back.shape[1]) @ root).reshape(states.z.shape)
+        # the sum over k of (g kappa/D) (1 - r^2/D), with g kappa = D - T
+        loss = _dot(terms.labels, response) - self.temperature * _dot(response, response)
+        loading = (terms.widths - self.temperature) / terms.widths
+        d_u = 0.5 * (n * (q - 1.0) + loading.sum(axis=1) - loss)
+        return energy, self.pack(States(d_z, d_v, d_u.astype(root.dtype)))
 
     def _others_below(self, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """-ln P(all others' |v| < the smallest explicit one), and its derivatives in v and u."""
@@ -242,3 +257,8 @@ class Measure:
         d_v = np.zeros_like(states.v)
         d_v[rows, smallest] = -below.slope * scale * np.sign(states.v[rows, smallest])
         return -below.log, d_v, 0.5 * below.slope * x
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Product of two arrays summed over all axes but the first."""
+    return np.einsum("si,si->s", a.reshape(len(a), -1), b.reshape(len(b), -1))

@@ -57,15 +57,17 @@ class Ordered:
         measure = self.measure
         split = measure.units * measure.rank
         energy, gradient = measure.free(self.states(x))
-        edge, gaps = np.exp(x[:, -2]), np.exp(x[:, split:-2])
-        largest = edge * np.sqrt(measure.lambda1) * np.exp(-0.5 * x[:, -1])
+        log_gaps, log_edge, u = (part.astype(float) for part in (x[:, split:-2], x[:, -2], x[:, -1]))
+        edge, gaps = np.exp(log_edge), np.exp(log_gaps)
+        largest = edge * np.sqrt(measure.lambda1) * np.exp(-0.5 * u)
         below = others_below(largest, measure.others)
         energy = energy - below.log - np.log(below.slope)
-        energy += 0.5 * x[:, -1] - x[:, -2] - x[:, split:-2].sum(axis=1)
+        energy += 0.5 * u - log_edge - log_gaps.sum(axis=1)
         d_largest = -(below.slope + below.curvature) * largest
         d_v = gradient[:, split:-1]
-        d_log_edge = edge * d_v.sum(axis=1) + d_largest - 1.0
-        d_u = gradient[:, -1] - 0.5 * d_largest + 0.5
-        return energy, np.concatenate(
-            [gradient[:, :split], d_v * gaps - 1.0, d_log_edge[:, None], d_u[:, None]], axis=1
-        )
+        moved = np.empty_like(x)
+        moved[:, :split] = gradient[:, :split]
+        moved[:, split:-2] = d_v * gaps - 1.0
+        moved[:, -2] = edge * d_v.sum(axis=1) + d_largest - 1.0
+        moved[:, -1] = gradient[:, -1] - 0.5 * d_largest + 0.5
+        return energy, moved

@@ -31,7 +31,8 @@ JACOBIAN_DRAWS = 2048
 SHORTEST = 1.0 / 64.0
 """Shortest part of a Newton step that is tried."""
 TOLERANCE = 3e-4
-"""Accepted length of the Newton step left, in widths of the modes of Sigma."""
+"""Accepted length of the Newton step left, in widths of the modes of Sigma; the last one times the fall of the residual
+on it stands for it."""
 EXCESS = 0.75
 """Excess variance of the draws along the signal."""
 
@@ -71,6 +72,7 @@ class UnitDraws(NamedTuple):
 
     draws: Draws
     modes: np.ndarray  # U^T s, (S, m)
+    single: np.ndarray  # the same in single precision
 
 
 class Cavity(NamedTuple):
@@ -146,10 +148,12 @@ class _Tilt(NamedTuple):
 
 
 def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -> _Tilt | None:
-    """Weights, moments of v and defects of eq. (C.6); None where Sigma is not positive."""
-    modes, log_ratio = unit.modes, unit.draws.log_ratio
+    """Weights, moments of v and defects of eq. (C.6); None where Sigma is not positive.
+
+    Sums over draws are taken in single precision, which leaves 1e-5 of a width.
+    """
     t, n = setting.temperature, setting.width
-    size, count = len(a), len(modes)
+    size, count = len(a), len(unit.single)
     try:
         root = np.linalg.cholesky(omega + t * np.eye(size))
     except np.linalg.LinAlgError:
@@ -157,14 +161,15 @@ def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -
     from scipy.linalg import solve_triangular
 
     inverse_root = solve_triangular(root, np.eye(size), lower=True)
-    s = modes @ inverse_root.T
-    q = s @ (root.T @ a) / np.sqrt(n)
-    b = np.einsum("ij,ij->i", s, s) / n
+    s = unit.single @ inverse_root.T.astype(np.float32)
+    q = (s @ (root.T @ a).astype(np.float32)).astype(float) / np.sqrt(n)
+    b = np.einsum("ij,ij->i", s, s).astype(float) / n
     readouts = bounded_readouts(q, setting.lambda1 + b, setting.bound)
-    log_weight = log_ratio + readouts.log_norm
+    log_weight = unit.draws.log_ratio + readouts.log_norm
     weights = np.exp(log_weight - log_weight.max())
     weights *= count / weights.sum()
-    mean, second = _moments(s, weights * readouts.mean, weights * readouts.square)
+    first, square = (np.asarray(weights * x, dtype=np.float32) for x in (readouts.mean, readouts.square))
+    mean, second = (x.astype(float) for x in _moments(s, first, square))
     missing = inverse_root @ (setting.labels - t * a) - setting.part * np.sqrt(n) * mean
     excess = (
         setting.part * (second - np.outer(mean, mean)) - np.eye(size) + t * (inverse_root @ inverse_root.T)
@@ -184,7 +189,7 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
     n, part = setting.width, setting.part
     size = len(tilt.missing)
     # single precision is enough for the direction of a step
-    s, w = tilt.features[:draws].astype(np.float32), tilt.weights[:draws].astype(np.float32)
+    s, w = tilt.features[:draws], tilt.weights[:draws].astype(np.float32)
     w = w * (draws / w.sum())
     r = Readouts(*(x[:draws].astype(np.float32) for x in tilt.readouts))
     mean = w * r.mean @ s / draws
@@ -216,21 +221,44 @@ def draw_unit(setting: Setting, gaussian: Gaussian, normals: np.ndarray) -> Unit
     problem = setting.problem
     direction = problem.root.T @ (problem.slopes * (problem.spectrum.eigenvectors @ gaussian.a))
     draws = draw_central(problem, normals, direction, EXCESS)
-    return UnitDraws(draws, draws.features @ problem.spectrum.eigenvectors)
+    modes = draws.features @ problem.spectrum.eigenvectors
+    return UnitDraws(draws, modes, modes.astype(np.float32))
+
+
+class Guess(NamedTuple):
+    """Where Newton's method starts."""
+
+    a: np.ndarray
+    sigma: np.ndarray
+
+
+def guess_from(cavities: list[Cavity]) -> Guess:
+    """Mean of solutions on other draws at the same labels."""
+    return Guess(np.mean([c.a for c in cavities], axis=0), np.mean([c.sigma for c in cavities], axis=0))
+
+
+def guess_beside(gaussian: Gaussian, known: Gaussian, cavity: Cavity) -> Guess:
+    """The Gaussian solution, changed as much as the `known` one is by the cavity at other labels and the same draws."""
+    return Guess(
+        gaussian.a + cavity.a - known.a, np.diag(gaussian.widths) + cavity.sigma - np.diag(known.widths)
+    )
 
 
 def solve_cavity_of_others(
-    setting: Setting, gaussian: Gaussian, unit: UnitDraws, start: Cavity | None = None
+    setting: Setting, gaussian: Gaussian, unit: UnitDraws, guess: Guess | None = None
 ) -> Cavity | None:
     """eq. (C.6) on given draws by Newton's method with shortened steps; None where it finds no solution.
 
-    It starts from the Gaussian solution, or from that of other draws.
+    It starts from the guess where there is one that is positive, otherwise from the Gaussian solution.
     """
-    if start is None:
+    eye = np.eye(len(gaussian.a))
+    tilt = None
+    if guess is not None:
+        a, omega = guess.a, guess.sigma - setting.temperature * eye
+        tilt = _tilt(setting, unit, a, omega)
+    if tilt is None:
         a, omega = gaussian.a, np.diag(gaussian.widths - setting.temperature)
-    else:
-        a, omega = start.a, start.sigma - setting.temperature * np.eye(len(start.a))
-    tilt = _tilt(setting, unit, a, omega)
+        tilt = _tilt(setting, unit, a, omega)
     jacobian_draws = min(JACOBIAN_DRAWS, len(unit.modes))
     for _ in range(STEPS):
         if tilt is None or not np.isfinite(tilt.residual):
@@ -240,8 +268,7 @@ def solve_cavity_of_others(
         if not np.isfinite(length):
             return None
         if length < TOLERANCE:
-            sigma = omega + setting.temperature * np.eye(len(a))
-            return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
+            return _found(setting, unit, a, omega, tilt)
         moved = _shortened(setting, unit, a, omega, tilt, (d_a, d_omega))
         if moved is None:
             if jacobian_draws == len(unit.modes):
@@ -250,8 +277,16 @@ def solve_cavity_of_others(
             continue
         if moved[2].residual > 0.3 * tilt.residual:
             jacobian_draws = len(unit.modes)
+        left = length * moved[2].residual / tilt.residual
         a, omega, tilt = moved
+        if left < TOLERANCE:
+            return _found(setting, unit, a, omega, tilt)
     return None
+
+
+def _found(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray, tilt: _Tilt) -> Cavity:
+    sigma = omega + setting.temperature * np.eye(len(a))
+    return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
 
 
 def _shortened(

@@ -17,7 +17,15 @@ from proplim.theory._cavity_draws import Problem, sobol_normals
 from proplim.theory._signal import signal_of_point
 from proplim.theory._spectrum import Spectrum
 from proplim.theory.condensed import _explicit, _phases
-from proplim.theory.condensed._chains import Ensemble, go_on, ordered_mode, sample_units
+from proplim.theory.condensed._chains import (
+    Ensemble,
+    add_units,
+    apart,
+    go_on,
+    longer,
+    ordered_mode,
+    sample_units,
+)
 from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
 from proplim.theory.condensed._evidence import (
     NO_TRANSITION,
@@ -33,6 +41,8 @@ from proplim.theory.condensed._others import (
     Gaussian,
     Setting,
     draw_unit,
+    guess_beside,
+    guess_from,
     solve_cavity_of_others,
     solve_gaussian,
 )
@@ -41,8 +51,10 @@ from proplim.theory.condensed._peak import find_peaks
 
 GROUPS = 8
 """Groups of chains that give the error."""
-DRAWS, FIRST_DRAWS = 80, 20
-"""Draws of a chain, and while only the reaction of the others is wanted."""
+DRAWS, FIRST_DRAWS, MOST_DRAWS = 80, 20, 240
+"""Draws of a chain at least, while only the reaction of the others is wanted, and at most."""
+CHAIN_PRECISION = 0.002
+"""Relative error of D from the chains at which no more draws are added."""
 ROUNDS = 1
 """Rounds in which explicit units and others answer to each other before the last one. A second one moves D by less than
 0.2 % and <v^2> by less than 0.4 % where it was tried, and costs a fifth more."""
@@ -59,13 +71,15 @@ UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
 """Explicit units tried first, where the condensed phase leads and elsewhere: beside a heavy unit the next one is
 explicit too, since it grows as well where labels are left (docs/condensed.md, section 5)."""
-NUMBERS_OF_UNITS = (1, 2, 4, 6, 8)
+NUMBERS_OF_UNITS = (1, 2, 3, 4, 6, 8)
 """Numbers of explicit units that are tried in turn while the others have no solution."""
+LARGEST_APART = 0.15
+"""Share of draws with the smallest explicit unit apart from the crowd from which on one more is explicit."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
 LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
-UNTRUSTED = ("hidden_trace_shift", "hidden_trace_shift_mcse")
-"""Sums over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small: not given."""
+NOT_GIVEN = ("hidden_trace_shift", "hidden_trace_shift_mcse")
+"""A sum over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small."""
 SAME = 0.1
 """Modes closer than this in the coordinates of the chains are one."""
 
@@ -255,8 +269,7 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
     phases = [(p, _solve_phase(common, temperature, start, heavy=alone)) for p, start, alone in starts]
     reasons = [phase.reason for p, phase in phases if phase.reason]
     values = _values(common, temperature, phases)
-    for name in UNTRUSTED:
-        values[name] = np.full_like(values[name], np.nan)
+    values |= {name: np.asarray(np.nan) for name in NOT_GIVEN}
     values["condensed_probability"] = np.asarray(weight)
     values["condensed_probability_mcse"] = np.asarray(weight * (1.0 - weight) * heavy.error)
     values["free_energy"] = np.asarray(0.5 - np.logaddexp(heavy.value, lazy) / common.width)
@@ -294,10 +307,16 @@ def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heav
     tried: list[_Phase] = []
     fewest = FEWEST_UNITS[heavy]
     numbers = [k for k in NUMBERS_OF_UNITS if fewest <= k < common.width - 1.0] or [1]
+    rng = np.random.default_rng([common.seed, 300])
+    one = Measure(common.problem, temperature, common.width, common.lambda1)
+    chains = sample_units(one, start, FIRST_DRAWS if numbers[0] == 1 else 1, rng)
     for units in numbers:
-        measure = Measure(common.problem, temperature, common.width, common.lambda1, units)
-        at = start if units == 1 else _more_units(measure, start)
-        phase = _answer_each_other(common, measure, at)
+        measure = replace(one, units=units)
+        if units > 1:
+            chains = add_units(measure, chains, FIRST_DRAWS, rng)
+            if apart(measure, chains) > LARGEST_APART and units < numbers[-1]:
+                continue
+        phase, chains = _answer_each_other(common, measure, chains, rng)
         tried.append(phase)
         solved = [phase for phase in tried if not phase.reason]
         if solved and (len(solved) > 1 or _error_of_distance(common, phase) < LOOSE):
@@ -305,50 +324,73 @@ def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heav
     return min(solved, key=lambda p: _error_of_distance(common, p)) if solved else tried[0]
 
 
-def _more_units(measure: Measure, start: np.ndarray) -> np.ndarray:
-    """The first explicit unit where it was, the others ordinary."""
-    one, many = (
-        replace(measure, units=1).unpack(start[None]),
-        measure.unpack(_phases.lazy_start(measure)[None]),
-    )
-    z, v = many.z.copy(), many.v.copy()
-    z[:, 0], v[:, 0] = one.z[:, 0], one.v[:, 0]
-    v[:, 1:] = np.minimum(v[:, 1:], 0.9 * v[:, :1])
-    return np.asarray(measure.pack(many._replace(z=z, v=v, u=one.u))[0])
-
-
-def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> _Phase:
-    """Explicit units in the field of the others and the others with the labels left, in turn."""
+def _answer_each_other(
+    common: _Common, measure: Measure, chains: Ensemble, rng: np.random.Generator
+) -> tuple[_Phase, Ensemble]:
+    """Explicit units in the field of the others and the others with the labels left, in turn; the chains at the end."""
     problem, width = common.problem, common.width
     point = Points(*(np.array([x]) for x in (measure.temperature, width, measure.lambda1)))
     along = signal_of_point(problem.spectrum, point)
-    stein = _stein(problem)
-    reduced = np.asarray(np.linalg.qr(stein, mode="r")) if len(stein) > stein.shape[1] else stein
-    direction = Direction(problem.basis.T @ along, along @ stein, reduced)
-    rng = np.random.default_rng([common.seed, 300])
-    chains = None
+    direction = Direction(problem.basis.T @ along, along @ _stein(problem))
+
+    def unsolved(reason: str) -> tuple[_Phase, Ensemble]:
+        return _Phase(
+            _averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason
+        ), chains
+
+    counts, found = common.counts, None
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
-        draws = DRAWS if final else FIRST_DRAWS
-        chains = go_on(measure, chains, draws, rng) if chains else sample_units(measure, start, draws, rng)
+        if turn > 0:
+            chains = go_on(measure, chains, DRAWS if final else FIRST_DRAWS, rng)
         if chains.acceptance < LEAST_ACCEPTANCE:
-            reason = f"acceptance {chains.acceptance:.2f} of the chains of the explicit units"
-            return _Phase(_averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason)
+            return unsolved(f"acceptance {chains.acceptance:.2f} of the chains of the explicit units")
+        if final:
+            chains = _precise_enough(common, measure, chains, rng)
         explicit = _averages(common, measure, chains, direction, 2 if final else 1)
         sides = [_side(common, measure, explicit, sign) for sign in NODES]
         if not final:
-            first = None
-            for count in common.counts:
-                first = first or _solve_others(common, sides, 1, count)
-            if first is None:
-                return _Phase(
-                    _averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, UNSOLVED
-                )
-            measure = replace(measure, reaction=_reaction(measure, explicit, sides, first))
-    for count in common.counts:
-        found = _solve_others(common, sides, REPLICATES, count)
+            for i, count in enumerate(common.counts):
+                found = _solve_others(common, sides, 1, count, found)
+                if found is not None:
+                    counts = common.counts[i:]
+                    break
+            if found is None:
+                return unsolved(UNSOLVED)
+            measure = replace(measure, reaction=_reaction(measure, explicit, sides, found))
+    phase = _corrected(common, measure, explicit, sides, counts, found, direction)
+    return phase, chains
+
+
+def _precise_enough(
+    common: _Common, measure: Measure, chains: Ensemble, rng: np.random.Generator
+) -> Ensemble:
+    """As many more draws as the error of D asks for, the chains being independent."""
+    while True:
+        means = _explicit.distances(measure, chains.theta, common.sets[0]).mean(axis=0)
+        error = float(means.std(ddof=1) / np.sqrt(len(means)) / means.mean())
+        if error < CHAIN_PRECISION or len(chains.theta) >= MOST_DRAWS:
+            return chains
+        wanted = int(np.ceil(len(chains.theta) * (error / CHAIN_PRECISION) ** 2))
+        chains = longer(measure, chains, min(max(wanted, DRAWS), MOST_DRAWS) - len(chains.theta), rng)
+
+
+def _corrected(
+    common: _Common,
+    measure: Measure,
+    explicit: Explicit,
+    sides: list[_Side],
+    counts: list[int],
+    found: dict[int, list[Cavity]] | None,
+    direction: Direction,
+) -> _Phase:
+    """The phase with what the cavity of the others changes, on as many of their draws as the errors ask for."""
+    start = found
+    for count in counts:
+        found = _solve_others(common, sides, REPLICATES, count, start)
         if found is None:
             continue
+        start = found
         corrections = [
             _mean(*(
                 correction(
@@ -374,25 +416,34 @@ def _answer_each_other(common: _Common, measure: Measure, start: np.ndarray) -> 
 
 
 def _solve_others(
-    common: _Common, sides: list[_Side], replicates: int, count: int
+    common: _Common,
+    sides: list[_Side],
+    replicates: int,
+    count: int,
+    known: dict[int, list[Cavity]] | None = None,
 ) -> dict[int, list[Cavity]] | None:
     """Cavity of the others at both shares on the first `count` draws of every replicate, by replicate.
 
-    One replicate of several may have no solution: near the end of the branch its noise decides.
+    One replicate of several may have no solution: near the end of the branch its noise decides. Newton's method starts
+    from the mean of what is found on other draws, before in what is `known`.
     """
     found: dict[int, list[Cavity]] = {}
-    before: list[Cavity | None] = [None] * len(sides)
     for replicate, normals in enumerate(common.normals[:replicates]):
         unit = draw_unit(sides[0].setting, sides[0].gaussian, normals[:count])
         nodes: list[Cavity] = []
-        for side, start in zip(sides, before, strict=True):
-            cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, start)
+        others = list((found or known or {}).values())
+        for i, side in enumerate(sides):
+            guess = None
+            if others:
+                guess = guess_from([nodes[i] for nodes in others])
+            elif nodes:
+                guess = guess_beside(side.gaussian, sides[0].gaussian, nodes[0])
+            cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, guess)
             if cavity is None:
                 break
             nodes.append(cavity)
         if len(nodes) == len(sides):
             found[replicate] = nodes
-            before = list(nodes)
         elif replicate + 1 - len(found) > (replicates > 1):
             return None
     return found
@@ -491,13 +542,12 @@ def _mean(first: Correction, second: Correction) -> Correction:
         readout_square=0.5 * (first.readout_square + second.readout_square),
         signal_covariance=0.5 * (first.signal_covariance + second.signal_covariance),
         signal_variance=0.5 * (first.signal_variance + second.signal_variance),
-        trace=0.5 * (first.trace + second.trace),
         inputs=inputs,
     )
 
 
 _SCALARS = (
-    "order_parameter", "readout_variance", "signal_variance", "readout_signal_covariance", "hidden_trace_shift",
+    "order_parameter", "readout_variance", "signal_variance", "readout_signal_covariance",
     "heavy_unit_share", "readout_participation",
 )  # fmt: skip
 
@@ -512,14 +562,12 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
         return np.asarray(np.mean([get(c) for c in some], axis=0) if some else 0.0)
 
     squares = change(lambda c: c.readout_square)
-    trace = e.trace[groups].mean() + part * change(lambda c: c.trace) if some else np.asarray(np.nan)
     result = {
         "order_parameter": e.order_parameter[groups].mean() + measure.lambda1 * squares,
         "readout_variance": e.readout_square[groups].mean() + part * squares,
         "signal_variance": e.signal_variance[groups].mean() + part * change(lambda c: c.signal_variance),
         "readout_signal_covariance": e.signal_covariance[groups].mean()
         + part * change(lambda c: c.signal_covariance),
-        "hidden_trace_shift": trace,
         "heavy_unit_share": e.heavy_share[groups].mean(),
         "readout_participation": phase.participation[groups].mean(),
     }
