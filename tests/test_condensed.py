@@ -11,7 +11,7 @@ from proplim.errors import InvalidInput
 from proplim.theory import build_spectrum, solve_grid, solve_peaks
 from proplim.theory._cavity_draws import Problem
 from proplim.theory._spectrum import Spectrum
-from proplim.theory.condensed import Condensed, solve_condensed
+from proplim.theory.condensed import Condensed, CondensedPoint, solve_condensed
 from proplim.theory.condensed._evidence import condensation_temperature
 
 SAMPLED = {
@@ -31,6 +31,20 @@ SAMPLED = {
     },
 }
 """Posterior means and standard errors of `sample_posterior` with target_ess 1500: digits 3 against 8, P = N = 60."""
+TEACHER = {
+    0.01: {
+        "centroid_distance_sq": ([0.13783, 0.05291], [0.00033, 0.00022]),
+        "readout_variance": (1.54277, 0.0021),
+        "mse": ([0.0097215, 0.94274], [0.000023, 0.0023]),
+        "heavy_unit_share": (0.96891, 0.0014),
+    },
+    0.1: {
+        "centroid_distance_sq": ([0.11915, 0.05072], [0.00026, 0.00016]),
+        "readout_variance": (1.36883, 0.0018),
+        "mse": ([0.11986, 0.93391], [0.00027, 0.0015]),
+    },
+}
+"""The same of the linear teacher, P = 64, N = 40, N0 = 40; target_ess 1000."""
 TOLERANCE = {"centroid_distance_sq": 0.01}
 """Accepted error of D; 1.5 % of the others."""
 
@@ -58,13 +72,27 @@ def test_within_a_percent_of_sampling_where_the_proportional_theory_is_off_by_up
     ).squeeze()
     worst = 0.0
     for i, point in enumerate(ladder.points):
-        assert point.converged, point.reason
-        for name, (mean, error) in SAMPLED[point.temperature].items():
-            mean, error = np.asarray(mean), np.asarray(error)
-            allowed = TOLERANCE.get(name, 0.015) * mean + 2.0 * np.hypot(error, point.values[f"{name}_mcse"])
-            assert (np.abs(point.values[name] - mean) < allowed).all(), (name, point.temperature)
+        assert_as_sampled(point, SAMPLED[point.temperature])
+        for name, (mean, _) in SAMPLED[point.temperature].items():
             worst = max(worst, np.abs(plain[name].isel(temperature=i).values / mean - 1.0).max())
     assert worst > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", sorted(TEACHER))
+def test_linear_teacher(temperature):
+    """Labels of a linear teacher at alpha = 1.6, where one heavy unit leaves the cavity of the others no solution."""
+    spectrum = build_spectrum(load_dataset("teacher", 64, n_features=40, noise=0.0, n_test=100), "erf", 1.0)
+    point = solve_condensed(spectrum, width=40.0, lambda1=1.0, temperatures=[temperature]).points[0]
+    assert_as_sampled(point, TEACHER[temperature])
+
+
+def assert_as_sampled(point: CondensedPoint, sampled: dict) -> None:
+    assert point.converged, point.reason
+    for name, (mean, error) in sampled.items():
+        mean, error = np.asarray(mean), np.asarray(error)
+        allowed = TOLERANCE.get(name, 0.015) * mean + 2.0 * np.hypot(error, point.values[f"{name}_mcse"])
+        assert (np.abs(point.values[name] - mean) < allowed).all(), (name, point.temperature)
 
 
 @pytest.mark.slow
