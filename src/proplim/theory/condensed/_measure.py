@@ -23,6 +23,10 @@ from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed._crowd import others_below
 from proplim.theory.condensed._slopes import features_and_slopes
 
+REACH = 1.0
+"""Distance from the middle of the two shares up to which the reaction is linear, in units of their distance: two
+deviations of the share, whose ends weigh most where it is broad."""
+
 
 class States(NamedTuple):
     """States of the explicit units and of the order parameter of the others, one a row.
@@ -60,8 +64,8 @@ class Reaction(NamedTuple):
 
         dU = F(t) - da(t).(f - f(t)),     dF/dt = -da(t).slope,                                     (C.7)
 
-    where da is the residual of the others' cavity less that of Gaussian others, known at two shares, linear
-    between them and constant beyond.
+    where da is the residual of the others' cavity less that of Gaussian others, known at two shares, linear in
+    the share up to REACH and constant beyond.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ class Reaction(NamedTuple):
         t = f @ self.share
         low, high = self.nodes
         middle, width = 0.5 * (low + high), high - low
-        x = np.clip((t - middle) / width, -0.5, 0.5)  # position between the nodes
+        x = np.clip((t - middle) / width, -REACH, REACH)  # position, 1/2 at the nodes
         change = self.fields[1] - self.fields[0]
         average = 0.5 * (self.fields[0] + self.fields[1])
         field = average + x[:, None] * change
@@ -94,7 +98,7 @@ class Reaction(NamedTuple):
         off = f - self.centre - (t - middle)[:, None] * self.slope
         along0, along1 = average @ self.slope, change @ self.slope
         potential = -(along0 * width * x + 0.5 * along1 * width * x * x) - beyond * (along0 + along1 * x)
-        inside = (np.abs(t - middle) < 0.5 * width) / width
+        inside = (np.abs(t - middle) < REACH * width) / width
         energy = potential - (field * off).sum(axis=1)
         return energy, field + (inside * (off @ change))[:, None] * self.share
 
