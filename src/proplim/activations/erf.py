@@ -1,10 +1,15 @@
 """The error function, the odd sigmoid whose kernel is an arcsine."""
 
 import numpy as np
-from scipy import special
 
 from proplim.activations._base import Activation, Array, add
 from proplim.activations._rational_erf import rational_erf
+
+
+def _function(h: np.ndarray) -> np.ndarray:
+    from scipy.special import erf  # on first use: every job of a workflow knows of this file
+
+    return np.asarray(erf(h))
 
 
 def _jax_function(h: Array) -> Array:
@@ -29,7 +34,7 @@ def _kernel(c12: np.ndarray, c11: np.ndarray, c22: np.ndarray) -> np.ndarray:
 erf = add(
     Activation(
         name="erf",
-        function=special.erf,
+        function=_function,
         jax_function=_jax_function,
         jax_derivative=_jax_derivative,
         odd=True,

@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from proplim.cube._files import CHECKSUM, DamagedFile, whole_file
 from proplim.cube._tables import Table, as_table, read_table
@@ -25,6 +24,9 @@ from proplim.schema import (
     grid_dims,
     replacement_of,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MEMORY = 512 * 2**20
 """Bytes of a cube held at a time while it is written; tables waiting to be placed hold a tenth of it."""
@@ -68,6 +70,8 @@ def assemble_cube(
     xr.Dataset
         Every variable of the stage over the full grid; a point that no table holds is NaN with converged = 0.
     """
+    import xarray as xr
+
     sources = [as_table(t) if isinstance(t, xr.Dataset) else t for t in tables]
     layout = _Layout(stage, axes, own_coords, _load(sources), class_coords or {})
     arrays = layout.fill(list(layout.dims), _load(sources))

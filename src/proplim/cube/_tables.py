@@ -15,13 +15,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from proplim.cube._files import DamagedFile, whole_file
 from proplim.schema import AXES, coded_axes, grid_dims
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CODED = coded_axes()
 """Axes whose values are kept as codes into a list of names."""
@@ -80,6 +82,8 @@ def point_table(blocks: Sequence[tuple[Mapping[str, Any], xr.Dataset]], stage: s
     xr.Dataset
         With the dimension `point`.
     """
+    import xarray as xr
+
     dims = grid_dims(stage)
     codes: dict[str, list[str]] = {name: [] for name in CODED}
     coords = _coords_beside([r for _, r in blocks], dims)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 MIN_TURN = 0.01
 """Share of its height by which D has to rise before a maximum, and to fall after it, to count as turning."""
@@ -59,6 +58,8 @@ def find_inversion(time: np.ndarray, distance: np.ndarray, mse: np.ndarray) -> t
     The maximum is that of the cubic spline of D in ln t next to the largest recorded value; the error is
     interpolated monotonely in (ln t, ln mse).
     """
+    from scipy.interpolate import CubicSpline, PchipInterpolator
+
     turn = find_turn(distance)
     if turn is None or not np.isfinite(mse).all():
         return np.nan, np.nan, np.nan

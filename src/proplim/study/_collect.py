@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from proplim.config import resolved_yaml
 from proplim.cube import Table, provenance, write_cube
@@ -19,6 +18,9 @@ from proplim.study._identity import seeds_text
 from proplim.study._plan import Plan
 from proplim.study._progress import say
 from proplim.study.stages import stage_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 NAMED = 10
 """Points that fell short and are named at the end of a run."""
@@ -58,6 +60,8 @@ def write_stage_cube(
 
 def print_convergence(stage: str, path: str | Path) -> None:
     """Say on standard error how many points of a cube fell short, and which."""
+    import xarray as xr
+
     with xr.open_dataset(path) as cube:
         summary = convergence_summary(cube, stage)
     short = summary["points"] - summary["converged"]

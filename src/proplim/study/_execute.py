@@ -11,9 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from proplim._cores import using_cores
 from proplim._jax import compilation_seconds
@@ -29,6 +27,9 @@ from proplim.study._packing import Block
 from proplim.study._plan import Draw, Job, Plan
 from proplim.study._progress import Progress, say
 from proplim.study.stages import Results, Run, stage_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 ARRAYS = {
     "x_train": (("train", "feature"), "training inputs"),
@@ -49,6 +50,8 @@ CLASS_ARRAYS = {
 
 def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     """Prepare one data set and write it to `path` (x_train, y_train, x_test, y_test as used)."""
+    import xarray as xr
+
     started = time.perf_counter()
     config = plan.config.dataset(draw.dataset)
     own = {name: value for name, value in draw.point.items() if name != "dataset"}
