@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Sharing = Literal["none", "all", "row", "col"] | bool
@@ -145,17 +146,55 @@ def lay_out(figure: Figure) -> None:
     renderer = FigureCanvasAgg(figure).get_renderer()
     renderer.mathtext_parser = _MATHEMATICS.setdefault("parser", renderer.mathtext_parser)
     engine = figure.get_layout_engine()
-    if engine is None:
-        return
-    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    axes = [(ax, axis) for ax in figure.axes if ax.get_visible() for axis in (ax.xaxis, ax.yaxis)]
     # Ticks without labels point inwards: they take no room, but time to be measured.
-    silent = [(a, a.get_minor_locator()) for a in axes if isinstance(a.get_minor_formatter(), NullFormatter)]
-    for axis, _ in silent:
+    silent = [
+        (ax, axis, axis.get_minor_locator())
+        for ax, axis in axes
+        if isinstance(axis.get_minor_formatter(), NullFormatter)
+    ]
+    for _, axis, _ in silent:
         axis.set_minor_locator(NullLocator())
-    engine.execute(figure)
-    for axis, locator in silent:
+    if engine is not None:
+        for ax in figure.axes:
+            for spine in ax.spines.values():
+                spine.set_in_layout(False)  # the frame lies on the edge of the panel, which is measured anyway
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    for ax, axis, locator in silent:
         axis.set_minor_locator(locator)
-    figure.set_layout_engine(None)
+        places = axis.get_minorticklocs()
+        axis.set_minor_locator(NullLocator())
+        _draw_minor_ticks(ax, axis, places)
+
+
+def _draw_minor_ticks(ax: Axes, axis: Axis, places: np.ndarray) -> None:
+    """Minor ticks without labels as one line of markers a side; Matplotlib's own are six artists each."""
+    from matplotlib.lines import Line2D
+
+    inside = sorted(axis.get_view_interval())
+    places = np.asarray(places)[(places >= inside[0]) & (places <= inside[1])]
+    if not places.size:
+        return
+    pattern = axis.get_minor_ticks(1)[0]
+    across = ax.get_xaxis_transform(which="grid") if axis is ax.xaxis else ax.get_yaxis_transform(which="grid")
+    for side, mark in enumerate((pattern.tick1line, pattern.tick2line)):
+        if not mark.get_visible():
+            continue
+        ends = np.full(len(places), float(side))
+        line = Line2D(
+            *((places, ends) if axis is ax.xaxis else (ends, places)),
+            linestyle="",
+            marker=mark.get_marker(),
+            markersize=mark.get_markersize(),
+            markeredgewidth=mark.get_markeredgewidth(),
+            color=mark.get_color(),
+            zorder=axis.get_zorder(),
+            transform=across,
+            clip_on=False,
+            in_layout=False,
+        )
+        ax.add_artist(line)
 
 
 def _entry_width(labels: Iterable[str]) -> float:
