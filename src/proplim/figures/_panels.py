@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Sharing = Literal["none", "all", "row", "col"] | bool
-_MATHEMATICS: dict[str, Any] = {}
-"""Matplotlib's parser of mathematics that all pages share; it keeps what it has read."""
 MAX_COLUMNS = 4
 MAX_ROWS = 4
 DEFAULT_WIDTH = 7.0
@@ -140,11 +138,12 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
 def lay_out(figure: Figure) -> None:
     """Place the panels, once for all formats: it takes longer than drawing them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.textpath import text_to_path
     from matplotlib.ticker import NullFormatter, NullLocator
 
     # The renderer that measures also draws the page, and mathematics that one has read no other reads again.
     renderer = FigureCanvasAgg(figure).get_renderer()
-    renderer.mathtext_parser = _MATHEMATICS.setdefault("parser", renderer.mathtext_parser)
+    renderer.mathtext_parser = text_to_path.mathtext_parser
     engine = figure.get_layout_engine()
     axes = [(ax, axis) for ax in figure.axes if ax.get_visible() for axis in (ax.xaxis, ax.yaxis)]
     # Ticks without labels point inwards: they take no room, but time to be measured.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from proplim.figures._base import Cubes
+from proplim.figures._png import encoded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -22,13 +26,28 @@ def origin(cubes: Cubes) -> str:
 
 def save(figure: Canvas, path: Path, form: str, about: str = "") -> Path:
     """Write a figure whole or not at all, without time stamps: equal cubes give equal files."""
-    stamps: dict[str, dict] = {
-        "pdf": {"CreationDate": None, "Creator": "proplim", "Producer": None, "Subject": about},
-        "svg": {"Date": None, "Creator": "proplim", "Description": about},
-        "png": {"Software": "proplim", "Description": about},
-        "eps": {"Creator": "proplim"},
-    }
     part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format=form, metadata=stamps[form])
+    if form == "png":
+        part.write_bytes(_png(figure, about))
+    else:
+        figure.savefig(part, format=form, metadata=_stamps(form, about))
     os.replace(part, path)
     return path
+
+
+def _stamps(form: str, about: str) -> dict[str, str | None]:
+    stamps: dict[str, dict[str, str | None]] = {
+        "pdf": {"CreationDate": None, "Creator": "proplim", "Producer": None, "Subject": about},
+        "svg": {"Date": None, "Creator": "proplim", "Description": about},
+        "eps": {"Creator": "proplim"},
+    }
+    return stamps[form]
+
+
+def _png(figure: Canvas, about: str) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    figure.savefig(io.BytesIO(), format="rgba")
+    drawn = canvas.renderer
+    return encoded(np.asarray(drawn.buffer_rgba()), drawn.dpi, {"Software": "proplim", "Description": about})

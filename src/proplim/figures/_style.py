@@ -58,6 +58,9 @@ def applied(style: Style) -> Iterator[None]:
     """
     import matplotlib as mpl
     import matplotlib.style
+    from matplotlib.textpath import text_to_path
+
+    from proplim.figures._mathematics import reader
 
     sheets = [str(STYLE_FILE), *([style.style] if style.style else [])]
     with mpl.rc_context():
@@ -73,7 +76,11 @@ def applied(style: Style) -> Iterator[None]:
             _scale_fonts(style.font_size / mpl.rcParams["font.size"])
         if style.dpi:
             mpl.rcParams["figure.dpi"] = mpl.rcParams["savefig.dpi"] = style.dpi
-        yield
+        usual, text_to_path.mathtext_parser = text_to_path.mathtext_parser, reader(style.style)
+        try:
+            yield
+        finally:
+            text_to_path.mathtext_parser = usual
 
 
 def _scale_fonts(factor: float) -> None:

@@ -66,6 +66,8 @@ def _tables(both: Cubes, point: Point) -> list[pd.DataFrame] | None:
     theory, sampling = at(both["theory"], point), at(both["sampling"], point)
     if theory is None or sampling is None or not {"n_train", size_axis(both)} <= set(sampling.dims):
         return None
+    if sampling.sizes["width" if size_axis(both) == "width" else "n_train"] < MIN_SIZES:
+        return None  # at a load as the axis, a width is a training-set size
     names = plain_values(theory["approximation"])
     # Infinite width is off by its missing feature learning at every N, and would hide what the others do.
     finite = [a for a in names if a != PRIOR] or names

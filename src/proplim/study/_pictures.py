@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -58,6 +59,7 @@ def draw_study(
         **{name: target.with_name(name) for name in BESIDE},
     }
     target.mkdir(parents=True, exist_ok=True)
+    gc.freeze()  # pages leave much to collect, and what is loaded by now need not be looked through each time
     if processes == 1:
         _share(loaded)
         for name in FIGURES.names():
