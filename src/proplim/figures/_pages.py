@@ -59,7 +59,8 @@ def theories(theory: xr.Dataset | None) -> list[tuple[str, xr.Dataset]]:
         return []
     names = [v.name for v in variables_of("theory") if v.name != "converged"]
     approximations = plain_values(theory["approximation"])
-    return [(a, theory) for a in approximations if has_data(theory.sel(approximation=a), names)]
+    known = theory[[n for n in names if n in theory and "approximation" in theory[n].dims]]
+    return [(a, theory) for i, a in enumerate(approximations) if has_data(known.isel(approximation=i), names)]
 
 
 def equilibrium(cubes: Cubes) -> dict[str, xr.Dataset]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -154,10 +154,15 @@ def lay_out(figure: Figure) -> None:
     ]
     for _, axis, _ in silent:
         axis.set_minor_locator(NullLocator())
+    for _, axis in axes:
+        if not axis.get_label_text():
+            axis.set_label_coords(0.5, 0.5)  # no need to look for a place beside the labels of the ticks
     if engine is not None:
         for ax in figure.axes:
             for spine in ax.spines.values():
-                spine.set_in_layout(False)  # the frame lies on the edge of the panel, which is measured anyway
+                spine.set_in_layout(
+                    False
+                )  # the frame lies on the edge of the panel, which is measured anyway
         engine.execute(figure)
         figure.set_layout_engine(None)
     for ax, axis, locator in silent:
@@ -176,7 +181,9 @@ def _draw_minor_ticks(ax: Axes, axis: Axis, places: np.ndarray) -> None:
     if not places.size:
         return
     pattern = axis.get_minor_ticks(1)[0]
-    across = ax.get_xaxis_transform(which="grid") if axis is ax.xaxis else ax.get_yaxis_transform(which="grid")
+    across = (
+        ax.get_xaxis_transform(which="grid") if axis is ax.xaxis else ax.get_yaxis_transform(which="grid")
+    )
     for side, mark in enumerate((pattern.tick1line, pattern.tick2line)):
         if not mark.get_visible():
             continue
