@@ -144,25 +144,17 @@ def lay_out(figure: Figure) -> None:
     # The renderer that measures also draws the page, and mathematics that one has read no other reads again.
     renderer = FigureCanvasAgg(figure).get_renderer()
     renderer.mathtext_parser = text_to_path.mathtext_parser
-    engine = figure.get_layout_engine()
-    axes = [(ax, axis) for ax in figure.axes if ax.get_visible() for axis in (ax.xaxis, ax.yaxis)]
+    shown = [(ax, axis) for ax in figure.axes if ax.get_visible() for axis in (ax.xaxis, ax.yaxis)]
     # Ticks without labels point inwards: they take no room, but time to be measured.
     silent = [
         (ax, axis, axis.get_minor_locator())
-        for ax, axis in axes
+        for ax, axis in shown
         if isinstance(axis.get_minor_formatter(), NullFormatter)
     ]
     for _, axis, _ in silent:
         axis.set_minor_locator(NullLocator())
-    for _, axis in axes:
-        if not axis.get_label_text():
-            axis.set_label_coords(0.5, 0.5)  # no need to look for a place beside the labels of the ticks
-    if engine is not None:
-        for ax in figure.axes:
-            for spine in ax.spines.values():
-                spine.set_in_layout(
-                    False
-                )  # the frame lies on the edge of the panel, which is measured anyway
+    _spare_measuring(figure)
+    if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)
     for ax, axis, locator in silent:
@@ -170,6 +162,16 @@ def lay_out(figure: Figure) -> None:
         places = axis.get_minorticklocs()
         axis.set_minor_locator(NullLocator())
         _draw_minor_ticks(ax, axis, places)
+
+
+def _spare_measuring(figure: Figure) -> None:
+    """Leave out of the layout what takes no room: frames, on the edge of panels, and labels that there are not."""
+    for ax in figure.axes:
+        for spine in ax.spines.values():
+            spine.set_in_layout(False)
+        for axis in (ax.xaxis, ax.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0.5, 0.5)  # a place of its own is not looked for among labels of ticks
 
 
 def _draw_minor_ticks(ax: Axes, axis: Axis, places: np.ndarray) -> None:
