@@ -12,10 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from proplim._cores import LARGE_KERNEL
+
 BLOCK = 256
 """Points in a block, a multiple of every SIMD width and matrix-product tile."""
+BLOCK_OF_LARGE = 64
+"""The same for a large kernel: a job then has some dozens of points, and what pads a block costs as much as they do."""
 TAIL = 32
 """Smaller blocks for what is left over, where only sums over modes are taken: no row knows another."""
+
+
+def block_for(n_train: int) -> int:
+    """Points in a block of matrix products with the modes of P training inputs; nothing else may decide on it."""
+    return BLOCK if n_train < LARGE_KERNEL else BLOCK_OF_LARGE
 
 
 class Points(NamedTuple):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.geometry import contrast
+from proplim.theory._blocks import block_for
 from proplim.theory._cosine import products_of
 from proplim.theory._products import RowProduct, row_product
 from proplim.theory._spectrum import Spectrum
@@ -57,12 +58,12 @@ class ClassForms(NamedTuple):
     squares: RowProduct
 
     @classmethod
-    def of(cls, modes: np.ndarray, weights: np.ndarray) -> ClassForms:
-        """From (m, r) modes and the (m,) averaging vector of the class."""
+    def of(cls, modes: np.ndarray, weights: np.ndarray, block: int) -> ClassForms:
+        """From (m, r) modes and the (m,) averaging vector of the class; `block` rows go in a product."""
         members = np.flatnonzero(weights > 0.0)
         own = modes[members]
         weight = 1.0 / len(members) if len(members) else np.nan
-        return cls(members, weight, row_product(own.T), row_product((own**2).T))
+        return cls(members, weight, row_product(own.T, block), row_product((own**2).T, block))
 
 
 class InputForms:
@@ -84,6 +85,8 @@ class InputForms:
         (n, m) rows a -> rows K a.
     complete : bool
         Whether the modes explain all of the kernel: what is left is then rounding, and no number to divide T by.
+    block : int
+        Rows in a product, :func:`proplim.theory._blocks.block_for`.
 
     Attributes
     ----------
@@ -107,9 +110,10 @@ class InputForms:
         kernel_product: RowProduct,
         *,
         complete: bool,
+        block: int,
     ) -> None:
         self.targets, self.weights = targets, weights
-        self.mean = row_product(modes)
+        self.mean, self._block = row_product(modes, block), block
         self._modes, self.diagonal = modes, diagonal
         self._kernel_form, self._kernel_product, self._complete = kernel_form, kernel_product, complete
         self._known: dict[tuple[str, bytes], QuadraticForm] = {}
@@ -122,12 +126,12 @@ class InputForms:
     @cached_property
     def squares(self) -> RowProduct:
         """(n, r) rows c -> sum_k Psi_k(x)^2 c_k, (n, m)."""
-        return row_product(self._modes**2)
+        return row_product(self._modes**2, self._block)
 
     @cached_property
     def classes(self) -> tuple[ClassForms, ...]:
         """One for every class."""
-        return tuple(ClassForms.of(self._modes, weights) for weights in self.weights)
+        return tuple(ClassForms.of(self._modes, weights, self._block) for weights in self.weights)
 
     def unexplained(self, rows: np.ndarray, projections: np.ndarray) -> np.ndarray:
         """a_s^T (K - Psi Psi^T) a_s' of (C, n, m) vectors with (C, n, r) projections on the modes, (n, C, C)."""
@@ -206,6 +210,7 @@ def forms_of(spectrum: Spectrum) -> Forms:
 
 
 def _build_forms(spectrum: Spectrum) -> Forms:
+    block = block_for(spectrum.n_train)
     train = InputForms(
         spectrum.eigenvectors * np.sqrt(spectrum.eigenvalues),
         spectrum.dataset.y_train,
@@ -214,6 +219,7 @@ def _build_forms(spectrum: Spectrum) -> Forms:
         np.diag(spectrum.kernel),
         spectrum.train_images,
         complete=True,
+        block=block,
     )
     test = None
     if spectrum.dataset.n_test:
@@ -225,9 +231,12 @@ def _build_forms(spectrum: Spectrum) -> Forms:
             spectrum.kernel_test_diagonal,
             spectrum.test_images,
             complete=False,
+            block=block,
         )
     signal = spectrum.signal_modes
-    return Forms(train, test, row_product(signal), row_product(signal.T), (signal**2).sum(axis=0))
+    return Forms(
+        train, test, row_product(signal, block), row_product(signal.T, block), (signal**2).sum(axis=0)
+    )
 
 
 def prior_class_distance(spectrum: Spectrum) -> np.ndarray:

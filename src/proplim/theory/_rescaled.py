@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from proplim.observables import ClassKernel
-from proplim.theory._blocks import Points
+from proplim.theory._blocks import Points, block_for
 from proplim.theory._cosine import LabelledInputs, scaled_class_kernel
 from proplim.theory._forms import Forms, InputForms, forms_of
 from proplim.theory._response import Response
@@ -205,4 +205,4 @@ def rescaled_states(spectrum: Spectrum, points: Points, order_parameter: np.ndar
     def state(t: np.ndarray, n: np.ndarray, l1: np.ndarray, q: np.ndarray) -> RescaledState:
         return RescaledState(spectrum, forms, Points(t, n, l1), q)
 
-    return States(state, (*points, order_parameter))
+    return States(state, (*points, order_parameter), block=block_for(spectrum.n_train))

@@ -16,6 +16,7 @@ from proplim.activations import Activation, get_activation
 from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
 from proplim.kernels import feature_kernel, feature_kernel_diagonal, stein_coefficients
+from proplim.theory._blocks import block_for
 from proplim.theory._eigen import eigen, product
 from proplim.theory._products import RowProduct, row_product
 
@@ -122,15 +123,16 @@ class Spectrum:
 
     @cached_property
     def _train_product(self) -> RowProduct:
-        return row_product(self.kernel)
+        return row_product(self.kernel, block_for(self.n_train))
 
     @cached_property
     def _test_product(self) -> RowProduct:
         """Of many test inputs K is not held, but found each time."""
+        block = block_for(self.n_train)
         if self.dataset.n_test <= HELD_TESTS:
-            return row_product(np.concatenate(list(self._test_kernel_rows())))
+            return row_product(np.concatenate(list(self._test_kernel_rows())), block)
         return lambda rows: np.concatenate(
-            [row_product(kernel)(rows) for kernel in self._test_kernel_rows()], axis=1
+            [row_product(kernel, block)(rows) for kernel in self._test_kernel_rows()], axis=1
         )
 
     def test_form(self, vector: np.ndarray) -> float:
