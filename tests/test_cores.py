@@ -4,9 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from proplim._cores import LARGE_KERNEL, cores, cut, side_by_side, using_cores
-from proplim.theory import build_spectrum
+from proplim.datasets import Dataset
+from proplim.theory import build_spectrum, solve_grid
+from proplim.theory._blocks import BLOCK_OF_LARGE
 from proplim.theory._eigen import eigen, product
 
 
@@ -63,8 +66,6 @@ def test_bits_do_not_depend_on_the_cores():
 
 
 def test_a_spectrum_of_a_large_kernel_has_the_same_bits_on_two_cores():
-    from proplim.datasets import Dataset
-
     rng = np.random.default_rng(0)
     x = rng.standard_normal((LARGE_KERNEL + 60, 30))
     y = np.where(x[:, 0] > 0, 1.0, -1.0)
@@ -76,3 +77,18 @@ def test_a_spectrum_of_a_large_kernel_has_the_same_bits_on_two_cores():
             spectra[-1].test_modes, spectra[-1].signal_modes
     for name in ("kernel", "eigenvalues", "eigenvectors", "labels", "test_modes", "signal_modes"):
         np.testing.assert_array_equal(getattr(spectra[0], name), getattr(spectra[1], name))
+
+
+def test_a_point_of_a_large_kernel_has_its_bits_in_any_grid():
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((LARGE_KERNEL + 50, 30)) * np.arange(1, 31) ** -0.5
+    y = np.where(x[:, 0] + 0.3 * x[:, 1] > 0, 1.0, -1.0)
+    data = Dataset(x[:LARGE_KERNEL], y[:LARGE_KERNEL], x[LARGE_KERNEL:], y[LARGE_KERNEL:])
+    settings = {"lambda0": 1.0, "lambda1": [1.0], "approximations": ["infinite_width", "proportional"]}
+    temperatures = np.geomspace(0.01, 10.0, BLOCK_OF_LARGE // 2 + 3)
+    widths = [200, 900]  # more than a block of points
+    whole = solve_grid(data, "erf", width=widths, temperature=temperatures, **settings)
+    alone = solve_grid(data, "erf", width=widths[1:], temperature=temperatures[-2:-1], **settings)
+    xr.testing.assert_identical(
+        whole.sel(width=alone.width, temperature=alone.temperature).drop_attrs(), alone.drop_attrs()
+    )
