@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from proplim.observables import ERROR
 from proplim.schema import Size
 from proplim.theory.approximations._base import Approximation, Look, add, one_output
 
@@ -68,19 +69,19 @@ def _peaks(spectrum: Spectrum, width: np.ndarray, lambda1: np.ndarray) -> Mappin
 
     prior = prior_class_distance(spectrum)
     names = ("peak_temperature", "peak_height_over_prior", "condensation_temperature")
-    found: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "condensation_temperature_mcse")}
+    found: dict[str, list[np.ndarray]] = {f"{name}{e}": [] for e in ("", ERROR) for name in names}
     for n, l1 in zip(width, lambda1, strict=True):
         if n < FEWEST_UNITS:
             unknown = np.full(2, np.nan)
-            one: tuple[np.ndarray, ...] = unknown, unknown, unknown[:1], unknown[:1]
+            one: tuple[np.ndarray, ...] = (unknown, unknown, unknown[:1]) * 2
         else:
             solved = solve_condensed(spectrum, width=float(n), lambda1=float(l1), temperatures=[], peaks=True)
+            peaks = solved.peaks
             one = (
-                solved.peak_temperature,
-                solved.peak_distance / prior,
-                np.array([solved.condensation_temperature]),
+                peaks.temperature, peaks.distance / prior, np.array([solved.condensation_temperature]),
+                peaks.temperature_error, peaks.distance_error / prior,
                 np.array([solved.condensation_temperature_mcse]),
-            )
+            )  # fmt: skip
         for values, value in zip(found.values(), one, strict=True):
             values.append(value)
     return {name: np.stack(values) for name, values in found.items()}

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import erf, erfinv
 
 from proplim.theory.condensed import _phases
-from proplim.theory.condensed._hmc import Chains, Frame, Walk, advance, begin, frame_at
+from proplim.theory.condensed._hmc import Chains, Frame, Walk, advance, begin, frame_at, without_lost
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._ordered import Ordered
 
@@ -141,7 +141,8 @@ def apart(measure: Measure, chains: Ensemble) -> float:
 
 
 def _reframed(ordered: Ordered, walk: Walk, rng: np.random.Generator) -> Walk:
-    """The walk in the frame of the mean Hessian where the chains are now."""
+    """The walk in the frame of the mean Hessian where the chains are now, none of them lost."""
+    walk = without_lost(walk)
     some = walk.theta[:: CHAINS // HESSIANS]
     hessian = np.mean([_phases.hessian_at(ordered.target, x) for x in some], axis=0)
     frame = frame_at(walk.theta.mean(axis=0), hessian, FLOOR)

@@ -18,7 +18,7 @@ import numpy as np
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed import _phases
 from proplim.theory.condensed._chains import CHAINS, FIRST_WALK, FLOOR, HESSIANS, START_FLOOR, START_WIDTH
-from proplim.theory.condensed._hmc import Frame, Target, advance, begin, frame_at
+from proplim.theory.condensed._hmc import Frame, Target, advance, begin, frame_at, without_lost
 from proplim.theory.condensed._measure import Measure
 
 NODES = 7
@@ -114,6 +114,7 @@ def _frame(target: Target, mode: np.ndarray, rng: np.random.Generator) -> tuple[
     first = frame_at(mode, _phases.hessian_at(target, mode), START_FLOOR)
     start = START_WIDTH * rng.standard_normal((CHAINS, len(mode)))
     walk, _ = advance(begin(target, first, start, rng), FIRST_WALK, 1, rng)
+    walk = without_lost(walk)
     hessian = np.mean([_phases.hessian_at(target, x) for x in walk.theta[:: CHAINS // HESSIANS]], axis=0)
     return frame_at(walk.theta.mean(axis=0), hessian, FLOOR), walk.theta
 

@@ -21,6 +21,8 @@ STEPS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 """Kicks of a trajectory, tried in turn until LEAST_ACCEPTANCE is met on PILOT trajectories."""
 LEAST_ACCEPTANCE = 0.8
 PILOT = 6
+LOST = 8.0
+"""Energy above the median, in the deviations of a Gaussian's, from which on a chain is lost."""
 
 Target = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -97,6 +99,19 @@ def advance(walk: Walk, draws: int, thinning: int, rng: np.random.Generator) -> 
         rates += rate / (draws * thinning)
     chains = Chains(walk.frame.centre + kept @ walk.frame.axes, rates, walk.steps)
     return walk._replace(state=state), chains
+
+
+def without_lost(walk: Walk) -> Walk:
+    """The walk with chains that have not come down to the others' energies put where other chains are.
+
+    For warming up alone: a start in a corner that is too narrow for the steps of the rest never leaves it.
+    """
+    energy, d = walk.state.energy, walk.state.x.shape[1]
+    lost = energy > np.median(energy) + LOST * np.sqrt(0.5 * d)
+    places = np.flatnonzero(~lost)[: int(lost.sum())]
+    rows = np.arange(len(energy))
+    rows[np.flatnonzero(lost)[: len(places)]] = places
+    return walk._replace(state=State(*(part[rows] for part in walk.state)))
 
 
 def run_chains(

@@ -1,8 +1,9 @@
-"""The temperature of the largest class distance."""
+"""The temperature of the largest class distance, from points with Monte-Carlo errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,72 +11,131 @@ RUNG = 3.0
 """Ratio of neighbouring temperatures of the first search."""
 RUNGS = 8
 FALL = 0.03
-"""Relative fall of D from its top after which nothing higher is looked for: ten Monte-Carlo errors."""
-REFINEMENTS = 4
-"""Parabolas through the three highest points around the maximum."""
+"""Relative fall of D from its top after which nothing higher is looked for, on two rungs or twice as much on one: ten
+Monte-Carlo errors."""
+REACH = 0.6
+"""Points that the curve through the top is fitted to lie within so many rungs of the highest."""
+MOST_PARAMETERS = 4
+"""Of the polynomial in ln T: a cubic, the distance falling more slowly on one side."""
+
+Distances = Callable[[float], tuple[np.ndarray, np.ndarray]]
 
 
-def find_peaks(distances: Callable[[float], np.ndarray], hottest: float) -> tuple[np.ndarray, np.ndarray]:
+class Peaks(NamedTuple):
+    """T* and D(T*) on training and test inputs with their standard errors, (2,) arrays.
+
+    NaN where D is largest at an end of the range, or unknown.
+    """
+
+    temperature: np.ndarray
+    temperature_error: np.ndarray
+    distance: np.ndarray
+    distance_error: np.ndarray
+
+
+UNKNOWN = Peaks(*(np.full(2, np.nan) for _ in range(4)))
+
+
+class _Top(NamedTuple):
+    """Maximum of a curve and its errors."""
+
+    x: float
+    error: float
+    height: float
+
+
+def find_peaks(distances: Distances, hottest: float) -> Peaks:
     """T* and D(T*) on both splits.
+
+    Rungs of temperatures lead down to where D has fallen; around the highest of them half a rung is added on either
+    side, around the highest then a quarter of one, and a curve is fitted to what is near.
 
     Parameters
     ----------
     distances : callable
-        T -> (2,) D on training and test inputs.
+        T -> D on training and test inputs and its standard errors, two (2,) arrays.
     hottest : float
         Highest temperature of the search, which goes down from there: RUNGS rungs, or until D has fallen well
-        below its top on both splits for two of them.
-
-    Returns
-    -------
-    temperature, height : (2,) arrays
-        NaN where D is largest at an end of the range, or unknown.
+        below its top on both splits.
     """
-    seen: dict[float, np.ndarray] = {}
+    seen: dict[float, tuple[np.ndarray, np.ndarray]] = {}
 
     def at(x: float) -> np.ndarray:
         if x not in seen:
             seen[x] = distances(float(np.exp(x)))
-        return seen[x]
+        return seen[x][0]
 
     rungs: list[np.ndarray] = []
+    xs: list[float] = []
     for i in range(RUNGS):
-        rungs.append(at(float(np.log(hottest) - i * np.log(RUNG))))
+        xs.append(float(np.log(hottest) - i * np.log(RUNG)))
+        rungs.append(at(xs[-1]))
         if _past_the_top(np.array(rungs)):
             break
-    temperature, height = np.full(2, np.nan), np.full(2, np.nan)
+    heights = np.array(rungs)
+    result = Peaks(*(np.full(2, np.nan) for _ in Peaks._fields))
     for split in (0, 1):
-        for refinement in range(REFINEMENTS + 1):
-            xs = np.array(sorted(x for x, d in seen.items() if np.isfinite(d[split])))
-            if len(xs) < 3:
-                break
-            values = np.array([seen[x][split] for x in xs])
-            i = int(values.argmax())
-            if i in (0, len(xs) - 1):
-                break
-            vertex, top = _vertex(xs[i - 1 : i + 2], values[i - 1 : i + 2])
-            temperature[split], height[split] = np.exp(vertex), top
-            if refinement < REFINEMENTS:
-                at(float(vertex))
-    return temperature, height
+        known = np.nonzero(np.isfinite(heights[:, split]))[0]
+        top = known[heights[known, split].argmax()] if len(known) else 0
+        if len(known) < 3 or top in (known[0], known[-1]):
+            continue
+        highest = xs[top]
+        for part in (0.5, 0.25):
+            for step in (-part, part):
+                at(highest + step * float(np.log(RUNG)))
+            highest = max(
+                (x for x in seen if np.isfinite(seen[x][0][split])), key=lambda x: seen[x][0][split]
+            )
+        found = _top(seen, split, highest)
+        nearest = min(
+            (x for x, d in seen.items() if np.isfinite(d[0][split])), key=lambda x: abs(x - found.x)
+        )
+        temperature = float(np.exp(found.x))
+        one = (temperature, temperature * found.error, found.height, float(seen[nearest][1][split]))
+        for values, value in zip(result, one, strict=True):
+            values[split] = value
+    return result
 
 
 def _past_the_top(heights: np.ndarray) -> bool:
-    """Whether D on every split has fallen, well above its errors, for the last two of the (n, 2) rungs.
+    """Whether D on every split has fallen well above its errors: (n, 2) rungs.
 
-    Below T* the distance falls on, and the coldest points cost most: they need the most explicit units.
+    Below T* the distance falls on or stays, and the coldest points cost most: they need the most explicit units.
     """
     known = heights[:, np.isfinite(heights).any(axis=0)]
     if len(known) < 3 or not known.size or not np.isfinite(known[-2:]).all():
         return False
-    top = np.nanmax(known, axis=0)
-    return bool((known[-2:] < (1.0 - FALL) * top).all() and (known[-1] < known[-2]).all())
+    fall = 1.0 - known[-2:] / np.nanmax(known, axis=0)
+    return bool(((fall > FALL).all(axis=0) | (fall[-1] > 2.0 * FALL)).all())
 
 
-def _vertex(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Top of the parabola through three points, the middle one highest."""
-    c = np.polyfit(x - x[1], y, 2)
-    if not c[0] < 0.0:
-        return float(x[1]), float(y[1])
-    step = float(np.clip(-0.5 * c[1] / c[0], x[0] - x[1], x[2] - x[1]))
-    return float(x[1]) + step, float(np.polyval(c, step))
+def _top(seen: dict[float, tuple[np.ndarray, np.ndarray]], split: int, around: float) -> _Top:
+    """Maximum of the polynomial in ln T through the points around one, weighted by their errors.
+
+    The errors of the points count as independent. They are not, since points share draws, but what they share moves the
+    height alone. Where the curve misses the points by more than their errors, these are raised to what it misses by.
+    """
+    near = sorted(
+        x for x in seen if abs(x - around) < REACH * np.log(RUNG) and np.isfinite(seen[x][0][split])
+    )
+    x = np.array(near) - around
+    y, error = (np.array([seen[v][i][split] for v in near]) for i in (0, 1))
+    error = np.maximum(error, 1e-9 * np.abs(y))
+    parameters = min(MOST_PARAMETERS, len(x) - 1)
+    powers = x[:, None] ** np.arange(parameters)
+    scaled = powers / error[:, None]
+    coefficients = np.linalg.lstsq(scaled, y / error, rcond=None)[0]
+    covariance = np.linalg.pinv(scaled.T @ scaled)
+    missed = ((y - powers @ coefficients) / error) ** 2
+    covariance *= max(1.0, float(missed.sum()) / (len(x) - parameters))
+    curve = np.polynomial.Polynomial(coefficients)
+    slope, bend = curve.deriv(), curve.deriv(2)
+    tops = [
+        r.real for r in slope.roots() if abs(r.imag) < 1e-9 and x[0] < r.real < x[-1] and bend(r.real) < 0.0
+    ]
+    if not tops:
+        best = int(y.argmax())
+        return _Top(around + float(x[best]), float(np.diff(x).max()), float(y[best]))
+    at = float(max(tops, key=curve))
+    by = np.arange(parameters) * at ** np.maximum(np.arange(parameters) - 1, 0)  # slope by coefficient
+    return _Top(around + at, float(np.sqrt(by @ covariance @ by)) / abs(float(bend(at))), float(curve(at)))

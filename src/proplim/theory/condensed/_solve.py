@@ -47,7 +47,7 @@ from proplim.theory.condensed._others import (
     solve_gaussian,
 )
 from proplim.theory.condensed._participation import participation_of_readouts
-from proplim.theory.condensed._peak import find_peaks
+from proplim.theory.condensed._peak import UNKNOWN, Peaks, find_peaks
 
 GROUPS = 8
 """Groups of chains that give the error."""
@@ -127,16 +127,15 @@ class Condensed:
         In the order of the temperatures given.
     condensation_temperature, condensation_temperature_mcse : float
         T_c and its standard error; NaN where there is none.
-    peak_temperature, peak_distance : (2,) arrays
-        T* of the largest D on training and test inputs, and D there; NaN where D is largest at an end of the
-        range searched, or where peaks have not been asked for.
+    peaks : Peaks
+        T* of the largest D on training and test inputs, D there, and their errors; NaN where D is largest at an end
+        of the range searched, or where peaks have not been asked for.
     """
 
     points: list[CondensedPoint]
     condensation_temperature: float
     condensation_temperature_mcse: float
-    peak_temperature: np.ndarray
-    peak_distance: np.ndarray
+    peaks: Peaks
 
 
 class _Common(NamedTuple):
@@ -194,7 +193,7 @@ def solve_condensed(
     transition : bool
         Whether T_c is located; NaN otherwise.
     peaks : bool
-        Whether T* is located too, which takes about twenty more points.
+        Whether T* is located too, which takes about ten more points.
 
     Returns
     -------
@@ -220,15 +219,16 @@ def solve_condensed(
             if transition
             else NO_TRANSITION
         )
-        unknown = np.full(2, np.nan)
-        peak = find_peaks(lambda t: _distances(common, t), _hottest(common)) if peaks else (unknown, unknown)
-    return Condensed(points, *critical, *peak)
+        found = find_peaks(lambda t: _distances(common, t), _hottest(common)) if peaks else UNKNOWN
+    return Condensed(points, *critical, found)
 
 
-def _distances(common: _Common, temperature: float) -> np.ndarray:
-    """D on training and test inputs; NaN where the point has not converged."""
+def _distances(common: _Common, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """D on training and test inputs and its errors; NaN where the point has not converged."""
     point = _solve_point(common, temperature)
-    return point.values["centroid_distance_sq"] if point.converged else np.full(2, np.nan)
+    if not point.converged:
+        return np.full(2, np.nan), np.full(2, np.nan)
+    return point.values["centroid_distance_sq"], point.values["centroid_distance_sq_mcse"]
 
 
 def _hottest(common: _Common) -> float:
