@@ -23,6 +23,10 @@ import numpy as np
 from proplim.theory._cavity_draws import Draws, Problem, draw_central
 from proplim.theory.condensed._readouts import Readouts, bounded_readouts
 
+RELAXATION, MOST_RELAXATIONS = 0.5, 12
+"""Part of the defects that is a step, and the most such steps."""
+NEAR = 0.05
+"""Residual from which on Newton's method takes over."""
 STEPS = 25
 KRYLOV = 40
 """Dimension of the Krylov space of a linear system."""
@@ -249,7 +253,8 @@ def solve_cavity_of_others(
 ) -> Cavity | None:
     """eq. (C.6) on given draws by Newton's method with shortened steps; None where it finds no solution.
 
-    It starts from the guess where there is one that is positive, otherwise from the Gaussian solution.
+    It starts from the guess where there is one that is positive, otherwise from the Gaussian solution. Far from the
+    solution, where Newton's steps run into singular Jacobians, parts of the defects themselves are the steps.
     """
     eye = np.eye(len(gaussian.a))
     tilt = None
@@ -258,6 +263,12 @@ def solve_cavity_of_others(
         tilt = _tilt(setting, unit, a, omega)
     if tilt is None:
         a, omega = gaussian.a, np.diag(gaussian.widths - setting.temperature)
+        tilt = _tilt(setting, unit, a, omega)
+    for _ in range(MOST_RELAXATIONS):
+        if tilt is None or not tilt.residual > NEAR:
+            break
+        d_a, d_omega = _unscaled(tilt, tilt.missing, tilt.excess)
+        a, omega = a + RELAXATION * d_a, omega + RELAXATION * d_omega
         tilt = _tilt(setting, unit, a, omega)
     jacobian_draws = min(JACOBIAN_DRAWS, len(unit.modes))
     for _ in range(STEPS):
@@ -284,6 +295,12 @@ def solve_cavity_of_others(
     return None
 
 
+def _unscaled(tilt: _Tilt, d_a: np.ndarray, d_omega: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A step in (a', Omega') as one in (a, Omega)."""
+    step = tilt.root @ d_omega @ tilt.root.T
+    return np.linalg.solve(tilt.root.T, d_a), 0.5 * (step + step.T)
+
+
 def _found(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray, tilt: _Tilt) -> Cavity:
     sigma = omega + setting.temperature * np.eye(len(a))
     return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
@@ -301,9 +318,7 @@ def _shortened(
     d_a, d_omega = step
     lowest = float(np.linalg.eigvalsh(d_omega)[0])
     part = min(1.0, 0.9 / -lowest) if lowest < 0.0 else 1.0
-    step_a = np.linalg.solve(tilt.root.T, d_a)
-    step_omega = tilt.root @ d_omega @ tilt.root.T
-    step_omega = 0.5 * (step_omega + step_omega.T)
+    step_a, step_omega = _unscaled(tilt, d_a, d_omega)
     while part > SHORTEST:
         moved = _tilt(setting, unit, a + part * step_a, omega + part * step_omega)
         if moved is not None and moved.residual < (1.0 - 0.01 * part) * tilt.residual:

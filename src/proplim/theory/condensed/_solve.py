@@ -62,11 +62,13 @@ REPLICATES = 4
 """Independent sets of draws of the others."""
 LEAST_DRAWS, DRAWS_PER_INPUT, GROWTH = 8192, 40, 4
 """Draws of a replicate: at least so many and so many for every training input; a part of them first."""
-PRECISION = 0.0025
+PRECISION = 0.003
 """Relative Monte-Carlo error of the corrections that is accepted with the first part of the draws."""
-LOOSE = 0.007
-"""Relative error of D in the corrections from which on more explicit units are tried once: near the end of the others'
-branch they move with their draws."""
+LOOSE, MORE = 0.008, 4
+"""Relative error of D in the corrections from which on more draws are taken, and how many times as many: near the end
+of the others' branch their solution moves with its draws."""
+MOST_NUMBERS = 1 << 23
+"""Most numbers in a replicate of these."""
 UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
 """Explicit units tried first, where the condensed phase leads and elsewhere: beside a heavy unit the next one is
@@ -77,7 +79,7 @@ LARGEST_APART = 0.15
 """Share of draws with the smallest explicit unit apart from the crowd from which on one more is explicit."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
-LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.5, 0.01
+LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.3, 0.01
 NOT_GIVEN = ("hidden_trace_shift", "hidden_trace_shift_mcse")
 """A sum over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small."""
 SAME = 0.1
@@ -251,12 +253,27 @@ def _common(spectrum: Spectrum, width: float, lambda1: float) -> _Common:
         },
     )  # fmt: skip
     count = 1 << int(np.ceil(np.log2(max(LEAST_DRAWS, DRAWS_PER_INPUT * spectrum.n_train))))
-    rank = problem.root.shape[1]
-    normals = [sobol_normals(count, rank, np.random.default_rng([seed, i])) for i in range(REPLICATES)]
-    noise = [
-        tuple(x.noise(count, np.random.default_rng([seed, 100 + i])) for x in sets) for i in range(REPLICATES)
-    ]
-    return _Common(problem, width, lambda1, sets, [count // GROWTH, count], normals, noise, seed)
+    empty = _Common(problem, width, lambda1, sets, [count // GROWTH, count], [], [], seed)
+    return empty._replace(
+        normals=[_normals(empty, i, count) for i in range(REPLICATES)],
+        noise=[_noise(empty, i, count) for i in range(REPLICATES)],
+    )
+
+
+def _normals(common: _Common, replicate: int, count: int) -> np.ndarray:
+    """Normals of the others' draws, (count, r): the first of those that are kept, or more."""
+    if common.normals and count <= len(common.normals[replicate]):
+        return common.normals[replicate][:count]
+    rank = common.problem.root.shape[1]
+    return sobol_normals(count, rank, np.random.default_rng([common.seed, replicate]))
+
+
+def _noise(common: _Common, replicate: int, count: int) -> tuple[np.ndarray, ...]:
+    """Of every set of inputs, preactivations of the draws outside the row space."""
+    if common.noise and count <= common.counts[-1]:
+        return common.noise[replicate]
+    rng = np.random.default_rng([common.seed, 100 + replicate])
+    return tuple(inputs.noise(count, rng) for inputs in common.sets)
 
 
 def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
@@ -318,10 +335,9 @@ def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heav
                 continue
         phase, chains = _answer_each_other(common, measure, chains, rng)
         tried.append(phase)
-        solved = [phase for phase in tried if not phase.reason]
-        if solved and (len(solved) > 1 or _error_of_distance(common, phase) < LOOSE):
-            break
-    return min(solved, key=lambda p: _error_of_distance(common, p)) if solved else tried[0]
+        if not phase.reason:
+            return phase
+    return tried[0]
 
 
 def _answer_each_other(
@@ -385,34 +401,46 @@ def _corrected(
     direction: Direction,
 ) -> _Phase:
     """The phase with what the cavity of the others changes, on as many of their draws as the errors ask for."""
-    start = found
-    for count in counts:
-        found = _solve_others(common, sides, REPLICATES, count, start)
-        if found is None:
+    corrections: list[Correction] = []
+    full = common.counts[-1]
+    more = [MORE * full] if MORE * full * common.problem.root.shape[1] <= MOST_NUMBERS else []
+    for count in (*counts, *more):
+        if count > full and (found is None or not corrections):
+            break
+        solved = _solve_others(common, sides, REPLICATES, count, found)
+        if solved is None:
+            if count <= full:
+                corrections = []
             continue
-        start = found
+        fraction = _effective_fraction(solved)
+        if fraction < LEAST_EFFECTIVE_FRACTION:
+            reason = f"effective sample size of the other units {fraction:.2f} of the draws"
+            return _Phase(explicit, [], NO_SPREAD, measure, reason)
+        found = solved
         corrections = [
             _mean(*(
                 correction(
                     side.setting, side.gaussian, cavity, common.sets, side.left, direction,
-                    common.noise[replicate],
+                    _noise(common, replicate, count),
                 )
                 for side, cavity in zip(sides, nodes, strict=True)
             ))
             for replicate, nodes in found.items()
         ]  # fmt: skip
-        if max(_errors(common, explicit, corrections).values()) < PRECISION:
+        errors = _errors(common, explicit, corrections)
+        if max(errors.values()) < PRECISION or (count == full and errors.get("D", 0.0) < LOOSE):
             break
-    if found is None:
+    if found is None or not corrections:
         return _Phase(explicit, [], NO_SPREAD, measure, UNSOLVED)
-    fraction = min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found.values() for c in nodes)
-    if fraction < LEAST_EFFECTIVE_FRACTION:
-        reason = f"effective sample size of the other units {fraction:.2f} of the draws"
-        return _Phase(explicit, [], NO_SPREAD, measure, reason)
     rng = np.random.default_rng([common.seed, 200])
     others = [(side.gaussian, cavity) for side, cavity in zip(sides, next(iter(found.values())), strict=True)]
     spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
     return _Phase(explicit, corrections, spread, measure, "")
+
+
+def _effective_fraction(found: dict[int, list[Cavity]]) -> float:
+    """Smallest effective number of draws relative to all."""
+    return min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found.values() for c in nodes)
 
 
 def _solve_others(
@@ -428,8 +456,9 @@ def _solve_others(
     from the mean of what is found on other draws, before in what is `known`.
     """
     found: dict[int, list[Cavity]] = {}
-    for replicate, normals in enumerate(common.normals[:replicates]):
-        unit = draw_unit(sides[0].setting, sides[0].gaussian, normals[:count])
+    for replicate in range(replicates):
+        normals = _normals(common, replicate, count)
+        unit = draw_unit(sides[0].setting, sides[0].gaussian, normals)
         nodes: list[Cavity] = []
         others = list((found or known or {}).values())
         for i, side in enumerate(sides):
@@ -447,11 +476,6 @@ def _solve_others(
         elif replicate + 1 - len(found) > (replicates > 1):
             return None
     return found
-
-
-def _error_of_distance(common: _Common, phase: _Phase) -> float:
-    """Relative error that the corrections bring into D on the training inputs."""
-    return _errors(common, phase.explicit, phase.corrections).get("D", 0.0)
 
 
 def _errors(common: _Common, explicit: Explicit, corrections: list[Correction]) -> dict[str, float]:
