@@ -50,7 +50,9 @@ COLUMNS = (
     ("participation", "readout_participation", None),
 )  # fmt: skip
 LADDER = np.logspace(-3.0, 2.0, 31)
-GROWTH = (100, 200, 400)
+GROWTH = (50, 100, 200, 400)
+BESIDE = 100
+"""P at which the plain cavity and the ladder run too."""
 
 
 def data_set(source: str, classes: tuple[int, int], n_train: int, mnist: Path | None) -> Dataset:
@@ -119,32 +121,45 @@ def table(activation: str, mnist: Path | None, keep: Path | None) -> None:
 
 
 def cost(mnist: Path | None) -> None:
-    """Processor seconds of the condensed theory and of the plain cavity on the same data."""
+    """Processor seconds of the condensed theory and of the plain cavity on the same data, and the growth with P."""
     source, classes = ("digits", (3, 8)) if mnist is None else ("mnist", (3, 8))
     sizes = tuple(p for p in GROWTH if source == "mnist" or p <= 200)
+    seconds: dict[float, list[float]] = {1.0: [], 0.1: [], 0.03: []}
     for n_train in sizes:
         data = data_set(source, classes, n_train, mnist)
         spectrum = build_spectrum(data, "erf", 1.0)
-        for temperature in (1.0, 0.1, 0.03):
+        for temperature, spent in seconds.items():
             start = time.process_time()
-            point = solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=[temperature]).points[
-                0
-            ]
-            seconds = time.process_time() - start
-            error = float(
-                point.values["centroid_distance_sq_mcse"][0] / point.values["centroid_distance_sq"][0]
+            solved = solve_condensed(
+                spectrum, width=n_train, lambda1=1.0, temperatures=[temperature], transition=False
             )
-            line = f"P = N = {n_train}, T = {temperature:g}: {seconds:.1f} s, error of D {100 * error:.2f} %"
-            if n_train == sizes[0]:
+            spent.append(time.process_time() - start)
+            values = solved.points[0].values
+            error = float(values["centroid_distance_sq_mcse"][0] / values["centroid_distance_sq"][0])
+            line = (
+                f"P = N = {n_train}, T = {temperature:g}: {spent[-1]:.1f} s, error of D {100 * error:.2f} %"
+            )
+            if n_train == BESIDE:
                 start = time.process_time()
-                plain = _plain(data, "erf", "cavity", n_train, temperature)
-                solved = "solved" if float(plain.converged) > 0 else "no solution"
-                line += f"; plain cavity {time.process_time() - start:.1f} s ({solved})"
+                plain = _plain(data, "cavity", n_train, temperature)
+                solution = "solved" if float(plain.converged) > 0 else "no solution"
+                line += f"; plain cavity {time.process_time() - start:.1f} s ({solution})"
             print(line, flush=True)
-        if n_train == sizes[0]:
+        if n_train == BESIDE:
             start = time.process_time()
-            solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=list(LADDER))
+            solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=list(LADDER), transition=False)
             print(f"ladder of {len(LADDER)} temperatures: {time.process_time() - start:.0f} s", flush=True)
+            start = time.process_time()
+            found = solve_condensed(spectrum, width=n_train, lambda1=1.0, temperatures=[], peaks=True)
+            print(
+                f"T_c and T*: {time.process_time() - start:.0f} s, T* = {found.peaks.temperature}", flush=True
+            )
+    for temperature, spent in seconds.items():
+        power = np.polyfit(np.log(sizes), np.log(spent), 1)[0]
+        print(
+            f"T = {temperature:g}: seconds grow as P^{power:.1f} from P = {sizes[0]} to {sizes[-1]}",
+            flush=True,
+        )
 
 
 def main() -> None:
