@@ -5,7 +5,6 @@ import pytest
 
 from proplim.theory.condensed import _peak
 
-
 ERROR = 1e-3
 
 
@@ -65,7 +64,7 @@ def test_without_test_inputs_the_training_inputs_decide():
 
 
 def test_the_error_is_that_of_other_noise():
-    """The variance of T* over 40 noises is that of its error: 0.66 of it, which counts where the curve misses the points.
+    """The variance of T* over 40 noises is that of its error, or less, since misses of the curve count in it.
 
     The ratio is in 0.3 to 1.5 but for one time in 500.
     """
