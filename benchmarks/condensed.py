@@ -141,7 +141,7 @@ def cost(mnist: Path | None) -> None:
             )
             if n_train == BESIDE:
                 start = time.process_time()
-                plain = _plain(data, "cavity", n_train, temperature)
+                plain = _plain(data, "erf", "cavity", n_train, temperature)
                 solution = "solved" if float(plain.converged) > 0 else "no solution"
                 line += f"; plain cavity {time.process_time() - start:.1f} s ({solution})"
             print(line, flush=True)
