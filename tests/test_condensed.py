@@ -45,6 +45,20 @@ TEACHER = {
     },
 }
 """The same of the linear teacher, P = 64, N = 40, N0 = 40; target_ess 1000."""
+TANH = {
+    (60, 0.1): {
+        "centroid_distance_sq": ([0.18855, 0.14398], [0.0008, 0.0007]),
+        "readout_variance": (1.22066, 0.0014),
+        "mse": ([0.084215, 0.28982], [0.00025, 0.0010]),
+    },
+    (120, 0.01): {
+        "centroid_distance_sq": ([0.17014, 0.14750], [0.0005, 0.0005]),
+        "readout_variance": (1.64360, 0.0012),
+        "mse": ([0.0063097, 0.11030], [0.0000113, 0.0006]),
+        "heavy_unit_share": (1.03091, 0.0011),
+    },
+}
+"""The same of tanh by (P, T): digits 3 against 8, N = 60; target_ess 600."""
 TOLERANCE = {"centroid_distance_sq": 0.01}
 """Accepted error of D; 1.5 % of the others."""
 
@@ -85,6 +99,14 @@ def test_linear_teacher(temperature):
     spectrum = build_spectrum(load_dataset("teacher", 64, n_features=40, noise=0.0, n_test=100), "erf", 1.0)
     point = solve_condensed(spectrum, width=40.0, lambda1=1.0, temperatures=[temperature]).points[0]
     assert_as_sampled(point, TEACHER[temperature])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_train", "temperature"), sorted(TANH))
+def test_tanh_on_both_sides_of_the_transition(n_train, temperature):
+    spectrum = build_spectrum(load_dataset("digits", n_train, classes=(3, 8), n_test=100), "tanh", 1.0)
+    point = solve_condensed(spectrum, width=60.0, lambda1=1.0, temperatures=[temperature]).points[0]
+    assert_as_sampled(point, TANH[n_train, temperature])
 
 
 def assert_as_sampled(point: CondensedPoint, sampled: dict) -> None:
