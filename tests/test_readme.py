@@ -17,6 +17,8 @@ import yaml
 from _documents import ROOT, arguments, blocks, commands, name_of, pages, titled
 from proplim.activations import ACTIVATIONS
 from proplim.datasets import SOURCES
+from proplim.dynamics.optimizers import OPTIMIZERS
+from proplim.figures import FIGURES
 from proplim.observables import OBSERVABLES
 from proplim.theory import APPROXIMATIONS
 
@@ -91,7 +93,7 @@ def workplace(finished_study, tmp_path, monkeypatch) -> Path:
             (tmp_path / name).write_text(text)
     _write_flowers(tmp_path / "flowers.csv")
     with ExitStack() as registries:
-        for registry in (ACTIVATIONS, SOURCES, APPROXIMATIONS, OBSERVABLES):
+        for registry in (ACTIVATIONS, SOURCES, APPROXIMATIONS, OBSERVABLES, OPTIMIZERS, FIGURES):
             registries.enter_context(registry.temporary())
         yield tmp_path
 
