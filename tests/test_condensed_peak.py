@@ -42,17 +42,22 @@ def test_it_goes_on_while_the_distance_on_one_split_still_rises():
     assert np.isnan(peaks.temperature[1]), "largest at the end of the range"
 
 
-def test_a_fall_within_the_errors_or_a_rung_without_a_number_does_not_end_it():
+def test_a_fall_within_the_errors_does_not_end_it():
     flat = np.log(0.05)
     _, seen = searched(lambda x: (1.0 + 1e-3 * np.exp(-((x - flat) ** 2)),) * 2)
     assert seen[-1] == pytest.approx(1.0 / _peak.RUNG ** (_peak.RUNGS - 1))
-    unknown = np.log(1.0 / _peak.RUNG**4) - 1e-9
+
+
+@pytest.mark.parametrize(("center", "rungs"), [(0.3, 5), (0.005, 8)], ids=["below the top", "before the top"])
+def test_a_rung_without_a_number_ends_it_below_the_top_alone(center, rungs):
+    unknown = np.log(1.0 / _peak.RUNG**4)
 
     def partly(x):
-        return (np.nan if abs(x - unknown) < 1e-3 else hump(x, np.log(0.3), 0.8),) * 2
+        return (np.nan if abs(x - unknown) < 1e-3 else hump(x, np.log(center), 4.0),) * 2
 
-    peaks, _ = searched(partly)
-    assert np.log(peaks.temperature[0]) == pytest.approx(np.log(0.3), abs=0.05)
+    peaks, seen = searched(partly)
+    assert np.log(peaks.temperature[0]) == pytest.approx(np.log(center), abs=0.15)
+    assert seen[-1] == pytest.approx(1.0 / _peak.RUNG ** (rungs - 1))
 
 
 def test_without_test_inputs_the_training_inputs_decide():

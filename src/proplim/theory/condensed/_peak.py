@@ -98,14 +98,20 @@ def find_peaks(distances: Distances, hottest: float) -> Peaks:
 
 
 def _past_the_top(heights: np.ndarray) -> bool:
-    """Whether D on every split has fallen well above its errors: (n, 2) rungs.
+    """Whether D on every split has fallen well above its errors, or has a top and ends: (n, 2) rungs.
 
-    Below T* the distance falls on or stays, and the coldest points cost most: they need the most explicit units.
+    Below T* the distance falls on or stays, and the coldest points cost most: they need the most explicit units. Where
+    they have no solution, colder ones hardly have one.
     """
     known = heights[:, np.isfinite(heights).any(axis=0)]
-    if len(known) < 3 or not known.size or not np.isfinite(known[-2:]).all():
+    if len(known) < 3 or not known.size:
         return False
-    fall = 1.0 - known[-2:] / np.nanmax(known, axis=0)
+    top = np.nanmax(known, axis=0)
+    if np.isnan(known[-1]).all():
+        return bool((known[-2] < top).all())
+    if not np.isfinite(known[-2:]).all():
+        return False
+    fall = 1.0 - known[-2:] / top
     return bool(((fall > FALL).all(axis=0) | (fall[-1] > 2.0 * FALL)).all())
 
 
