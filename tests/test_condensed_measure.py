@@ -314,6 +314,12 @@ def test_gaussian_others_without_a_bound_are_the_proportional_theory(digits):
         assert solve_gaussian(setting).square == pytest.approx(q, rel=1e-9)
 
 
+def test_gaussian_others_whose_labels_ask_for_larger_readouts_than_the_bound_have_no_solution(digits):
+    setting = Setting(digits, 0.01, 60.0, 1.0, 5.0 * digits.spectrum.labels, 0.3)
+    assert solve_gaussian(setting) is None
+    assert solve_gaussian(setting._replace(bound=30.0)) is not None
+
+
 @pytest.mark.parametrize("others", [20, 59])
 def test_no_readout_of_given_norm_exceeds_a_bound(others):
     """The share of the sphere within a bound, against 40000 of its points: within five errors and 1 % (4 % at n = 20).

@@ -68,7 +68,9 @@ def test_container_installs_the_pins_and_names_no_registry():
     assert any("requirements.txt" in line for line in lines if line.startswith("RUN"))
     assert ".git" in (ROOT / ".dockerignore").read_text().split()
     # A user whom the image does not know has no name to be looked up, and Snakemake asks for one.
-    assert {"USER", "HOME"} <= {word.split("=")[0] for line in lines if line.startswith("ENV") for word in line.split()}
+    assert {"USER", "HOME"} <= {
+        word.split("=")[0] for line in lines if line.startswith("ENV") for word in line.split()
+    }
 
 
 JOB = """

@@ -98,8 +98,11 @@ class Cavity(NamedTuple):
         return self.unit.modes
 
 
-def solve_gaussian(setting: Setting) -> Gaussian:
-    """eq. (C.5) at the minimum of its free energy: mu on a mesh, refined by regula falsi."""
+def solve_gaussian(setting: Setting) -> Gaussian | None:
+    """eq. (C.5) at the minimum of its free energy: mu on a mesh, refined by regula falsi.
+
+    None where there is none below the bound: the labels that are left would pull one more unit out of the crowd.
+    """
     from scipy.optimize import brentq
 
     n_inverse, bound = 1.0 / setting.width, setting.bound
@@ -121,6 +124,8 @@ def solve_gaussian(setting: Setting) -> Gaussian:
     action = np.concatenate([[0.0], np.cumsum(0.5 * (value[1:] + value[:-1]) * np.diff(square))])
     # along falling mu the square grows: a minimum has slope negative before and positive after
     minima = np.nonzero((value[:-1] >= 0.0) & (value[1:] < 0.0))[0]
+    if not len(minima):
+        return None
     best = minima[np.argmin(action[minima])]
     root = brentq(
         lambda x: float(defect(np.log(square_of(np.array([x]))), np.array([x]))[0]),

@@ -364,7 +364,9 @@ def _answer_each_other(
         if final:
             chains = _precise_enough(common, measure, chains, rng)
         explicit = _averages(common, measure, chains, direction, 2 if final else 1)
-        sides = [_side(common, measure, explicit, sign) for sign in NODES]
+        sides = [side for sign in NODES if (side := _side(common, measure, explicit, sign)) is not None]
+        if len(sides) < len(NODES):
+            return unsolved(UNSOLVED)
         if not final:
             for i, count in enumerate(common.counts):
                 found = _solve_others(common, sides, 1, count, found)
@@ -513,8 +515,8 @@ def _averages(
     return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, common.noise[0])
 
 
-def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) -> _Side:
-    """The others at the mean share plus (`sign` 1) or minus (-1) its standard deviation."""
+def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) -> _Side | None:
+    """The others at the mean share plus (`sign` 1) or minus (-1) its standard deviation; None where (C.5) has no solution."""
     spectrum = common.problem.spectrum
     left = tuple(
         inputs.targets - found.contribution - sign * explicit.spread * found.slope
@@ -534,7 +536,8 @@ def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) ->
         measure.units,
         null,
     )
-    return _Side(setting, solve_gaussian(setting), left)
+    gaussian = solve_gaussian(setting)
+    return _Side(setting, gaussian, left) if gaussian is not None else None
 
 
 def _reaction(
