@@ -516,7 +516,7 @@ def _averages(
 
 
 def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) -> _Side | None:
-    """The others at the mean share plus (`sign` 1) or minus (-1) its standard deviation; None where (C.5) has no solution."""
+    """The others at the mean share plus or minus (`sign`) its standard deviation; None where (C.5) has no solution."""
     spectrum = common.problem.spectrum
     left = tuple(
         inputs.targets - found.contribution - sign * explicit.spread * found.slope
