@@ -79,15 +79,12 @@ def inversion_table(
         for pair in pairs:
             of_pair = {PAIR: pair} if pair is not None else {}
             networks, equilibrium = trained.sel(of_pair), solved.sel(of_pair)
-            if pair is None or bool(
-                np.isfinite(networks[D.name]).any()
-            ):  # a pair of another data set has no number
-                for quantity in chosen:
-                    peak = {
-                        "quantity": quantity,
-                        **_equilibrium_peak(equilibrium, quantity, approximation, split),
-                    }
-                    rows += [{**known, **of_pair, **peak, **row} for row in _runs(networks, quantity, split)]
+            if pair is not None and not bool(np.isfinite(networks[D.name]).any()):
+                continue  # a pair of another data set
+            for quantity in chosen:
+                peak = _equilibrium_peak(equilibrium, quantity, approximation, split)
+                shared = {**known, **of_pair, "quantity": quantity, **peak}
+                rows += [{**shared, **row} for row in _runs(networks, quantity, split)]
     beside = [*names, "width", "alpha", *([PAIR] if PAIR in dynamics.dims else [])]
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([*beside, *COLUMNS])))
     if table.empty:  # columns of numbers are such without rows too

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import erf, erfinv
 
 from proplim.theory.condensed import _phases
-from proplim.theory.condensed._hmc import Chains, Frame, Walk, advance, begin, frame_at, without_lost
+from proplim.theory.condensed._hmc import Chains, Frame, Target, Walk, advance, begin, frame_at, without_lost
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._ordered import Ordered
 
@@ -92,8 +92,7 @@ def add_units(measure: Measure, before: Ensemble, draws: int, rng: np.random.Gen
     """
     ordered = Ordered(measure)
     theta = _with_others(measure, before, rng)
-    hessian = np.mean([_phases.hessian_at(ordered.target, x) for x in theta[:: CHAINS // HESSIANS]], axis=0)
-    frame = frame_at(theta.mean(axis=0), hessian, START_FLOOR)
+    frame = frame_of_chains(ordered.target, theta, START_FLOOR)
     walk, _ = advance(begin(ordered.target, frame, _in_frame(frame, theta), rng), FIRST_WALK, 1, rng)
     walk, _ = advance(_reframed(ordered, walk, rng), WARM_WALK, 1, rng)
     return _settle(ordered, walk, draws, rng)
@@ -136,33 +135,39 @@ def _settle(ordered: Ordered, walk: Walk, draws: int, rng: np.random.Generator) 
 def apart(measure: Measure, chains: Ensemble) -> float:
     """Share of the draws whose smallest explicit readout is apart from the crowd of the others."""
     states = measure.unpack(chains.theta.reshape(-1, measure.dimension))
-    edge = _phases.crowd_edge(measure.width) * np.exp(0.5 * states.u) / np.sqrt(measure.lambda1)
-    return float((states.v.min(axis=1) > edge).mean())
+    return float((states.v.min(axis=1) > _phases.least_apart(measure, states.u)).mean())
 
 
 def _reframed(ordered: Ordered, walk: Walk, rng: np.random.Generator) -> Walk:
     """The walk in the frame of the mean Hessian where the chains are now, none of them lost."""
-    walk = without_lost(walk)
-    some = walk.theta[:: CHAINS // HESSIANS]
-    hessian = np.mean([_phases.hessian_at(ordered.target, x) for x in some], axis=0)
-    frame = frame_at(walk.theta.mean(axis=0), hessian, FLOOR)
-    return begin(ordered.target, frame, _in_frame(frame, walk.theta), rng)
+    theta = without_lost(walk).theta
+    frame = frame_of_chains(ordered.target, theta, FLOOR)
+    return begin(ordered.target, frame, _in_frame(frame, theta), rng)
+
+
+def frame_of_chains(target: Target, theta: np.ndarray, floor: float) -> Frame:
+    """Frame of the mean Hessian at some of the chains `theta` (chains, d), around their mean."""
+    hessian = np.mean([_phases.hessian_at(target, x) for x in theta[:: CHAINS // HESSIANS]], axis=0)
+    return frame_at(theta.mean(axis=0), hessian, floor)
 
 
 def go_on(measure: Measure, before: Ensemble, draws: int, rng: np.random.Generator) -> Ensemble:
     """The same chains in a measure that has changed a little."""
     ordered = Ordered(measure)
-    walk = begin(ordered.target, before.frame, _in_frame(before.frame, before.last), rng)
-    walk, _ = advance(walk, SETTLING_DRAWS, before.thinning, rng)
+    walk, _ = advance(_resumed(ordered, before, rng), SETTLING_DRAWS, before.thinning, rng)
     return _keep(ordered, walk, draws, before.thinning, rng)
 
 
 def longer(measure: Measure, before: Ensemble, draws: int, rng: np.random.Generator) -> Ensemble:
     """`before` with as many more draws of the same measure."""
     ordered = Ordered(measure)
-    walk = begin(ordered.target, before.frame, _in_frame(before.frame, before.last), rng)
-    more = _keep(ordered, walk, draws, before.thinning, rng)
+    more = _keep(ordered, _resumed(ordered, before, rng), draws, before.thinning, rng)
     return more._replace(theta=np.concatenate([before.theta, more.theta]))
+
+
+def _resumed(ordered: Ordered, before: Ensemble, rng: np.random.Generator) -> Walk:
+    """The chains `before` from where they stopped, in their frame."""
+    return begin(ordered.target, before.frame, _in_frame(before.frame, before.last), rng)
 
 
 def _in_frame(frame: Frame, theta: np.ndarray) -> np.ndarray:

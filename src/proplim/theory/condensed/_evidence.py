@@ -17,7 +17,14 @@ import numpy as np
 
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed import _phases
-from proplim.theory.condensed._chains import CHAINS, FIRST_WALK, FLOOR, HESSIANS, START_FLOOR, START_WIDTH
+from proplim.theory.condensed._chains import (
+    CHAINS,
+    FIRST_WALK,
+    FLOOR,
+    START_FLOOR,
+    START_WIDTH,
+    frame_of_chains,
+)
 from proplim.theory.condensed._hmc import Frame, Target, advance, begin, frame_at, without_lost
 from proplim.theory.condensed._measure import Measure
 
@@ -81,14 +88,9 @@ def condensed_log_evidence(measure: Measure, mode: _phases.HeavyMode, seed: int)
     return Evidence(float(value), float(groups.std(ddof=1) / np.sqrt(GROUPS)))
 
 
-def _edge(measure: Measure, u: np.ndarray) -> np.ndarray:
-    """Readout from which on a unit is apart from the crowd."""
-    return np.asarray(_phases.crowd_edge(measure.width) * np.exp(0.5 * u) / np.sqrt(measure.lambda1))
-
-
 def _start(measure: Measure, mode: np.ndarray) -> np.ndarray:
     """Minimum in (z, w, u) that the mode leads to."""
-    gap = mode[-2] - _edge(measure, mode[-1])
+    gap = mode[-2] - _phases.least_apart(measure, mode[-1])
     start = np.concatenate([mode[:-2], [np.log(max(gap, SMALLEST_GAP)), mode[-1]]])
     return _phases.minimise(_apart(measure), start)
 
@@ -97,7 +99,7 @@ def _apart(measure: Measure) -> Target:
     """-ln of the density of eq. (C.2) in (z, w, u), and its gradient."""
 
     def target(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        edge, gap = _edge(measure, x[:, -1]), np.exp(x[:, -2])
+        edge, gap = _phases.least_apart(measure, x[:, -1]), np.exp(x[:, -2])
         theta = x.copy()
         theta[:, -2] = edge + gap
         energy, gradient = measure.largest(theta)
@@ -114,9 +116,8 @@ def _frame(target: Target, mode: np.ndarray, rng: np.random.Generator) -> tuple[
     first = frame_at(mode, _phases.hessian_at(target, mode), START_FLOOR)
     start = START_WIDTH * rng.standard_normal((CHAINS, len(mode)))
     walk, _ = advance(begin(target, first, start, rng), FIRST_WALK, 1, rng)
-    walk = without_lost(walk)
-    hessian = np.mean([_phases.hessian_at(target, x) for x in walk.theta[:: CHAINS // HESSIANS]], axis=0)
-    return frame_at(walk.theta.mean(axis=0), hessian, FLOOR), walk.theta
+    theta = without_lost(walk).theta
+    return frame_of_chains(target, theta, FLOOR), theta
 
 
 def _between(target: Target, frame: Frame, to_frame: np.ndarray, part: float) -> Target:

@@ -19,6 +19,8 @@ MOST_PARAMETERS = 4
 """Of the polynomial in ln T: a cubic, the distance falling more slowly on one side."""
 
 Distances = Callable[[float], tuple[np.ndarray, np.ndarray]]
+Seen = dict[float, tuple[np.ndarray, np.ndarray]]
+"""ln T -> D on both splits and its errors."""
 
 
 class Peaks(NamedTuple):
@@ -33,7 +35,11 @@ class Peaks(NamedTuple):
     distance_error: np.ndarray
 
 
-UNKNOWN = Peaks(*(np.full(2, np.nan) for _ in range(4)))
+def _unknown() -> Peaks:
+    return Peaks(*(np.full(2, np.nan) for _ in Peaks._fields))
+
+
+UNKNOWN = _unknown()
 
 
 class _Top(NamedTuple):
@@ -58,7 +64,7 @@ def find_peaks(distances: Distances, hottest: float) -> Peaks:
         Highest temperature of the search, which goes down from there: RUNGS rungs, or until D has fallen well
         below its top on both splits.
     """
-    seen: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+    seen: Seen = {}
 
     def at(x: float) -> np.ndarray:
         if x not in seen:
@@ -73,7 +79,7 @@ def find_peaks(distances: Distances, hottest: float) -> Peaks:
         if _past_the_top(np.array(rungs)):
             break
     heights = np.array(rungs)
-    result = Peaks(*(np.full(2, np.nan) for _ in Peaks._fields))
+    result = _unknown()
     for split in (0, 1):
         known = np.nonzero(np.isfinite(heights[:, split]))[0]
         top = known[heights[known, split].argmax()] if len(known) else 0
@@ -83,18 +89,19 @@ def find_peaks(distances: Distances, hottest: float) -> Peaks:
         for part in (0.5, 0.25):
             for step in (-part, part):
                 at(highest + step * float(np.log(RUNG)))
-            highest = max(
-                (x for x in seen if np.isfinite(seen[x][0][split])), key=lambda x: seen[x][0][split]
-            )
+            highest = max(_known(seen, split), key=lambda x: seen[x][0][split])
         found = _top(seen, split, highest)
-        nearest = min(
-            (x for x, d in seen.items() if np.isfinite(d[0][split])), key=lambda x: abs(x - found.x)
-        )
+        nearest = min(_known(seen, split), key=lambda x: abs(x - found.x))
         temperature = float(np.exp(found.x))
         one = (temperature, temperature * found.error, found.height, float(seen[nearest][1][split]))
         for values, value in zip(result, one, strict=True):
             values[split] = value
     return result
+
+
+def _known(seen: Seen, split: int) -> list[float]:
+    """ln T of the points that have a D on this split, in the order in which they were solved."""
+    return [x for x, (distances, _) in seen.items() if np.isfinite(distances[split])]
 
 
 def _past_the_top(heights: np.ndarray) -> bool:
@@ -115,15 +122,13 @@ def _past_the_top(heights: np.ndarray) -> bool:
     return bool(((fall > FALL).all(axis=0) | (fall[-1] > 2.0 * FALL)).all())
 
 
-def _top(seen: dict[float, tuple[np.ndarray, np.ndarray]], split: int, around: float) -> _Top:
+def _top(seen: Seen, split: int, around: float) -> _Top:
     """Maximum of the polynomial in ln T through the points around one, weighted by their errors.
 
     The errors of the points count as independent. They are not, since points share draws, but what they share moves the
     height alone. Where the curve misses the points by more than their errors, these are raised to what it misses by.
     """
-    near = sorted(
-        x for x in seen if abs(x - around) < REACH * np.log(RUNG) and np.isfinite(seen[x][0][split])
-    )
+    near = sorted(x for x in _known(seen, split) if abs(x - around) < REACH * np.log(RUNG))
     x = np.array(near) - around
     y, error = (np.array([seen[v][i][split] for v in near]) for i in (0, 1))
     error = np.maximum(error, 1e-9 * np.abs(y))

@@ -111,6 +111,11 @@ def crowd_edge(width: float) -> float:
     return float(np.sqrt(2.0 * np.log(2.0 * width)) + APART)
 
 
+def least_apart(measure: Measure, u: np.ndarray) -> np.ndarray:
+    """Readouts from which on a unit is apart from the crowd, at ln Q = u of its state."""
+    return np.asarray(crowd_edge(measure.width) * np.exp(0.5 * u) / np.sqrt(measure.lambda1))
+
+
 def heavy_mode(measure: Measure, start: np.ndarray | None = None) -> HeavyMode | None:
     """The mode of eq. (C.1), without the order statistic, with a heavy unit; None where it runs into v = 0."""
     starts = [heavy_start(measure, d) for d in STARTS] if start is None else [start]
