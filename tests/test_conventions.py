@@ -106,6 +106,37 @@ def test_log_holds_what_a_job_and_its_processes_write(tmp_path):
     assert shown.stdout == "afterwards\n"
 
 
+JOB_PROCESS = """
+import atexit, sys
+from proplim import study
+atexit.register(print, "at exit")
+with study.job_process(sys.argv[1]):
+    print("from the job")
+    {end}
+print("afterwards")
+"""
+
+
+def test_process_of_a_job_ends_with_it(tmp_path):
+    """What is registered for the end of the process is called, and what was printed is not lost."""
+    log = tmp_path / "job.log"
+    command = [sys.executable, "-c", JOB_PROCESS.format(end="pass"), str(log)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout == "at exit\n"
+    assert done.stderr == "from the job\n"
+    assert re.search(r"^done after", log.read_text(), re.MULTILINE)
+
+
+def test_process_of_a_failed_job_fails(tmp_path):
+    log = tmp_path / "job.log"
+    command = [sys.executable, "-c", JOB_PROCESS.format(end="raise ValueError('the reason')"), str(log)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ValueError: the reason" in done.stderr
+    assert "failed after" in log.read_text()
+
+
 def test_log_of_a_failed_job_ends_with_its_traceback(tmp_path):
     text, shown = log_of(tmp_path, "raise ValueError('the reason')")
     assert shown.returncode != 0

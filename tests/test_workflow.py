@@ -43,11 +43,13 @@ NAME = ("--config", "study=tiny")
 """The study's name comes from the command line, so that all that a run starts has to know of it."""
 
 
-def snakemake(folder: Path, *arguments: str, config: str = "study.yaml", check: bool = True):
+def snakemake(
+    folder: Path, *arguments: str, config: str = "study.yaml", check: bool = True, environment=None
+):
     """Run the workflow in `folder` on a configuration there, as from anywhere outside the checkout."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", str(folder / config), "--cores", "2", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = environment or {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment, check=False)
     if check:
         assert done.returncode == 0, done.stderr[-3000:]
@@ -162,6 +164,39 @@ def test_the_report_holds_every_figure_with_its_caption(finished):
         assert html.escape(figure.summary, quote=False) in report, stem
         assert json.dumps(figure.section)[1:-1] in report
     assert "named-on-the-command-line" not in (results / "summary/configuration.html").read_text()
+
+
+STARTS = """
+import os, sys
+with open(os.environ["STARTED"], "a") as list:
+    print(*sys.orig_argv, file=list)
+"""
+
+
+def test_report_is_written_by_the_run_itself(tmp_path, monkeypatch):
+    """One start of Snakemake; asked for single files, the run lets another process see what there is to report."""
+    (tmp_path / "sitecustomize.py").write_text(STARTS)
+    small = {
+        "datasets": STUDY["datasets"][:1],
+        "sampling": {"enabled": False},
+        "dynamics": {"enabled": False},
+    }
+    write_study(tmp_path, **small, figures={"enabled": False})
+    monkeypatch.setenv("STARTED", str(tmp_path / "started"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(tmp_path)])}
+
+    def starts(*arguments: str) -> int:
+        (tmp_path / "started").unlink(missing_ok=True)
+        snakemake(tmp_path, *NAME, *arguments, environment=environment)
+        return sum("-m snakemake" in line for line in (tmp_path / "started").read_text().splitlines())
+
+    report = tmp_path / "results/tiny/report.html"
+    assert starts() == 1
+    whole = set(re.findall(r"convergence.html|configuration.html", report.read_text()))
+    assert whole == {"convergence.html", "configuration.html"}
+    report.unlink()
+    assert starts("results/tiny/theory.nc", "--force") == 2
+    assert report.exists()
 
 
 def test_a_second_run_does_nothing_and_says_so(finished):

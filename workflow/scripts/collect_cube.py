@@ -1,8 +1,8 @@
 """Put the results of all jobs of a stage into one cube; points that are missing are NaN with converged = 0."""
 
-from proplim.study import collect_cube, job_log, restore_plan
+from proplim import study
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        plan = restore_plan(snakemake.config)
-        collect_cube(plan, snakemake.wildcards.stage, snakemake.input, snakemake.output[0])
+    with study.job_process(snakemake.log[0]):
+        plan = study.restore_plan(snakemake.config)
+        study.collect_cube(plan, snakemake.wildcards.stage, snakemake.input, snakemake.output[0])

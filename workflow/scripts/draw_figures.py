@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from proplim.study import draw_study, job_log, restore_plan
+from proplim import study
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        restore_plan(snakemake.config)  # loads the user's own files, whose looks and symbols figures show
+    with study.job_process(snakemake.log[0]):
+        # Loads the user's own files, whose looks and symbols figures show.
+        study.restore_plan(snakemake.config)
         cubes = {Path(path).stem: path for path in snakemake.input.cubes}
         options = {name: snakemake.params.figures[name] for name in ("formats", "dpi", "slices")}
-        draw_study(cubes, snakemake.output[0], **options, processes=snakemake.threads)
+        study.draw_study(cubes, snakemake.output[0], **options, processes=snakemake.threads)

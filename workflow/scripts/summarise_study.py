@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from proplim.study import job_log, restore_plan, write_summary
+from proplim import study
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with study.job_process(snakemake.log[0]):
         cubes = {Path(path).stem: path for path in snakemake.input}
-        write_summary(restore_plan(snakemake.config), cubes, Path(snakemake.output[0]).parent)
+        study.write_summary(study.restore_plan(snakemake.config), cubes, Path(snakemake.output[0]).parent)

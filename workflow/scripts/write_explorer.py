@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from proplim.study import explore_study, job_log
+from proplim import study
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        explore_study({Path(path).stem: path for path in snakemake.input}, snakemake.output[0])
+    with study.job_process(snakemake.log[0]):
+        study.explore_study({Path(path).stem: path for path in snakemake.input}, snakemake.output[0])

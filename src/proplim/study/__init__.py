@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from proplim.study._pictures import draw_study, explore_study
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._plugins import plugins_of_results
+    from proplim.study._process import job_process
+    from proplim.study._report import report_by, write_report, write_report_apart
     from proplim.study._requests import Requests
     from proplim.study._summary import write_summary
     from proplim.study._workflow import (
@@ -31,10 +33,8 @@ if TYPE_CHECKING:
         plan_as_started,
         plan_study,
         print_summary,
-        report_by,
         restore_plan,
         snakefile,
-        write_report,
     )
     from proplim.study._workspace import Workspace, read_workspace
     from proplim.study.stages import stage_of
@@ -50,6 +50,8 @@ _HOME = {
     "Block": "_packing",
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
     "plugins_of_results": "_plugins",
+    "job_process": "_process",
+    **dict.fromkeys(("report_by", "write_report", "write_report_apart"), "_report"),
     "Requests": "_requests",
     "publish": "_partial",
     "results_of_partial_cubes": "_partial_results",
@@ -61,11 +63,9 @@ _HOME = {
             "pass_package_on",
             "plan_as_started",
             "plan_study",
-            "report_by",
             "print_summary",
             "restore_plan",
             "snakefile",
-            "write_report",
         ),
         "_workflow",
     ),
@@ -86,6 +86,7 @@ __all__ = [
     "draws_file",
     "explore_study",
     "job_log",
+    "job_process",
     "kept_points",
     "list_files",
     "load_draw",
@@ -107,6 +108,7 @@ __all__ = [
     "snakefile",
     "stage_of",
     "write_report",
+    "write_report_apart",
     "write_summary",
 ]
 

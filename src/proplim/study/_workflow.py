@@ -1,24 +1,16 @@
-"""What the workflow asks of a study: open it from a configuration, restore it in a script, report on it."""
+"""What the workflow asks of a study: open it from a configuration, restore it in a script, say how it ended."""
 
 from __future__ import annotations
 
-import math
 import os
-import shlex
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import proplim
 from proplim.config import StudyConfig, check_data, data_warnings, parse_config, read_yaml
-from proplim.cube import open_netcdf
 from proplim.cube._locks import do_without_locks
-from proplim.schema import AXES, STAGES
 from proplim.study._plan import Plan
 from proplim.study._progress import say
 from proplim.study._workspace import read_started, read_workspace
@@ -115,61 +107,3 @@ def snakefile() -> Path:
     package = Path(proplim.__file__).resolve().parent
     shipped = package / "workflow" / "Snakefile"
     return shipped if shipped.is_file() else package.parents[1] / "Snakefile"
-
-
-def write_report(plan: Plan, workflow: Any) -> None:
-    """Let Snakemake write report.html for the study whose run has just ended."""
-    report_by(
-        plan.root,
-        workflow.main_snakefile,
-        [str(file) for file in workflow.overwrite_configfiles],
-        [str(entry) for entry in workflow.config_settings.config_args or []],
-    )
-
-
-def report_by(
-    root: str, main: str | Path, configfiles: Sequence[str | Path], entries: Sequence[str] = ()
-) -> None:
-    """Let Snakemake write report.html for a study in the working directory.
-
-    Parameters
-    ----------
-    root : str
-        ``results/<study>``.
-    main : path
-        The workflow's Snakefile.
-    configfiles : sequence of path
-    entries : sequence of str
-        ``key=value`` that a run was given beside the files.
-    """
-    command = [*_interpreter(), "-m", "snakemake", "--snakefile", str(main), "--nolock"]
-    command += ["--directory", str(Path.cwd()), "--cores", "1", "--quiet", "all"]
-    command += ["--configfile", *map(str, configfiles)] if configfiles else []
-    command += ["--config", *entries] if entries else []
-    with tempfile.TemporaryDirectory() as folder:
-        # With facts to show, Snakemake's report opens on them and our text, and not on the graph of rules.
-        facts = Path(folder, "facts.yaml")
-        facts.write_text(yaml.safe_dump(_facts(Path(root))), encoding="utf-8")
-        command += ["--report", f"{root}/report.html", "--report-metadata", str(facts)]
-        command += ["--report-stylesheet", str(Path(__file__).with_name("report.css"))]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"report.html could not be written:\n{done.stderr[-2000:]}", file=sys.stderr)
-    else:
-        print(f"Report: {root}/report.html", file=sys.stderr)
-
-
-def _facts(root: Path) -> dict[str, int]:
-    """Sizes of the cubes; whole numbers, since the report takes texts apart."""
-    facts = {}
-    for stage in STAGES:
-        if (path := root / f"{stage}.nc").is_file():
-            with open_netcdf(path) as cube:
-                sizes = [n for dim, n in cube.sizes.items() if dim in AXES]
-            facts[f"grid points of {stage}"] = math.prod(sizes)
-    return facts
-
-
-def _interpreter() -> list[str]:
-    """This Python as a word of a command; within a workflow its path is quoted for a shell."""
-    return [sys.executable] if Path(sys.executable).exists() else shlex.split(sys.executable)
