@@ -187,7 +187,7 @@ def test_report_is_written_by_the_run_itself(tmp_path, monkeypatch):
 
     def starts(*arguments: str) -> int:
         (tmp_path / "started").unlink(missing_ok=True)
-        snakemake(tmp_path, *NAME, *arguments, environment=environment)
+        snakemake(tmp_path, *arguments, *NAME, environment=environment)
         return sum("-m snakemake" in line for line in (tmp_path / "started").read_text().splitlines())
 
     report = tmp_path / "results/tiny/report.html"

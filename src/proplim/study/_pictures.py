@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -19,7 +18,7 @@ BESIDE = ("draws", "stragglers")
 """Folders of the study that figures read beside the cubes."""
 
 _SHARED: dict[str, xr.Dataset] = {}
-"""The cubes, in a process that draws some of the figures."""
+"""The cubes, in all processes that draw some of the figures."""
 
 
 def draw_study(
@@ -44,11 +43,6 @@ def draw_study(
     processes : int
         Kinds of figures drawn side by side.
     """
-    # imported before the fork, once and not in every process
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_pdf
-    import matplotlib.figure  # noqa: F401
-
     from proplim.figures import FIGURES, inversion_table
 
     loaded, target = {stage: read_netcdf(path) for stage, path in cubes.items()}, Path(folder)
@@ -59,20 +53,20 @@ def draw_study(
         **{name: target.with_name(name) for name in BESIDE},
     }
     target.mkdir(parents=True, exist_ok=True)
-    gc.freeze()  # pages leave much to collect, and what is loaded by now need not be looked through each time
-    if processes == 1:
-        _share(loaded)
-        for name in FIGURES.names():
-            _draw(name, target, **options)
-    else:
-        # An executor ends when a process of it is killed, where a Pool would wait for ever. Cubes are not copied.
-        context = get_context("fork")
-        with ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_share, initargs=(loaded,)
-        ) as pool:
-            list(pool.map(partial(_draw, folder=target, **options), FIGURES.names()))
+    _share(loaded)
+    # The table and the first figure come before the fork: what they import and read, fonts and mathematics too, the
+    # others find there. Cubes are not copied either.
     if {"theory", "dynamics"} <= set(loaded) and "proportional" in loaded["theory"].approximation:
         inversion_table(loaded).to_csv(target / "inversion.csv", index=False)
+    first, *others = FIGURES.names()
+    _draw(first, target, **options)
+    if processes == 1:
+        for name in others:
+            _draw(name, target, **options)
+    else:
+        # An executor ends when a process of it is killed, where a Pool would wait for ever.
+        with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+            list(pool.map(partial(_draw, folder=target, **options), others))
 
 
 def _share(cubes: Mapping[str, xr.Dataset]) -> None:

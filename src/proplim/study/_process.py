@@ -12,8 +12,8 @@ from pathlib import Path
 
 from proplim.study._log import job_log
 
-COLLECT_AFTER = 100_000
-"""Objects that are made before Python looks for those that are of no use: imports make many, all of which stay."""
+COLLECT_AFTER = 300_000
+"""Objects that are made before Python looks for those of no use, in a process for which memory is no matter."""
 
 
 @contextmanager
@@ -32,10 +32,17 @@ def job_process(log: str | Path) -> Iterator[None]:
     The process ends here, without taking apart, object by object, what Python has loaded: that takes a fifth of the
     time of the imports. Functions registered with :mod:`atexit` are called as ever. An exception leaves the block.
     """
-    gc.set_threshold(COLLECT_AFTER)
     with job_log(log):
         yield
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(os.EX_OK)
+
+
+def collect_rarely() -> None:
+    """Let this process look for objects of no use rarely: imports and pages of figures make many, most of which stay.
+
+    Only for a process of its own that is short and small. Numbers do without: a few objects may hold large arrays.
+    """
+    gc.set_threshold(COLLECT_AFTER)
