@@ -34,6 +34,7 @@ from proplim.sampling._phases import (
     Phases,
     clusters_of,
     log_ratio,
+    next_sweeps,
     partition,
     whole,
     windows_between,
@@ -61,8 +62,6 @@ MOST_SWEEPS = 60
 """Sweeps between the two phases at most."""
 WATCHED = ("log_likelihood", "heavy")
 """What has to be stationary before the step size is fixed."""
-SWEEPS_AT_ONCE = 2
-"""Sweeps of a round: one upwards, one downwards."""
 
 
 class Outcome(NamedTuple):
@@ -204,9 +203,8 @@ def _settle(site: Site, run: Run) -> None:
     latest = run.reports[-1]["heavy"]
     share = (latest > clusters.threshold).mean(1) if clusters else np.zeros(len(heavy))
     above = share > 0.5
-    log_step = common_step(np.array([float(c.step.average) for c in run.chains]), above)
-    run.log_step = log_step if run.restarts == 0 else min(log_step, run.log_step)
-    run.chains = [_with_step(chain, run.log_step) for chain in run.chains]
+    log_step = common_step(_adapted_steps(run), above)
+    _fix_step(run, log_step if run.restarts == 0 else min(log_step, run.log_step))
     apart = above.any() and not above.all() and (np.minimum(share, 1.0 - share) < VISITS).all()
     if apart and clusters is not None and run.phases is None:
         run.phases = Phases(clusters.threshold, windows_between(clusters, site.task.point.width), np.zeros(0))
@@ -222,28 +220,49 @@ def _weigh(site: Site, run: Run) -> None:
     # upwards from a chain without a heavy unit if there is one, else from the lightest; downwards alike
     sides = [np.flatnonzero((heavy > phases.threshold) == side) for side in (False, True)]
     extreme = (int(np.argmin(heavy)), int(np.argmax(heavy)))
-    starts = [
-        int(side[(count // SWEEPS_AT_ONCE) % len(side)]) if len(side) else other
-        for side, other in zip(sides, extreme, strict=True)
-    ]
-    sweeps = [(starts[0], phases.windows), (starts[1], _reversed(phases.windows))]
 
     def sweep(number: int) -> tuple[float, int]:
-        index, order_of_windows = sweeps[number]
-        key = key_of(site.task.sweep_seed(count + number))
-        values, gradients = site.engine.sweep(key, run.chains[index], order_of_windows)
-        return log_ratio(values, order_of_windows, phases.threshold), gradients
+        pair, down = divmod(number, 2)
+        side = sides[down]
+        start = int(side[pair % len(side)]) if len(side) else extreme[down]
+        windows = _reversed(phases.windows) if down else phases.windows
+        values, gradients = site.engine.sweep(
+            key_of(site.task.sweep_seed(number)), run.chains[start], windows
+        )
+        return log_ratio(values, windows, phases.threshold), gradients
 
-    found = list(site.map(sweep, range(SWEEPS_AT_ONCE)))
+    found = list(site.map(sweep, next_sweeps(count)))
     run.gradients["sweeps"] += sum(gradients for _, gradients in found)
     run.phases = phases._replace(ratios=np.append(phases.ratios, [ratio for ratio, _ in found]))
-    run.stage = "drawing"
     if run.phases.only is not None:
-        left = [i for i, h in enumerate(heavy) if (h > phases.threshold) == bool(run.phases.only)]
-        if left and len(left) < len(run.chains):
-            run.members = [run.members[i] for i in left]
-            run.chains = [run.chains[i] for i in left]
-            run.kept, run.check = Kept(), site.task.settings.min_draws
+        run.stage = "drawing"
+        _leave_out(site, run, heavy)
+    elif len(run.phases.ratios) > 1:
+        run.stage = "drawing"
+
+
+def _leave_out(site: Site, run: Run, heavy: np.ndarray) -> None:
+    """Go on with the chains of the only phase, at a step that suits them."""
+    assert run.phases is not None
+    left = [i for i, h in enumerate(heavy) if (h > run.phases.threshold) == bool(run.phases.only)]
+    if not left or len(left) == len(run.chains):
+        return
+    run.members = [run.members[i] for i in left]
+    run.chains = [run.chains[i] for i in left]
+    if run.restarts == 0:
+        _fix_step(run, common_step(_adapted_steps(run), heavy[left] > run.phases.threshold))
+    run.kept, run.check = Kept(), site.task.settings.min_draws
+
+
+def _adapted_steps(run: Run) -> np.ndarray:
+    """Logarithm of the step that each chain has adapted to."""
+    return np.array([float(chain.step.average) for chain in run.chains])
+
+
+def _fix_step(run: Run, log_step: float) -> None:
+    """One step for the draws of all chains."""
+    run.log_step = log_step
+    run.chains = [_with_step(chain, log_step) for chain in run.chains]
 
 
 def _reversed(windows: Any) -> Any:

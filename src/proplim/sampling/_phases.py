@@ -141,10 +141,24 @@ class Phases(NamedTuple):
 
     @property
     def only(self) -> int | None:
-        """The phase that is left where the other one's weight is negligible: 1 with a heavy unit, 0 without."""
+        """The phase that is left where the other one's weight is negligible: 1 with a heavy unit, 0 without.
+
+        What is slow lags behind a sweep and favours the phase that it comes from. So the first one, upwards, can by
+        itself speak against the phase without a heavy unit alone.
+        """
+        if len(self.ratios) == 1 and self.ratio < 0.0:
+            return None
         if abs(self.ratio) - 2.0 * self.error < -np.log(NEGLIGIBLE):
             return None
         return int(self.ratio > 0)
+
+
+def next_sweeps(done: int) -> list[int]:
+    """Numbers of the sweeps of the next round: even ones go up, odd ones down.
+
+    The first two are rounds of their own, since the first may settle it; then one up and one down run side by side.
+    """
+    return [done] if done < 2 else [done, done + 1]
 
 
 class Partition(NamedTuple):
