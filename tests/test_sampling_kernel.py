@@ -65,6 +65,26 @@ def test_a_trajectory_is_reversible_and_second_order(n_train, width):
     assert coarse / fine == pytest.approx(4.0, rel=0.2)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-12), (jnp.float32, 2e-5)])
+@pytest.mark.parametrize(("n_train", "width"), [(6, 4), (5, 9)])
+def test_weights_and_preactivations_follow_the_same_trajectory(n_train, width, dtype, tolerance):
+    _, whitened, problem, activation = make(n_train, 8, width, 0.05, "erf")
+    rng = np.random.default_rng(1)
+    hidden, momentum = rng.standard_normal((2, whitened.train.shape[1], width))
+    ends = []
+    for kernel in (problem.kernel_train, None):
+        same = problem._replace(kernel_train=kernel)
+        state = _kernel.init(same, activation, jnp.asarray(hidden), dtype)
+        state = state._replace(temperature=jnp.float64(np.nan))  # the gradient at the start is computed anew
+        position, end, slope = _kernel.propose(
+            same, activation, state, jnp.asarray(momentum), jnp.float64(0.1), 15, dtype
+        )
+        ends.append((position, end, slope if kernel is None else problem.inputs_train.T @ np.asarray(slope)))
+    for along_preactivations, along_weights in zip(*ends, strict=True):
+        scale = np.abs(along_weights).max()
+        np.testing.assert_allclose(along_preactivations, along_weights, atol=tolerance * scale)
+
+
 def statistics_of(problem, activation, hidden):
     """Test functions of one state, for z tests."""
     phi = activation.jax_function(problem.inputs_train @ hidden)
@@ -82,9 +102,14 @@ def paired_z(before, after):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_exact_draws_of_the_linear_network_stay_exact(dtype):
-    """4000 exact draws, four trajectories each at a coarse step: no mean moves by 4.5 standard errors (2e-4)."""
-    dataset, whitened, problem, activation = make(4, 3, 3, 0.1, "linear")
+@pytest.mark.parametrize("n_features", [3, 5])
+def test_exact_draws_of_the_linear_network_stay_exact(dtype, n_features):
+    """4000 exact draws, four trajectories each at a coarse step: no mean moves by 4.5 standard errors (2e-4).
+
+    With three features trajectories follow the weights, with five the preactivations.
+    """
+    dataset, whitened, problem, activation = make(4, n_features, 3, 0.1, "linear")
+    assert (problem.kernel_train is None) == (n_features == 3)
     hidden = jnp.asarray(linear_draws(dataset, whitened.train, 3, 0.1, 1.0, 1.0, 4000, seed=5))
     observe = jax.jit(jax.vmap(partial(statistics_of, problem, activation)))
 

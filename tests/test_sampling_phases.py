@@ -128,6 +128,14 @@ def test_a_phase_is_left_out_only_if_its_weight_is_surely_small():
     assert _phases.Phases(0.5, windows, np.array([20.0, 21.0])).only == 1
 
 
+@pytest.mark.parametrize(("ratio", "only"), [(12.0, 1), (8.0, None), (-12.0, None)])
+def test_the_first_sweep_upwards_speaks_against_the_lower_phase_alone(ratio, only):
+    windows = _phases.Windows(np.zeros(1), 1.0)
+    assert _phases.Phases(0.5, windows, np.array([ratio])).only == only
+    assert _phases.Phases(0.5, windows, np.array([-12.0, -13.0])).only == 0
+    assert [_phases.next_sweeps(done) for done in (0, 1, 2, 4)] == [[0], [1], [2, 3], [4, 5]]
+
+
 def test_a_chain_on_its_way_is_not_settled():
     rng = np.random.default_rng(4)
     still = rng.normal(size=(2, 50))

@@ -83,6 +83,19 @@ def test_gradient_is_that_of_the_density(shape, name):
     assert gradient[1, 2] == pytest.approx(difference / 2e-5, rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.parametrize("size", [1, 7, _target.LARGEST_BLOCK, _target.LARGEST_BLOCK + 1, 300])
+def test_a_system_is_inverted_in_blocks(size):
+    rng = np.random.default_rng(size)
+    root = rng.standard_normal((size, size)) / np.sqrt(size)
+    matrix = root @ root.T + 0.01 * np.eye(size)
+    lower = np.tril(matrix) + np.triu(rng.standard_normal((size, size)), 1)  # what is above is not read
+    found = np.asarray(_target._inverse(jnp.asarray(lower)))
+    exact = np.linalg.inv(matrix)
+    np.testing.assert_allclose(found, exact, atol=1e-12 * np.abs(exact).max())
+    single = np.asarray(_target._inverse(jnp.asarray(lower, jnp.float32)))
+    np.testing.assert_allclose(single, exact, atol=1e-4 * np.abs(exact).max())
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_float32_gradient_agrees_with_float64(shape):
     *_, problem, activation, hidden = setup(*shape, temperature=0.01)

@@ -105,7 +105,7 @@ def start_states(
     advance = _program.program(ERF, _draw.Recorded(()), jnp.float32)
 
     def warm(key: _random.Key) -> _program.Chain:
-        state = _kernel.empty_state(problem.inputs_train.shape[1], WIDTH)
+        state = _kernel.empty_state(problem, WIDTH)
         chain = _program.Chain(state, _adaptation.first_step())
         for first in range(0, warmup, _program.BLOCK):
             stretch = _program.warmup_stretch(schedule, first, opening=first == 0)

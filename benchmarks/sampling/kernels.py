@@ -50,7 +50,8 @@ def kernels(
         "microcanonical with Metropolis": (microcanonical, path_of(acceptance=0.9), False, 1),
     }
     for temperature in temperatures:
-        problem = problem_of(dataset, temperature)
+        # all kernels follow the weights themselves, so that their gradients are the same
+        problem = problem_of(dataset, temperature)._replace(kernel_train=None)
         starts = start_states(problem, 2)
         for name, (kernel, path, metric, thin) in table.items():
             if only and not any(part in name for part in only):

@@ -90,5 +90,5 @@ def engine_of(task: Task) -> Engine:
     settings, width = task.settings, task.point.width
     path = Path(*map(np.float64, (settings.path_length, settings.jitter, settings.target_acceptance)))
     record = empty_record(problem, task.activation, width, task.what)
-    start = Chain(empty_state(problem.inputs_train.shape[1], width, record), first_step())
+    start = Chain(empty_state(problem, width, record), first_step())
     return Engine(program(task.activation, task.what, dtype), problem, path, start, np.dtype(dtype).name)

@@ -8,6 +8,7 @@ posterior invariant at any step size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,14 @@ import numpy as np
 from proplim.activations import Activation
 from proplim.sampling._draw import STREAMS, Draw, Recorded, measure
 from proplim.sampling._random import Key, normal, uniform
-from proplim.sampling._target import Problem, bias_energy, gradient, heavy_readout, likelihood
+from proplim.sampling._target import (
+    Problem,
+    bias_energy,
+    gradient,
+    heavy_readout,
+    likelihood,
+    preactivation_gradient,
+)
 
 Array = Any
 
@@ -37,8 +45,9 @@ class State(NamedTuple):
         T that the next two belong to; NaN where they have not been computed.
     log_likelihood : scalar
         l(Z) in float64, with the bias where there is one.
-    gradient : (r, N) array
-        Its derivative in the precision of the trajectories, stored as float64.
+    gradient : (r, N) or (P, N) array
+        Its derivative in Z, or in the preactivations where trajectories follow these, in the precision of the
+        trajectories, stored as float64.
     heavy : scalar
         Smooth maximum of |E[v_i | w]| / sqrt(N): of order one where a unit is heavy, else small.
     trajectory : scalar uint32
@@ -116,10 +125,12 @@ class Move(NamedTuple):
     still: Array | bool = False
 
 
-def empty_state(rank: int, width: int, record: dict[str, Array] | None = None) -> State:
+def empty_state(problem: Problem, width: int, record: dict[str, Array] | None = None) -> State:
     """Z = 0; a free move takes it to a draw from the prior."""
+    n_train, rank = problem.inputs_train.shape
     hidden, unknown = np.zeros((rank, width)), np.float64(np.nan)
-    return State(hidden, unknown, np.float64(0.0), hidden, np.float64(0.0), np.uint32(0), record or {})
+    slope = hidden if problem.kernel_train is None else np.zeros((n_train, width))
+    return State(hidden, unknown, np.float64(0.0), slope, np.float64(0.0), np.uint32(0), record or {})
 
 
 def init(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> State:
@@ -131,11 +142,19 @@ def init(problem: Problem, activation: Activation, hidden: Array, dtype: Any) ->
         hidden,
         problem.temperature,
         factor.log_likelihood + bias_energy(problem, features, factor),
-        gradient(problem, activation, hidden, dtype),
+        slope_of_state(problem, activation, hidden, dtype),
         heavy_readout(features, factor, problem.readout_scale),
         jnp.uint32(0),
         {},
     )
+
+
+def slope_of_state(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> Array:
+    """What :class:`State` keeps as its gradient."""
+    if problem.kernel_train is None:
+        return gradient(problem, activation, hidden, dtype)
+    preactivation = problem.inputs_train.astype(dtype) @ hidden.astype(dtype)
+    return preactivation_gradient(problem, activation, preactivation).astype(hidden.dtype)
 
 
 def empty_record(problem: Problem, activation: Activation, width: int, what: Recorded) -> dict[str, Array]:
@@ -163,26 +182,96 @@ def propose(
     dtype: Any,
     move: Move = Move(),  # noqa: B008 (immutable)
 ) -> tuple[Array, Array, Array]:
-    """Follow `count` steps; returns position, momentum and gradient at the end."""
+    """Follow `count` steps; returns position, momentum and gradient at the end.
+
+    Without kicks position and momentum (Z, p) turn by an angle t, and each kick k of dl/dZ = A^T s adds A^T s to p, so
+    that at any time
+
+        Z = cos(t) Z_0 + sin(t) p_0 + A^T K,    p = cos(t) p_0 - sin(t) Z_0 + A^T L
+
+    where (K, L) turn alike and take the kicks s. The preactivations cos(t) A Z_0 + sin(t) A p_0 + C K then cost one
+    product a step, with C = A A^T, and Z and p are formed at the end alone. Where C is larger than A is long, (Z, p)
+    themselves are followed.
+    """
+    follow = _follow_weights if problem.kernel_train is None else _follow_preactivations
+    return follow(problem, activation, state, momentum, step, count, dtype, move)
+
+
+def _follow_weights(
+    problem: Problem,
+    activation: Activation,
+    state: State,
+    momentum: Array,
+    step: Array,
+    count: Array,
+    dtype: Any,
+    move: Move,
+) -> tuple[Array, Array, Array]:
+    def slope_at(_: Array, position: Array) -> Array:
+        return gradient(problem, activation, position, dtype)
+
+    start = (state.hidden, momentum, state.gradient)
+    return _kicked(problem, state, start, slope_at, step, count, move)
+
+
+def _follow_preactivations(
+    problem: Problem,
+    activation: Activation,
+    state: State,
+    momentum: Array,
+    step: Array,
+    count: Array,
+    dtype: Any,
+    move: Move,
+) -> tuple[Array, Array, Array]:
+    import jax.numpy as jnp
+
+    assert problem.kernel_train is not None
+    inputs, kernel = problem.inputs_train.astype(dtype), problem.kernel_train.astype(dtype)
+    first, velocity = inputs @ state.hidden.astype(dtype), inputs @ momentum.astype(dtype)
+
+    def slope_at(index: Array, pulled: Array) -> Array:
+        angle = index * step
+        free = jnp.cos(angle).astype(dtype) * first + jnp.sin(angle).astype(dtype) * velocity
+        return preactivation_gradient(problem, activation, free + kernel @ pulled)
+
+    start = (jnp.zeros_like(first), jnp.zeros_like(first), state.gradient.astype(dtype))
+    pulled, pushed, slope = _kicked(problem, state, start, slope_at, step, count, move)
+    cosine, sine = jnp.cos(count * step), jnp.sin(count * step)
+    position = cosine * state.hidden + sine * momentum + inputs.T @ pulled
+    momentum = cosine * momentum - sine * state.hidden + inputs.T @ pushed
+    return position, momentum, slope.astype(state.gradient.dtype)
+
+
+def _kicked(
+    problem: Problem,
+    state: State,
+    start: tuple[Array, Array, Array],
+    slope_at: Callable[[Array, Array], Array],
+    step: Array,
+    count: Array,
+    move: Move,
+) -> tuple[Array, Array, Array]:
+    """`count` steps of position, momentum and slope, a function of the number of the step and the position."""
     import jax
     import jax.numpy as jnp
+
+    dtype = start[0].dtype
 
     def body(index: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         position, momentum, slope = carry
         # The step before the first is one of no length, for the gradient at the start. In the same loop, since
         # compiling the gradient a second time would take a second.
         angle = jnp.where(index > 0, step, 0.0)
-        kick = jnp.where(move.free, 0.0, 0.5 * angle)
-        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        kick = jnp.where(move.free, 0.0, 0.5 * angle).astype(dtype)
+        cosine, sine = jnp.cos(angle).astype(dtype), jnp.sin(angle).astype(dtype)
         momentum = momentum + kick * slope
         position, momentum = cosine * position + sine * momentum, cosine * momentum - sine * position
-        slope = gradient(problem, activation, position, dtype)
+        slope = slope_at(index, position)
         return position, momentum + kick * slope, slope
 
     first = 1 - _stale(problem, state).astype(jnp.int32)
-    return jax.lax.fori_loop(
-        first, jnp.asarray(count, jnp.int32) + 1, body, (state.hidden, momentum, state.gradient)
-    )
+    return jax.lax.fori_loop(first, jnp.asarray(count, jnp.int32) + 1, body, start)
 
 
 def trajectory(

@@ -162,7 +162,7 @@ def warm_up(
         advance, problem, path, key, activation=activation, length=count, dtype=dtype, what=Recorded(())
     )
     stretch = warmup_stretch(schedule, 0, opening=True, length=count)
-    nowhere = Chain(empty_state(problem.inputs_train.shape[1], width), first_step())
+    nowhere = Chain(empty_state(problem, width), first_step())
     chain, _ = run(nowhere, stretch._replace(trajectories=0))
     unknown = np.float64(np.nan)
     state = chain.state._replace(hidden=start(chain.state.hidden), temperature=unknown)

@@ -30,6 +30,8 @@ from proplim.kernels import row_space
 Array = Any
 
 
+MOST_INPUTS = 1.3
+"""Training inputs for a direction of their span up to which a product with C = A A^T is cheaper than with A and A^T."""
 LARGEST_BLOCK = 128
 """Size up to which a system is inverted as a whole."""
 NORM = 8
@@ -67,6 +69,8 @@ class Problem(NamedTuple):
         w . u = signal . z, of each output.
     temperature, lambda0, readout_scale : scalars
         T, lambda0 and c = 1 / (N lambda1).
+    kernel_train : (P, P) array or None
+        C = A A^T, where trajectories follow preactivations (:func:`proplim.sampling._kernel.propose`).
     bias : Bias or None
         None: the posterior itself.
     """
@@ -82,6 +86,7 @@ class Problem(NamedTuple):
     temperature: Array
     lambda0: Array
     readout_scale: Array
+    kernel_train: Array | None = None
     bias: Bias | None = None
 
 
@@ -126,8 +131,10 @@ def make_problem(
 ) -> Problem:
     """Arrays of one grid point; `direction` is the (N0,) signal direction u, of C outputs (N0, C)."""
     scale = 1.0 / np.sqrt(lambda0)
+    inputs_train = whitened.train * scale
+    n_train, rank = inputs_train.shape
     return Problem(
-        inputs_train=whitened.train * scale,
+        inputs_train=inputs_train,
         inputs_test=(whitened.test * scale).astype(np.float32),
         outside_test=(whitened.outside * scale).astype(np.float32),
         y_train=dataset.y_train,
@@ -138,6 +145,7 @@ def make_problem(
         temperature=np.float64(temperature),
         lambda0=np.float64(lambda0),
         readout_scale=np.float64(1.0 / (width * lambda1)),
+        kernel_train=inputs_train @ inputs_train.T if n_train <= MOST_INPUTS * rank else None,
     )
 
 
@@ -241,7 +249,13 @@ def likelihood(problem: Problem, activation: Activation, hidden: Array) -> tuple
 def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> Array:
     """dl/dZ = A^T (dl/dPhi * sigma'(A Z)), computed in `dtype`, returned in the type of `hidden`."""
     inputs = problem.inputs_train.astype(dtype)
-    preactivation = inputs @ hidden.astype(dtype)
+    slope = preactivation_gradient(problem, activation, inputs @ hidden.astype(dtype))
+    return (inputs.T @ slope).astype(hidden.dtype)
+
+
+def preactivation_gradient(problem: Problem, activation: Activation, preactivation: Array) -> Array:
+    """dl/dH = dl/dPhi * sigma'(H) at preactivations H (P, N), in their type."""
+    dtype = preactivation.dtype
     features = activation.jax_function(preactivation).astype(dtype)
     scale = problem.readout_scale.astype(dtype)
     solved = _solve_by_inverse(
@@ -250,8 +264,7 @@ def gradient(problem: Problem, activation: Activation, hidden: Array, dtype: Any
     slope = _feature_gradient(features, solved.residual, solved.features, scale)
     if problem.bias is not None:
         slope = slope + _bias_gradient(problem.bias, features, solved, scale)
-    slope = slope * activation.jax_derivative(preactivation).astype(dtype)
-    return (inputs.T @ slope).astype(hidden.dtype)
+    return slope * activation.jax_derivative(preactivation).astype(dtype)
 
 
 class Solved(NamedTuple):
