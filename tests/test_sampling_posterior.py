@@ -11,6 +11,7 @@ from proplim.datasets import Dataset
 from proplim.errors import InvalidInput
 from proplim.observables import OBSERVABLES, Observable, register_observable, variables_of
 from proplim.sampling import SamplingSettings, sample_posterior, sample_temperatures
+from proplim.sampling._stopping import judge, next_check
 from proplim.theory import signal_direction
 from sampling_exact import linear_moments
 
@@ -21,6 +22,17 @@ QUICK = SamplingSettings(warmup=60, min_draws=100, max_draws=100, target_ess=1.0
 @pytest.fixture(scope="module")
 def tiny() -> Dataset:
     return gaussian_dataset(6, 4, 6, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("ess", "rhat", "draws"), [(390.0, 1.001, 500), (250.0, 1.001, 704), (500.0, 1.03, 600), (250.0, 1.03, 704)]
+)
+def test_the_next_check_is_where_ess_says_or_half_as_far_again_for_rhat(ess, rhat, draws):
+    statistics = {"mse": np.array([0.5, 0.01, ess, rhat])}
+    verdict = judge(statistics, SamplingSettings(target_ess=400.0))
+    assert not verdict.converged
+    assert next_check(400, verdict) == draws
+    assert verdict.shortfall == pytest.approx(max(400.0 / ess, (rhat - 1.0) / 0.01))
 
 
 @pytest.mark.shared
