@@ -25,7 +25,8 @@ def tiny() -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("ess", "rhat", "draws"), [(390.0, 1.001, 500), (250.0, 1.001, 704), (500.0, 1.03, 600), (250.0, 1.03, 704)]
+    ("ess", "rhat", "draws"),
+    [(390.0, 1.001, 500), (250.0, 1.001, 704), (500.0, 1.03, 600), (250.0, 1.03, 704)],
 )
 def test_the_next_check_is_where_ess_says_or_half_as_far_again_for_rhat(ess, rhat, draws):
     statistics = {"mse": np.array([0.5, 0.01, ess, rhat])}
