@@ -1,4 +1,4 @@
-"""Where a gradient spends its time, and how its cost grows with P.
+"""Where a gradient step spends its time, and how its cost grows with P.
 
 python benchmarks/sampling/gradient_cost.py --data mnist38_p100.npz     # parts of a gradient
 python benchmarks/sampling/gradient_cost.py --scaling                   # N = P and N = P/2 from P = 100 to 800
@@ -26,49 +26,47 @@ def profile(dataset: Dataset) -> None:
         total, rate = parts["gradient"], parts["machine_rate"]
         print(
             f"{np.dtype(dtype).name}: gradient {total * 1e6:.0f} us = products {parts['products'] / total:.0%}, "
-            f"factorisation and solves {parts['factorisation'] / total:.0%}, "
+            f"inverse {parts['inverse'] / total:.0%}, "
             f"activation {parts['activation'] / total:.0%}; "
             f"{parts['flops'] / total / 1e9:.1f} Gflop/s = {parts['flops'] / total / rate:.0%} of {rate / 1e9:.0f}"
         )
 
 
 def profile_one(problem: _target.Problem, width: int, dtype: Any, repeats: int) -> dict[str, float]:
-    """Seconds of the parts of a gradient."""
-    inputs, y = problem.inputs_train.astype(dtype), problem.y_train.astype(dtype)
-    count, rank = inputs.shape
-    c, temperature = problem.readout_scale.astype(dtype), problem.temperature.astype(dtype)
+    """Seconds of the parts of a step that follows the preactivations, and its floating-point operations."""
+    assert problem.kernel_train is not None
+    kernel = problem.kernel_train.astype(dtype)
+    count = len(kernel)
     rng = np.random.default_rng(0)
-    hidden = jnp.asarray(rng.standard_normal((rank, width)), dtype)
+    pulled = jnp.asarray(rng.standard_normal((count, width)), dtype)
     square = jnp.asarray(np.linalg.qr(rng.standard_normal((256, 256)))[0], dtype)
-    small = min(count, width)
-    features = ERF.jax_function(inputs @ hidden)
-    gram = features @ features.T if count <= width else features.T @ features
-    gram = c * gram + temperature * jnp.eye(small, dtype=dtype)
-    root = jnp.zeros((small, max(count, width)), dtype) + 0.1
-    chol = jnp.linalg.cholesky(gram)
+    small, large = min(count, width), max(count, width)
+    features = ERF.jax_function(kernel @ pulled)
+    c, temperature = problem.readout_scale.astype(dtype), problem.temperature.astype(dtype)
+    system = _target._system(features.T if count <= width else features, temperature, c)
 
-    def products(_: Array, z: Array) -> Array:
-        h = inputs @ z
+    def step(problem: _target.Problem, pulled: Array) -> Array:
+        return 0.9999 * pulled + 1e-9 * _target.preactivation_gradient(problem, ERF, kernel @ pulled)
+
+    def products(_: Array, pulled: Array) -> Array:
+        h = kernel @ pulled
         g = h @ h.T if count <= width else h.T @ h
-        return z * 0.9 + 1e-9 * (inputs.T @ h) + 1e-30 * g.sum()
+        solved = g @ h if count <= width else h @ g
+        return pulled * 0.9 + 1e-9 * solved
 
     return {
-        "gradient": per_call(
-            lambda p, z: 0.9999 * z + 1e-9 * _target.gradient(p, ERF, z, dtype), problem, hidden, repeats
-        ),
-        "products": per_call(products, problem, hidden, repeats),
-        "factorisation": per_call(lambda _, g: gram + 1e-9 * _target._cholesky(g), problem, gram, repeats)
-        + 2 * per_call(lambda _, r: root + 1e-9 * _target.solve_lower(chol, r), problem, root, repeats),
+        "gradient": per_call(step, problem, pulled, repeats),
+        "products": per_call(products, problem, pulled, repeats),
+        "inverse": per_call(lambda _, g: system + 1e-9 * _target._inverse(g), problem, system, repeats),
         # the loop's own two operations are a few per cent of it
         "activation": per_call(
             lambda _, h: 0.5 * ERF.jax_function(h) + 0.1 * ERF.jax_derivative(h),
             problem,
-            inputs @ hidden,
+            kernel @ pulled,
             repeats,
         ),
         "machine_rate": 2 * 256**3 / per_call(lambda _, s: s @ square, problem, square, max(repeats // 4, 5)),
-        "flops": 2.0 * count * rank * width * 2 + 2.0 * small**2 * max(count, width) * 2 + small**3 / 3,
-        "y": float(y[0]),
+        "flops": 2.0 * count * count * width + 4.0 * small**2 * large + 2.0 * small**3,
     }
 
 
@@ -90,7 +88,7 @@ def scaling() -> None:
             costs.append(total)
             print(
                 f"alpha {alpha} P = {count:4d} N = {width:4d}: gradient {total * 1e3:8.2f} ms, "
-                f"products {parts['products'] / total:.0%}, factorisation {parts['factorisation'] / total:.0%}, "
+                f"products {parts['products'] / total:.0%}, inverse {parts['inverse'] / total:.0%}, "
                 f"activation {parts['activation'] / total:.0%}, "
                 f"{parts['flops'] / total / rate:.0%} of the product rate",
                 flush=True,
