@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from proplim.figures import Style
-from proplim.figures._panels import lay_out
+from proplim.figures._lay_out import lay_out
 from proplim.figures._png import encoded
 from proplim.figures._save import save
 from proplim.figures._style import applied

@@ -14,7 +14,7 @@ import xarray as xr
 from proplim.errors import InvalidInput
 from proplim.figures._base import FIGURES, Cubes, Figure
 from proplim.figures._classes import averaged_over_classes
-from proplim.figures._panels import lay_out
+from proplim.figures._lay_out import lay_out
 from proplim.figures._save import origin, save
 from proplim.figures._slices import FILE_DIMS
 from proplim.figures._style import FORMATS, Style, applied

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Sharing = Literal["none", "all", "row", "col"] | bool
@@ -133,76 +132,6 @@ def finish(figure: Figure, axes: np.ndarray, footer: str, *, legend_columns: int
         columns = legend_columns or max(1, min(len(entries), int(width / _entry_width(entries))))
         figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
     return figure
-
-
-def lay_out(figure: Figure) -> None:
-    """Place the panels, once for all formats: it takes longer than drawing them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.textpath import text_to_path
-    from matplotlib.ticker import NullFormatter, NullLocator
-
-    # The renderer that measures also draws the page, and mathematics that one has read no other reads again.
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    renderer.mathtext_parser = text_to_path.mathtext_parser
-    shown = [(ax, axis) for ax in figure.axes if ax.get_visible() for axis in (ax.xaxis, ax.yaxis)]
-    # Ticks without labels point inwards: they take no room, but time to be measured.
-    silent = [
-        (ax, axis, axis.get_minor_locator())
-        for ax, axis in shown
-        if isinstance(axis.get_minor_formatter(), NullFormatter)
-    ]
-    for _, axis, _ in silent:
-        axis.set_minor_locator(NullLocator())
-    _spare_measuring(figure)
-    if (engine := figure.get_layout_engine()) is not None:
-        engine.execute(figure)
-        figure.set_layout_engine(None)
-    for ax, axis, locator in silent:
-        axis.set_minor_locator(locator)
-        places = axis.get_minorticklocs()
-        axis.set_minor_locator(NullLocator())
-        _draw_minor_ticks(ax, axis, places)
-
-
-def _spare_measuring(figure: Figure) -> None:
-    """Leave out of the layout what takes no room: frames, on the edge of panels, and labels that there are not."""
-    for ax in figure.axes:
-        for spine in ax.spines.values():
-            spine.set_in_layout(False)
-        for axis in (ax.xaxis, ax.yaxis):
-            if not axis.get_label_text():
-                axis.set_label_coords(0.5, 0.5)  # a place of its own is not looked for among labels of ticks
-
-
-def _draw_minor_ticks(ax: Axes, axis: Axis, places: np.ndarray) -> None:
-    """Minor ticks without labels as one line of markers a side; Matplotlib's own are six artists each."""
-    from matplotlib.lines import Line2D
-
-    inside = sorted(axis.get_view_interval())
-    places = np.asarray(places)[(places >= inside[0]) & (places <= inside[1])]
-    if not places.size:
-        return
-    pattern = axis.get_minor_ticks(1)[0]
-    across = (
-        ax.get_xaxis_transform(which="grid") if axis is ax.xaxis else ax.get_yaxis_transform(which="grid")
-    )
-    for side, mark in enumerate((pattern.tick1line, pattern.tick2line)):
-        if not mark.get_visible():
-            continue
-        ends = np.full(len(places), float(side))
-        line = Line2D(
-            *((places, ends) if axis is ax.xaxis else (ends, places)),
-            linestyle="",
-            marker=mark.get_marker(),
-            markersize=mark.get_markersize(),
-            markeredgewidth=mark.get_markeredgewidth(),
-            color=mark.get_color(),
-            zorder=axis.get_zorder(),
-            transform=across,
-            clip_on=False,
-            in_layout=False,
-        )
-        ax.add_artist(line)
 
 
 def _entry_width(labels: Iterable[str]) -> float:

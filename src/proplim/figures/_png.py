@@ -25,11 +25,19 @@ def encoded(pixels: np.ndarray, dpi: float, texts: Mapping[str, str]) -> bytes:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    opaque = bool((pixels[..., 3] == np.iinfo(np.uint8).max).all())
-    shown = np.ascontiguousarray(pixels[..., :3] if opaque else pixels)
+    opaque = _smallest_opacity(pixels) == np.iinfo(np.uint8).max
+    rows, columns, _ = pixels.shape
+    picture = Image.frombytes(
+        "RGB" if opaque else "RGBA", (columns, rows), pixels.data, "raw", "RGBX" if opaque else "RGBA"
+    )
     about = PngInfo()
     for name, text in texts.items():
         about.add_text(name, text)
     file = io.BytesIO()
-    Image.fromarray(shown).save(file, "PNG", dpi=(dpi, dpi), pnginfo=about, compress_level=LEVEL)
+    picture.save(file, "PNG", dpi=(dpi, dpi), pnginfo=about, compress_level=LEVEL)
     return file.getvalue()
+
+
+def _smallest_opacity(pixels: np.ndarray) -> int:
+    """Of a picture with red first and opacity last, looked at four bytes at a time."""
+    return int(np.bitwise_and.reduce(pixels.view(np.uint32), axis=None).tobytes()[3])

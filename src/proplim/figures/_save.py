@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from pathlib import Path
@@ -48,6 +47,6 @@ def _png(figure: Canvas, about: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    figure.savefig(io.BytesIO(), format="rgba")
+    figure.savefig(os.devnull, format="rgba")
     drawn = canvas.renderer
     return encoded(np.asarray(drawn.buffer_rgba()), drawn.dpi, {"Software": "proplim", "Description": about})

@@ -58,9 +58,8 @@ def applied(style: Style) -> Iterator[None]:
     """
     import matplotlib as mpl
     import matplotlib.style
-    from matplotlib.textpath import text_to_path
 
-    from proplim.figures._mathematics import reader
+    from proplim.figures._mathematics import reader, reading_once
 
     sheets = [str(STYLE_FILE), *([style.style] if style.style else [])]
     with mpl.rc_context():
@@ -76,11 +75,8 @@ def applied(style: Style) -> Iterator[None]:
             _scale_fonts(style.font_size / mpl.rcParams["font.size"])
         if style.dpi:
             mpl.rcParams["figure.dpi"] = mpl.rcParams["savefig.dpi"] = style.dpi
-        usual, text_to_path.mathtext_parser = text_to_path.mathtext_parser, reader(style.style)
-        try:
+        with reading_once(reader(style.style, mpl.rcParams["figure.dpi"])):
             yield
-        finally:
-            text_to_path.mathtext_parser = usual
 
 
 def _scale_fonts(factor: float) -> None:

@@ -12,12 +12,12 @@ from proplim.dynamics import find_turn
 from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
 from proplim.figures._decades import Decade, mark_decades, write_decades
 from proplim.figures._distances import Distance, shown_in_time, verdict, with_distances
+from proplim.figures._lay_out import lay_out
 from proplim.figures._looks import SAMPLING_COLOR, approximation_look, optimizer_look
 from proplim.figures._pages import width_pages
 from proplim.figures._panels import (
     finish,
     label_bottom,
-    lay_out,
     log_axis,
     panel_figure,
     panel_title,
