@@ -27,27 +27,8 @@ rule draw_figures:
         "../scripts/draw_figures.py"
 
 
-rule write_explorer:
-    input:
-        plan.cubes(),
-    output:
-        f"{plan.root}/explore.html",
-    log:
-        f"{plan.root}/logs/explorer.log",
-    priority: 1  # side by side with the summary, before the figures take two cores
-    conda:
-        "../envs/proplim.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=10,
-    message:
-        "Writing the page to turn through the study"
-    script:
-        "../scripts/write_explorer.py"
-
-
-rule summarise_study:
+# Both read all cubes, and starting a process for it takes as long as writing one of them.
+rule write_pages:
     input:
         plan.cubes(),
     output:
@@ -63,16 +44,17 @@ rule summarise_study:
             category="7 The run",
             labels={"page": "configuration"},
         ),
+        explorer=plan.explorer(),
     log:
-        f"{plan.root}/logs/summary.log",
-    priority: 1
+        f"{plan.root}/logs/pages.log",
+    priority: 1  # before the figures take two cores
     conda:
         "../envs/proplim.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=3000,
         runtime=10,
     message:
-        "Summarising the study"
+        "Summarising the study, and writing the page to turn through it"
     script:
-        "../scripts/summarise_study.py"
+        "../scripts/write_pages.py"

@@ -56,8 +56,9 @@ def publish(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> bool:
             say(f"{stage}: {missing}")
             _set_back(Path(path), [t for t in found[stage] if isinstance(t, Path)])
     write_summary(plan, cubes, f"{plan.root}/summary")
+    for page in plan.explorer():
+        explore_study(cubes, page)
     if config.figures.enabled:
-        explore_study(cubes, f"{plan.root}/explore.html")
         _draw_whole(config, cubes, Path(plan.root, "figures"))
     return True
 

@@ -181,6 +181,10 @@ class Plan:
         """Paths of the cubes."""
         return [f"{self.root}/{stage}.nc" for stage in self.config.stages()]
 
+    def explorer(self) -> list[str]:
+        """Path of the page in which a user turns through the study; none where no figures are wanted."""
+        return [f"{self.root}/explore.html"] if self.config.figures.enabled else []
+
     def source_files(self, files: Iterable[str]) -> list[str]:
         """A user's data files that prepared data sets are taken from."""
         names = sorted({self.draws[file].dataset for file in files})

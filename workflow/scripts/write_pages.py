@@ -1,4 +1,4 @@
-"""Write the pages of the report that say what converged and what was asked for, from the cubes and the plan."""
+"""Write the pages of what converged and what was asked for, and explore.html, in which a user turns through the study."""
 
 from pathlib import Path
 
@@ -9,3 +9,5 @@ if __name__ == "__main__":
         study.collect_rarely()
         cubes = {Path(path).stem: path for path in snakemake.input}
         study.write_summary(study.restore_plan(snakemake.config), cubes, Path(snakemake.output[0]).parent)
+        for page in snakemake.output.explorer:
+            study.explore_study(cubes, page)
