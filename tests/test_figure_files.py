@@ -1,4 +1,4 @@
-"""What a page looks like in its file: pixels of the PNG writer, minor ticks against Matplotlib's own."""
+"""What a page looks like in its file: pixels of the PNG writer, ticks and labels against Matplotlib's own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib import _mathtext, textpath
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.font_manager import FontProperties
+from matplotlib.mathtext import MathTextParser
+from matplotlib.ticker import FixedFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from proplim.figures import Style
 from proplim.figures._lay_out import lay_out
+from proplim.figures._mathematics import Reader
 from proplim.figures._png import encoded
 from proplim.figures._save import save
 from proplim.figures._style import applied
@@ -50,6 +54,80 @@ def test_minor_ticks_are_those_of_matplotlib_pixel_by_pixel(settings: dict) -> N
         for ax in without.axes:
             ax.minorticks_off()
         assert (pixels_of(without) != usual).any(), "the page has no minor ticks to compare"
+
+
+def labelled() -> Figure:
+    """All that an axis may show: labels of axes and ticks, also of minor ones, a grid, an offset, a map with a bar."""
+    figure = Figure(figsize=(5.0, 2.5))
+    left, right = figure.subplots(1, 2)
+    left.plot([0.0, 1.0], [3e5, 4e5])
+    left.set_xlabel("time $t$")
+    left.set_ylabel("height $h_1^2$")
+    left.grid(True)
+    left.set_xticks([1 / 3, 2 / 3], minor=True)
+    left.xaxis.set_minor_formatter(FixedFormatter(["a third", "$2/3$"]))
+    image = right.imshow(np.arange(6.0).reshape(2, 3))
+    right.set_xlabel("column")
+    figure.colorbar(image, ax=right).set_label("value")
+    figure.subplots_adjust(bottom=0.25, left=0.15)
+    return figure
+
+
+def test_axes_that_stand_still_are_those_of_matplotlib_pixel_by_pixel() -> None:
+    with applied(Style(dpi=80)):
+        usual, ours = labelled(), labelled()
+        lay_out(ours)
+        np.testing.assert_array_equal(pixels_of(ours), pixels_of(usual))
+        assert not any(axis.get_visible() for ax in ours.axes for axis in (ax.xaxis, ax.yaxis))
+
+
+def test_labels_keep_their_places_in_other_resolutions() -> None:
+    """Vector formats are drawn at 72 dots an inch whatever the page was laid out for; to a dot of either."""
+    with applied(Style(dpi=200)):
+        figure = labelled()
+        lay_out(figure)
+        texts = [t for ax in figure.axes for t in (ax.xaxis.label, ax.yaxis.label) if t.get_text()]
+
+        def places(dpi: float) -> np.ndarray:
+            figure.set_dpi(dpi)
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            return np.array([text.get_window_extent(renderer).extents for text in texts]) / dpi
+
+        assert len(texts) == 4
+        np.testing.assert_allclose(places(72), places(200), atol=1.5 / 72)
+
+
+def test_mathematics_is_read_once_for_all_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple] = []
+    parse = _mathtext.Parser.parse
+
+    def noted(self, s, fonts_object, fontsize, dpi):
+        read.append((s, fontsize))
+        return parse(self, s, fonts_object, fontsize, dpi)
+
+    monkeypatch.setattr(_mathtext.Parser, "parse", noted)
+    usual = textpath.MathTextParser, textpath.text_to_path.mathtext_parser
+    with applied(Style(dpi=137)):
+        figure = labelled()
+        lay_out(figure)
+        for form in ("png", "pdf", "svg"):
+            save(figure, tmp_path / f"page.{form}", form)
+    assert {"height $h_1^2$", "$2/3$"} <= {text for text, _ in read}
+    assert len(read) == len(set(read))
+    assert (textpath.MathTextParser, textpath.text_to_path.mathtext_parser) == usual
+
+
+def test_mathematics_of_a_page_is_where_matplotlib_has_it_in_points() -> None:
+    text, font = r"$\sqrt{\lambda_0} + \frac{P}{N}$", FontProperties(size=10)
+    ours, usual = Reader(300.0).parse(text, 72, font), MathTextParser("path").parse(text, 72, font)
+    assert [glyph[2] for glyph in ours.glyphs] == [glyph[2] for glyph in usual.glyphs]  # characters
+    sizes = [[glyph[1] for glyph in read.glyphs] for read in (ours, usual)]
+    np.testing.assert_allclose(*sizes, rtol=1e-3)
+    # Matplotlib rounds boxes up to whole points, and the baseline with them.
+    for mine, theirs in ((ours.glyphs, usual.glyphs), (ours.rects, usual.rects)):
+        places = [np.array([item[-2:] for item in items], dtype=float) for items in (mine, theirs)]
+        np.testing.assert_allclose(*places, atol=1.0)
+    np.testing.assert_allclose(ours[:3], usual[:3], atol=2.0)
 
 
 def test_constrained_pages_keep_all_panels_apart() -> None:

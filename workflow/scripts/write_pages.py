@@ -1,4 +1,4 @@
-"""Write the pages of what converged and what was asked for, and explore.html, in which a user turns through the study."""
+"""Write the pages of what converged and was asked for, and explore.html, in which one turns through the study."""
 
 from pathlib import Path
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-from proplim.cube import open_netcdf
 from proplim.schema import AXES, STAGES
 from proplim.study._plan import Plan
 
@@ -124,11 +123,13 @@ def _facts_file(root: str) -> Iterator[Path]:
 
 def _facts(root: Path) -> dict[str, int]:
     """Sizes of the cubes; whole numbers, since the report takes texts apart."""
+    from netCDF4 import Dataset
+
     facts = {}
     for stage in STAGES:
         if (path := root / f"{stage}.nc").is_file():
-            with open_netcdf(path) as cube:
-                sizes = [n for dim, n in cube.sizes.items() if dim in AXES]
+            with Dataset(path) as cube:
+                sizes = [len(dimension) for name, dimension in cube.dimensions.items() if name in AXES]
             facts[f"grid points of {stage}"] = math.prod(sizes)
     return facts
 
