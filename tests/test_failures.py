@@ -25,7 +25,7 @@ from proplim.study import (
     prepare_draw,
     run_job,
     save_plan,
-    write_summary,
+    write_pages,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -264,7 +264,7 @@ def test_the_report_names_what_failed_and_escapes_it(folder, monkeypatch):
     break_point(monkeypatch, "dynamics", ArithmeticError("0 < <b>1</b>"))
     run("dynamics")
     plan = plan_study(parse_config(STUDY))
-    page = write_summary(plan, {"dynamics": "results/f/dynamics.nc"}, "summary")[0].read_text()
+    page = write_pages(plan, {"dynamics": "results/f/dynamics.nc"})[0].read_text()
     assert "dynamics: what fell short, and why" in page
     assert "width = 5: ArithmeticError: 0 &lt; &lt;b&gt;1" in page
     assert "width = 4" not in page

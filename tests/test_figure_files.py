@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zlib
 from pathlib import Path
 
 import matplotlib as mpl
@@ -175,3 +178,21 @@ def test_a_style_sheet_of_its_own_resolution_and_background(tmp_path: Path) -> N
     with Image.open(path) as picture:
         assert picture.size == (200, 100)
         assert np.asarray(picture.convert("RGBA"))[..., 3].min() == 0
+
+
+def test_fonts_of_a_pdf_hold_glyphs_alone(tmp_path: Path) -> None:
+    from fontTools.subset import Options
+    from fontTools.ttLib import TTFont
+
+    before = list(Options._drop_tables_default)
+    with applied(Style(dpi=80)):
+        figure = labelled()
+        lay_out(figure)
+        content = save(figure, tmp_path / "page.pdf", "pdf").read_bytes()
+    streams = re.findall(rb"/Length1 \d+.*?stream\n(.*?)\nendstream", content, re.DOTALL)
+    fonts = [TTFont(io.BytesIO(zlib.decompress(stream))) for stream in streams]
+    assert fonts
+    for font in fonts:
+        assert "glyf" in font
+        assert not {"GDEF", "GPOS", "GSUB"} & set(font.keys())
+    assert before == Options._drop_tables_default

@@ -24,7 +24,7 @@ from proplim.study import (
     publish,
     run_job,
     save_plan,
-    write_summary,
+    write_pages,
 )
 
 STUDY = {
@@ -162,7 +162,7 @@ def test_everything_drawn_from_a_partial_cube_says_so(folder):
     assert f"partial, {missing}" in page._supxlabel.get_text().replace("\n", "   ·   ")
     assert any(note.startswith(missing) for note in pack_cubes(cubes, 10**6)["notes"])
     plan = plan_study(parse_config(STUDY))
-    text = write_summary(plan, {"theory": "results/p/theory.nc"}, "summary")[0].read_text()
+    text = write_pages(plan, {"theory": "results/p/theory.nc"})[0].read_text()
     assert "Partial results." in text
     assert missing in text
 

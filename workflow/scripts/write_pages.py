@@ -7,7 +7,6 @@ from proplim import study
 if __name__ == "__main__":
     with study.job_process(snakemake.log[0]):
         study.collect_rarely()
-        cubes = {Path(path).stem: path for path in snakemake.input}
-        study.write_summary(study.restore_plan(snakemake.config), cubes, Path(snakemake.output[0]).parent)
-        for page in snakemake.output.explorer:
-            study.explore_study(cubes, page)
+        study.write_pages(
+            study.restore_plan(snakemake.config), {Path(path).stem: path for path in snakemake.input}
+        )

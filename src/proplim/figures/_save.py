@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,10 @@ from proplim.figures._png import encoded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
+
+
+_OF_WRITING = ("GDEF", "GPOS", "GSUB")
+"""Tables of a font for ligatures, kerning and the like: reading them takes half of the time of cutting a font."""
 
 
 def origin(cubes: Cubes) -> str:
@@ -28,10 +34,26 @@ def save(figure: Canvas, path: Path, form: str, about: str = "") -> Path:
     part = path.with_name(f".{path.name}.part")
     if form == "png":
         part.write_bytes(_png(figure, about))
+    elif form == "pdf":
+        with _glyphs_alone():
+            figure.savefig(part, format=form, metadata=_stamps(form, about))
     else:
         figure.savefig(part, format=form, metadata=_stamps(form, about))
     os.replace(part, path)
     return path
+
+
+@contextmanager
+def _glyphs_alone() -> Iterator[None]:
+    """Leave out of the fonts in a file how letters are put together: a pdf has a place for each of them already."""
+    from fontTools.subset import Options
+
+    usual = Options._drop_tables_default
+    Options._drop_tables_default = [*usual, *_OF_WRITING]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = usual
 
 
 def _stamps(form: str, about: str) -> dict[str, str | None]:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from proplim.study._packing import Block
     from proplim.study._partial import publish
     from proplim.study._partial_results import results_of_partial_cubes
-    from proplim.study._pictures import draw_study, explore_study
+    from proplim.study._pictures import draw_study
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._plugins import plugins_of_results
     from proplim.study._process import collect_rarely, job_process
     from proplim.study._report import report_by, write_report, write_report_apart
     from proplim.study._requests import Requests
-    from proplim.study._summary import write_summary
+    from proplim.study._summary import write_pages
     from proplim.study._workflow import (
         open_study,
         pass_package_on,
@@ -55,8 +55,8 @@ _HOME = {
     "Requests": "_requests",
     "publish": "_partial",
     "results_of_partial_cubes": "_partial_results",
-    **dict.fromkeys(("draw_study", "explore_study"), "_pictures"),
-    "write_summary": "_summary",
+    "draw_study": "_pictures",
+    "write_pages": "_summary",
     **dict.fromkeys(
         (
             "open_study",
@@ -85,7 +85,6 @@ __all__ = [
     "convergence_summary",
     "draw_study",
     "draws_file",
-    "explore_study",
     "job_log",
     "job_process",
     "kept_points",
@@ -108,9 +107,9 @@ __all__ = [
     "save_plan",
     "snakefile",
     "stage_of",
+    "write_pages",
     "write_report",
     "write_report_apart",
-    "write_summary",
 ]
 
 

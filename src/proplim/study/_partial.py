@@ -14,10 +14,10 @@ from proplim.cube import PARTIAL, DamagedFile, Table, read_table
 from proplim.study._collect import print_convergence, write_stage_cube
 from proplim.study._kept import kept_table
 from proplim.study._packing import Block
-from proplim.study._pictures import draw_study, explore_study
+from proplim.study._pictures import draw_study
 from proplim.study._plan import Plan
 from proplim.study._progress import say
-from proplim.study._summary import write_summary
+from proplim.study._summary import write_pages
 from proplim.study._workflow import plan_study
 from proplim.study._workspace import result_file
 from proplim.study.stages import stage_of
@@ -55,9 +55,7 @@ def publish(config: StudyConfig, folders: Sequence[Path] = (Path(),)) -> bool:
         else:
             say(f"{stage}: {missing}")
             _set_back(Path(path), [t for t in found[stage] if isinstance(t, Path)])
-    write_summary(plan, cubes, f"{plan.root}/summary")
-    for page in plan.explorer():
-        explore_study(cubes, page)
+    write_pages(plan, cubes)
     if config.figures.enabled:
         _draw_whole(config, cubes, Path(plan.root, "figures"))
     return True

@@ -1,4 +1,4 @@
-"""Figures and explorer of a study, drawn from its cubes."""
+"""Figures of a study, drawn from its cubes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proplim.cube import open_netcdf, read_netcdf
+from proplim.cube import read_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,15 +79,3 @@ def _draw(name: str, folder: Path, **options: Any) -> None:
     from proplim.figures import draw_figures
 
     draw_figures(_SHARED, folder, names=[name], **options)
-
-
-def explore_study(cubes: Mapping[str, str | Path], path: str | Path) -> None:
-    """Write explore.html: one page, without a network, in which a user turns through the study."""
-    from proplim.explore import write_explorer
-
-    opened = {stage: open_netcdf(file) for stage, file in cubes.items()}
-    try:
-        write_explorer(opened, path)
-    finally:
-        for cube in opened.values():
-            cube.close()

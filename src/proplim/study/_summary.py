@@ -1,4 +1,4 @@
-"""What a run has to say at its end, as two pages of the report: what converged, and what was asked for."""
+"""What a run has to say at its end, as pages: what converged, what was asked for, and the study to turn through."""
 
 from __future__ import annotations
 
@@ -29,36 +29,44 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
 """
 
 
-def write_summary(plan: Plan, cubes: Mapping[str, str | Path], folder: str | Path) -> list[Path]:
-    """Write ``convergence.html`` and ``configuration.html``.
+def write_pages(plan: Plan, cubes: Mapping[str, str | Path]) -> list[Path]:
+    """Write the pages of a study that are made of whole cubes, which are opened and verified once for all of them.
 
     Parameters
     ----------
     plan : Plan
     cubes : mapping
         Stage -> path of its cube.
-    folder : path
-        Where the pages go; made if need be.
 
     Returns
     -------
     list of Path
+        ``summary/convergence.html``, ``summary/configuration.html`` and, where figures are wanted, ``explore.html``,
+        one page, without a network, in which a user turns through the study.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     opened = {stage: open_netcdf(path) for stage, path in cubes.items()}
     try:
-        pages = {"convergence.html": _convergence(opened), "configuration.html": _configuration(plan, opened)}
+        written = _write_summary(plan, opened, Path(plan.root, "summary"))
+        for page in plan.explorer():
+            from proplim.explore import write_explorer
+
+            written.append(write_explorer(opened, page))
     finally:
         for cube in opened.values():
             cube.close()
+    return written
+
+
+def _write_summary(plan: Plan, cubes: Mapping[str, xr.Dataset], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {"convergence.html": _convergence(cubes), "configuration.html": _configuration(plan, cubes)}
     written = []
     for name, body in pages.items():
         title = f"{name.removesuffix('.html')} of the study {plan.config.study}"
         head = (
             f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
         )
-        path = target / name
+        path = folder / name
         path.write_text(f"{head}\n<body>{body}</body>\n", encoding="utf-8")
         written.append(path)
     return written
