@@ -23,8 +23,8 @@ CHAINS = 64
 """Chains side by side."""
 FIRST_WALK = 16
 """Trajectories in the frame of the mode."""
-WARM_WALK = 400
-"""Trajectories after a unit has been added: a second heavy unit comes and goes slowly."""
+WARM_WALK = 100
+"""Trajectories after a unit has been added, before the chains are watched: a second heavy unit comes and goes slowly."""
 START_WIDTH = 0.7
 """Spread of the starts, in deviations of the Gaussian at the mode."""
 START_FLOOR, FLOOR = 0.7, 0.3
@@ -39,7 +39,7 @@ SETTLING_DRAWS = 8
 LARGEST_CORRELATION = np.array([0.4, 0.4, 0.75])
 """Correlations at LAG draws of the share, the largest and the smallest explicit readout from which on more trajectories
 lie between two draws."""
-MOST_THINNING = 8
+MOST_THINNING = 4
 LARGEST_DRIFT = 3.0
 """Change within a pilot run, in its standard errors, from which on the chains are on their way still."""
 MOST_PILOTS = 10
@@ -77,11 +77,21 @@ def ordered_mode(measure: Measure, start: np.ndarray) -> np.ndarray:
 def sample_units(measure: Measure, start: np.ndarray, draws: int, rng: np.random.Generator) -> Ensemble:
     """Sample the measure of the largest unit, from near the mode that `start` leads to."""
     ordered = Ordered(measure)
-    centre = ordered_mode(measure, start)
+    return _settle(ordered, _near_mode(ordered, start, rng), draws, rng)
+
+
+def start_units(measure: Measure, start: np.ndarray, rng: np.random.Generator) -> Ensemble:
+    """One draw of the largest unit near the mode that `start` leads to, for chains of more units to go on from."""
+    ordered = Ordered(measure)
+    walk = _reframed(ordered, _near_mode(ordered, start, rng), rng)
+    return _keep(ordered, advance(walk, FIRST_WALK, 1, rng)[0], 1, 1, rng)
+
+
+def _near_mode(ordered: Ordered, start: np.ndarray, rng: np.random.Generator) -> Walk:
+    centre = ordered_mode(ordered.measure, start)
     frame = frame_at(centre, _phases.hessian_at(ordered.target, centre), START_FLOOR)
     walk = begin(ordered.target, frame, START_WIDTH * rng.standard_normal((CHAINS, len(centre))), rng)
-    walk, _ = advance(walk, FIRST_WALK, 1, rng)
-    return _settle(ordered, walk, draws, rng)
+    return advance(walk, FIRST_WALK, 1, rng)[0]
 
 
 def add_units(measure: Measure, before: Ensemble, draws: int, rng: np.random.Generator) -> Ensemble:
@@ -124,7 +134,7 @@ def _settle(ordered: Ordered, walk: Walk, draws: int, rng: np.random.Generator) 
         walk, pilot = advance(walk, PILOT_DRAWS, thinning, rng)
         series = _series(ordered, pilot)
         forgotten = bool((_correlations(series) < LARGEST_CORRELATION).all())
-        if forgotten and _drift(series) < LARGEST_DRIFT:
+        if (forgotten or thinning == MOST_THINNING) and _drift(series) < LARGEST_DRIFT:
             break
         if not forgotten:
             thinning = min(2 * thinning, MOST_THINNING)

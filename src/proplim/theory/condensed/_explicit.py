@@ -119,8 +119,8 @@ def average(
     )
 
 
-def distances(measure: Measure, theta: np.ndarray, inputs: Inputs) -> np.ndarray:
-    """D on a set of training inputs of every single draw (draws, chains, dimension): (draws, chains)."""
+def of_chains(measure: Measure, theta: np.ndarray, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """D on the training `inputs` and share of the labels, means of single chains of theta (draws, chains, dimension)."""
     terms = measure.terms(measure.unpack(theta.reshape(-1, theta.shape[-1])))
     difference = inputs.classes[1] - inputs.classes[0]
     along = difference @ inputs.modes
@@ -128,7 +128,10 @@ def distances(measure: Measure, theta: np.ndarray, inputs: Inputs) -> np.ndarray
     part = measure.others / measure.width
     others = part * (difference @ inputs.kernel @ difference) + terms.prior * rise / measure.width
     own = ((terms.features @ difference) ** 2).sum(axis=1) / measure.width
-    return np.asarray(others + own).reshape(theta.shape[:2])
+    y, labels = inputs.targets, measure.problem.spectrum.labels
+    share = terms.contribution @ labels / (y @ y)
+    shape = theta.shape[:2]
+    return (others + own).reshape(shape).mean(axis=0), share.reshape(shape).mean(axis=0)
 
 
 def _rows(

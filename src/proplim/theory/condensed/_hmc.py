@@ -39,9 +39,18 @@ class Frame:
         """The axes in single precision."""
         return np.ascontiguousarray(self.axes, dtype=np.float32)
 
+    @cached_property
+    def single_centre(self) -> np.ndarray:
+        """The centre in single precision."""
+        return self.centre.astype(np.float32)
+
 
 class State(NamedTuple):
-    """Coordinates x of all chains, energy U, and gradient of U - |x|^2/2."""
+    """Coordinates x of all chains, energy U, and gradient of U - |x|^2/2.
+
+    Coordinates and gradients are in single precision: rounding makes U and its gradient functions of x that differ from
+    the exact ones by less than 1e-4, and trajectories along them are as reversible as any.
+    """
 
     x: np.ndarray
     energy: np.ndarray
@@ -78,6 +87,7 @@ class Walk(NamedTuple):
 
 def begin(target: Target, frame: Frame, start: np.ndarray, rng: np.random.Generator) -> Walk:
     """Chains from `start` (chains, d) in coordinates of `frame`, with the fewest kicks that are accepted."""
+    start = start.astype(np.float32)
     state = State(start, *_rest(target, frame, start))
     for steps in STEPS:
         total = 0.0
@@ -92,7 +102,7 @@ def begin(target: Target, frame: Frame, start: np.ndarray, rng: np.random.Genera
 def advance(walk: Walk, draws: int, thinning: int, rng: np.random.Generator) -> tuple[Walk, Chains]:
     """`draws` states of all chains, every `thinning` trajectories one."""
     state = walk.state
-    kept, rates = np.empty((draws, *state.x.shape)), 0.0
+    kept, rates = np.empty((draws, *state.x.shape), dtype=np.float32), 0.0
     for i in range(draws * thinning):
         state, rate = _trajectory(walk.target, walk.frame, state, walk.steps, rng)
         kept[i // thinning] = state.x
@@ -124,14 +134,13 @@ def run_chains(
 
 
 def _rest(target: Target, frame: Frame, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """U and the gradient of U - |x|^2/2 in x, taken in single precision.
-
-    Rounding makes both functions of x that differ from the exact ones by less than 1e-4, and trajectories along
-    them are as reversible as any.
-    """
-    axes = frame.single
-    energy, gradient = target(frame.centre.astype(np.float32) + x.astype(np.float32) @ axes)
-    return energy, gradient @ axes.T - x
+    """U and the gradient of U - |x|^2/2 in x."""
+    theta = x @ frame.single
+    theta += frame.single_centre
+    energy, gradient = target(theta)
+    rest = gradient @ frame.single.T
+    rest -= x
+    return energy, rest
 
 
 def _trajectory(
@@ -139,20 +148,25 @@ def _trajectory(
 ) -> tuple[State, float]:
     """One trajectory of random length, accepted or not, and the mean acceptance."""
     x, energy, rest = state
-    p = rng.standard_normal(x.shape)
+    p = rng.standard_normal(x.shape, dtype=np.float32)
     eps = PATH_LENGTH / steps * (1.0 + JITTER * (2.0 * rng.random() - 1.0))
-    cos, sin = np.cos(eps), np.sin(eps)
-    before = energy + 0.5 * (p * p).sum(axis=1)
+    cos, sin, half = (np.float32(value) for value in (np.cos(eps), np.sin(eps), 0.5 * eps))
+    before = energy + 0.5 * _squares(p)
     x1, e1, r1 = x, energy, rest
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(steps):
-            p = p - 0.5 * eps * r1
+        for step in range(steps):
+            # two half kicks by the rest at one place are a whole one
+            p -= (half if step == 0 else half + half) * r1
             x1, p = cos * x1 + sin * p, cos * p - sin * x1
             e1, r1 = _rest(target, frame, x1)
-            p = p - 0.5 * eps * r1
-        change = before - e1 - 0.5 * (p * p).sum(axis=1)
+        p -= half * r1
+        change = before - e1 - 0.5 * _squares(p)
     change = np.where(np.isfinite(change), change, -np.inf)
     accepted = np.log(rng.random(len(x))) < change
     pick = accepted[:, None]
     new = State(np.where(pick, x1, x), np.where(accepted, e1, energy), np.where(pick, r1, rest))
     return new, float(np.minimum(1.0, np.exp(np.minimum(change, 0.0))).mean())
+
+
+def _squares(p: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", p, p).astype(float)
