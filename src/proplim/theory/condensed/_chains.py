@@ -24,7 +24,7 @@ CHAINS = 64
 FIRST_WALK = 16
 """Trajectories in the frame of the mode."""
 WARM_WALK = 100
-"""Trajectories after a unit has been added, before the chains are watched: a second heavy unit comes and goes slowly."""
+"""Trajectories after a unit has been added, before chains are watched: a second heavy unit comes and goes slowly."""
 START_WIDTH = 0.7
 """Spread of the starts, in deviations of the Gaussian at the mode."""
 START_FLOOR, FLOOR = 0.7, 0.3

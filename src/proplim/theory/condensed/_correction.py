@@ -1,6 +1,8 @@
 """What the cavity of the other units changes in every observable (docs/condensed.md, eq. C.8).
 
-All are differences between the solutions of eqs. (C.6) and (C.5) at the same labels.
+All are differences between the solutions of eqs. (C.6) and (C.5) at the same labels. The weights of the draws are
+regressed on ratios of Gaussian densities, wider by CONTROLS along the signal, under which all averages are known; only
+what is left is summed over the draws.
 """
 
 from __future__ import annotations
@@ -10,13 +12,29 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.kernels import mean_slope
-from proplim.theory._cavity_draws import Draws
+from proplim.theory._cavity_draws import Draws, Problem
 from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
 
-CONTROLS = (0.0, 0.3, 0.75, 1.4)
-"""Excess variances along the signal at which the kernel is known, as control variates of <s s^T>."""
+CONTROLS = (0.0, 0.5, 1.5, 5.0)
+"""Excess variances along the signal at which averages are known, as control variates."""
+
+
+class Known(NamedTuple):
+    """Averages under the Gaussians of CONTROLS, one of each a Gaussian, for one direction of the draws."""
+
+    kernels: tuple[np.ndarray, ...]  # of every set of inputs, (C, n, n)
+    crosses: tuple[np.ndarray, ...]  # <s(x) s(X)> U of every set, (C, n, m)
+    along: np.ndarray  # <(z.u)^2> - |u|^2, (C,)
+    fields: np.ndarray  # U^T <s (z.u)>, (C, m)
+
+
+class _Weights(NamedTuple):
+    """Weights of draws as a sum of known density ratios, levels, and what is left of them."""
+
+    levels: np.ndarray
+    rest: np.ndarray
 
 
 class CorrectionInputs(NamedTuple):
@@ -36,6 +54,31 @@ class Correction(NamedTuple):
     inputs: tuple[CorrectionInputs, ...]
 
 
+def known_averages(problem: Problem, sets: tuple[Inputs, ...], direction: Direction, draws: Draws) -> Known:
+    """Averages that the corrections from draws with this direction use."""
+    n, signal = draws.direction, direction.signal
+    basis, root = problem.spectrum.eigenvectors, problem.root
+    overlap = float(signal @ n)
+    variance, along = (root**2).sum(axis=1), root @ n
+    return Known(
+        kernels=tuple(np.stack([inputs.wide_kernel(n, e) for e in CONTROLS]) for inputs in sets),
+        crosses=tuple(
+            np.stack([inputs.wide_cross_kernel(n, e, sets[0]) @ basis for e in CONTROLS]) for inputs in sets
+        ),
+        along=np.array([e * overlap**2 for e in CONTROLS]),
+        fields=np.stack(
+            [
+                (
+                    mean_slope(problem.activation, variance + e * along**2)
+                    * (root @ (signal + e * overlap * n))
+                )
+                @ basis
+                for e in CONTROLS
+            ]
+        ),
+    )
+
+
 def correction(
     setting: Setting,
     gaussian: Gaussian,
@@ -43,78 +86,91 @@ def correction(
     sets: tuple[Inputs, ...],
     left: tuple[np.ndarray, ...],
     direction: Direction,
-    noise: tuple[np.ndarray, ...],
+    known: Known,
 ) -> Correction:
     """Differences of all observables; `left` holds the labels of every input set that the explicit units leave."""
-    spectrum = setting.problem.spectrum
     signal, signal_modes = direction
-    w, r, count = cavity.weights, cavity.readouts, len(cavity.weights)
-    root_n, lambda0 = np.sqrt(setting.width), spectrum.lambda0
+    root_n, lambda0 = np.sqrt(setting.width), setting.problem.spectrum.lambda0
     rise = (gaussian.a @ signal_modes) ** 2 - (signal_modes**2 / gaussian.widths).sum()
     gaussian_variance = gaussian.square / setting.width * rise
     gaussian_covariance = gaussian.square / root_n * (gaussian.a @ signal_modes)
     inverse = np.linalg.inv(cavity.sigma)
+    ratios = np.stack([_ratio(cavity.draws, excess) for excess in CONTROLS], axis=1)
+    weights = _regressed(ratios, cavity.weights)
+    q = (cavity.modes @ cavity.a / root_n).astype(float)
+    first = _regressed(ratios * q[:, None], cavity.weights * cavity.readouts.mean)
+    second = _regressed(ratios, cavity.weights * cavity.readouts.square)
+    count = len(q)
+    along = cavity.draws.z @ signal
+    covariance = first.levels @ known.fields @ cavity.a / root_n + first.rest @ along / count
+    variance = weights.levels @ known.along + (weights.levels.sum() - 1.0) * (signal @ signal)
+    variance += weights.rest @ along**2 / count
+    single = weights.rest.astype(np.float32)
+    kernels = [
+        _kernel_change(setting, gaussian, inputs, features, single, weights.levels, kernel)
+        for inputs, features, kernel in zip(sets, _features(cavity), known.kernels, strict=True)
+    ]
+    inputs = [_training(setting, gaussian, cavity, inverse, kernels[0])]
+    for i in range(1, len(sets)):
+        predictor = _Predictor(
+            known.crosses[i], np.diagonal(known.kernels[i], axis1=1, axis2=2), first, second
+        )
+        inputs.append(
+            _test(
+                setting,
+                gaussian,
+                cavity,
+                inverse,
+                sets[i],
+                left[i],
+                predictor,
+                _features(cavity)[i],
+                kernels[i],
+            )
+        )
     return Correction(
-        readout_square=float(w @ r.square / count) - gaussian.square,
-        signal_covariance=_signal_covariance(setting, cavity, signal) / np.sqrt(lambda0) - gaussian_covariance,
-        signal_variance=_signal_rise(cavity, signal) / lambda0 - gaussian_variance,
-        inputs=tuple(
-            _training(setting, gaussian, cavity, inverse, inputs) if i == 0
-            else _test(setting, gaussian, cavity, inverse, inputs, sets[0], left[i], noise[i])
-            for i, inputs in enumerate(sets)
-        ),
-    )  # fmt: skip
+        readout_square=float(cavity.weights @ cavity.readouts.square / count) - gaussian.square,
+        signal_covariance=float(covariance) / np.sqrt(lambda0) - gaussian_covariance,
+        signal_variance=float(variance) / lambda0 - gaussian_variance,
+        inputs=tuple(inputs),
+    )
 
 
-def _signal_rise(cavity: Cavity, signal: np.ndarray) -> float:
-    """<(z.u)^2> - |u|^2; the weights are nearly constant, and only their variation is left to the sample."""
-    draws = cavity.draws
-    along = draws.z @ signal
-    prior = draws.excess * (signal @ draws.direction) ** 2
-    return float(prior + (cavity.weights - 1.0) @ along**2 / len(along))
+def _features(cavity: Cavity) -> tuple[np.ndarray, ...]:
+    """On every set of inputs."""
+    return (cavity.draws.features, *cavity.unit.further)
 
 
-def _signal_covariance(setting: Setting, cavity: Cavity, signal: np.ndarray) -> float:
-    """<v (z.u)>, with the mean of the draws' q (z.u) known."""
-    draws, problem, count = cavity.draws, setting.problem, len(cavity.weights)
-    along = draws.z @ signal
-    q = cavity.modes @ cavity.a / np.sqrt(setting.width)
-    tilted = signal + draws.excess * (signal @ draws.direction) * draws.direction
-    variance = (problem.root**2).sum(axis=1) + (problem.root @ draws.direction) ** 2 * draws.excess
-    slopes = mean_slope(problem.activation, variance)
-    field = problem.spectrum.eigenvectors @ cavity.a
-    known = (field * slopes) @ (problem.root @ tilted) / np.sqrt(setting.width)
-    first = cavity.weights * cavity.readouts.mean
-    level = (first @ q) / max(q @ q, 1e-300)
-    return float(level * known + (first - level * q) @ along / count)
-
-
-def _tilt(draws: Draws, excess: float) -> np.ndarray:
+def _ratio(draws: Draws, excess: float) -> np.ndarray:
     """Density of N(0, 1 + excess n n^T) over that of the draws."""
-    square = (draws.z @ draws.direction) ** 2
+    square = (draws.z @ draws.direction).astype(float) ** 2
     precision = 1.0 / (1.0 + excess) - 1.0 / (1.0 + draws.excess)
     return np.asarray(np.exp(-0.5 * precision * square) * np.sqrt((1.0 + draws.excess) / (1.0 + excess)))
 
 
+def _regressed(controls: np.ndarray, values: np.ndarray) -> _Weights:
+    levels = np.linalg.lstsq(controls, values, rcond=None)[0]
+    return _Weights(levels, values - controls @ levels)
+
+
 def _kernel_change(
-    setting: Setting, gaussian: Gaussian, cavity: Cavity, inputs: Inputs, features: np.ndarray
+    setting: Setting,
+    gaussian: Gaussian,
+    inputs: Inputs,
+    features: np.ndarray,
+    rest: np.ndarray,
+    levels: np.ndarray,
+    known: np.ndarray,
 ) -> np.ndarray:
     """<s s^T> of a unit, cavity less Gaussian."""
-    draws, count = cavity.draws, len(cavity.weights)
-    tilts = np.stack([_tilt(draws, excess) for excess in CONTROLS], axis=1)
-    levels = np.linalg.lstsq(tilts, cavity.weights, rcond=None)[0]
-    rest = cavity.weights - tilts @ levels
-    known = [
-        level * inputs.wide_kernel(draws.direction, e) for level, e in zip(levels, CONTROLS, strict=True)
-    ]
-    second = np.sum(known, axis=0) - inputs.kernel
-    second += (features * rest[:, None]).T @ features / count
+    second = np.tensordot(levels, known, 1) - inputs.kernel
+    second += (features * rest[:, None]).T @ features / len(features)
     matrix = np.outer(gaussian.a, gaussian.a) - np.diag(1.0 / gaussian.widths)
     return np.asarray(second - gaussian.square / setting.width * (inputs.modes @ matrix @ inputs.modes.T))
 
 
 def _training(
-    setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, inputs: Inputs
+    setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, kernel: np.ndarray
 ) -> CorrectionInputs:
     basis, t = setting.problem.spectrum.eigenvectors, setting.temperature
     change = np.diag(1.0 / gaussian.widths) - inverse  # Var f = T - T^2 Sigma^-1
@@ -122,9 +178,16 @@ def _training(
     residual, before = t * (basis @ cavity.a), t * (basis @ gaussian.a)
     left = setting.null_labels
     square = (left + residual) ** 2 - (left + before) ** 2 + variance
-    return CorrectionInputs(
-        before - residual, square, _kernel_change(setting, gaussian, cavity, inputs, cavity.draws.features)
-    )
+    return CorrectionInputs(before - residual, square, kernel)
+
+
+class _Predictor(NamedTuple):
+    """What <v sigma> and <v^2 sigma s> of one set of inputs are made of."""
+
+    crosses: np.ndarray  # (C, n, m)
+    diagonals: np.ndarray  # <sigma^2>, (C, n)
+    first: _Weights  # weights times <v>, on density ratios times q
+    second: _Weights  # weights times <v^2>, on density ratios
 
 
 def _test(
@@ -133,32 +196,25 @@ def _test(
     cavity: Cavity,
     inverse: np.ndarray,
     inputs: Inputs,
-    train: Inputs,
     left: np.ndarray,
-    noise: np.ndarray,
+    predictor: _Predictor,
+    features: np.ndarray,
+    kernel: np.ndarray,
 ) -> CorrectionInputs:
-    """Predictor (B.11, B.12) and kernel; the kernel of the proposal is a control variate throughout."""
-    basis, root_n, part = setting.problem.spectrum.eigenvectors, np.sqrt(setting.width), setting.part
-    count = len(cavity.weights)
-    features = inputs.features(cavity.draws.z, noise)
-    cross = inputs.proposal_cross_kernel(cavity.draws, train) @ basis
-    q = cavity.modes @ cavity.a / root_n
-    first = cavity.weights * cavity.readouts.mean
-    level = (first @ q) / max(q @ q, 1e-300)
-    mean = level * (cross @ cavity.a) / root_n + features.T @ (first - level * q) / count  # <v sigma(h(x))>
-    second = cavity.weights * cavity.readouts.square
-    level = second.mean()
-    rest = second - level
-    train_mean = first @ cavity.modes / count
-    omega = level * cross + (features * rest[:, None]).T @ cavity.modes / count - np.outer(mean, train_mean)
-    diagonal = np.diag(inputs.wide_kernel(cavity.draws.direction, cavity.draws.excess))
-    omega_diagonal = level * diagonal + rest @ features**2 / count - mean**2
+    """Predictor (B.11, B.12)."""
+    root_n, part, count = np.sqrt(setting.width), setting.part, len(features)
+    first, second = predictor.first, predictor.second
+    cross = np.tensordot(first.levels, predictor.crosses, 1)
+    mean = cross @ cavity.a / root_n + first.rest.astype(np.float32) @ features / count  # <v sigma(h(x))>
+    train_mean = (cavity.weights * cavity.readouts.mean).astype(np.float32) @ cavity.modes / count
+    rest = second.rest.astype(np.float32)
+    omega = np.tensordot(second.levels, predictor.crosses, 1) - np.outer(mean, train_mean)
+    omega += (features * rest[:, None]).T @ cavity.modes / count
+    diagonal = second.levels @ predictor.diagonals + rest @ features**2 / count - mean**2
     f = part * root_n * mean
-    variance = part * omega_diagonal - part**2 * np.einsum(
-        "ik,kl,il->i", omega, inverse, omega, optimize=True
-    )
+    variance = part * diagonal - part**2 * np.einsum("ik,kl,il->i", omega, inverse, omega, optimize=True)
     g = part * gaussian.square
     f_before = g * (inputs.modes @ gaussian.a)
     before = g * np.diag(inputs.kernel) - g**2 * (inputs.modes**2 @ (1.0 / gaussian.widths))
     square = (left - f) ** 2 - (left - f_before) ** 2 + variance - before
-    return CorrectionInputs(f - f_before, square, _kernel_change(setting, gaussian, cavity, inputs, features))
+    return CorrectionInputs(f - f_before, square, kernel)

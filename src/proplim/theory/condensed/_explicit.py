@@ -120,7 +120,7 @@ def average(
 
 
 def of_chains(measure: Measure, theta: np.ndarray, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    """D on the training `inputs` and share of the labels, means of single chains of theta (draws, chains, dimension)."""
+    """D on the training `inputs` and share of the labels, means over every chain of theta (draws, chains, d)."""
     terms = measure.terms(measure.unpack(theta.reshape(-1, theta.shape[-1])))
     difference = inputs.classes[1] - inputs.classes[0]
     along = difference @ inputs.modes

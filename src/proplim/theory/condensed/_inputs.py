@@ -8,7 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from proplim.kernels import feature_covariance, feature_kernel
-from proplim.theory._cavity_draws import Draws, Problem
+from proplim.theory._cavity_draws import Problem
+from proplim.theory.condensed._slopes import features_and_slopes
+
+ROWS = 512
+"""Rows of features that are taken at a time, which stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +56,22 @@ class Inputs:
     def noise(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Preactivations outside the row space, where w keeps its prior, (count, n)."""
         if not self.rest.shape[1]:
-            return np.zeros((1, 1))
-        return np.asarray(rng.standard_normal((count, self.rest.shape[1])) @ self.rest.T)
+            return np.zeros((count, 1), dtype=np.float32)
+        normals = rng.standard_normal((count, self.rest.shape[1]), dtype=np.float32)
+        return np.asarray(normals @ self.rest.T.astype(np.float32))
 
     def features(self, z: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """sigma(h) of units z (S, r) with a part outside the row space of :meth:`noise`, (S, n)."""
         return self.problem.activation.function(z @ self.root.T + noise[: len(z)])
+
+    def single_features(self, z: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """:meth:`features` in single precision, a few rows at a time."""
+        root = self.root.T.astype(np.float32)
+        result = np.empty((len(z), root.shape[1]), dtype=np.float32)
+        for start in range(0, len(z), ROWS):
+            rows = slice(start, start + ROWS)
+            result[rows] = features_and_slopes(self.problem.activation, z[rows] @ root + noise[rows])[0]
+        return result
 
     def wide_kernel(self, direction: np.ndarray, excess: float) -> np.ndarray:
         """E[sigma sigma'] for z ~ N(0, 1 + excess n n^T) with n = `direction`, (n, n)."""
@@ -67,12 +81,12 @@ class Inputs:
         variance = np.diag(covariance).copy()
         return feature_covariance(self.problem.activation, covariance, variance[:, None], variance[None, :])
 
-    def proposal_cross_kernel(self, draws: Draws, train: Inputs) -> np.ndarray:
-        """E[sigma(x) sigma(X)] under the proposal of the draws, (n, P)."""
-        along, train_along = self.root @ draws.direction, train.root @ draws.direction
-        covariance = self.root @ train.root.T + draws.excess * np.outer(along, train_along)
-        variance = (self.root**2).sum(axis=1) + (self.rest**2).sum(axis=1) + draws.excess * along**2
-        train_variance = (train.root**2).sum(axis=1) + draws.excess * train_along**2
+    def wide_cross_kernel(self, direction: np.ndarray, excess: float, train: Inputs) -> np.ndarray:
+        """E[sigma(x) sigma(X)] for z of :meth:`wide_kernel`, (n, P)."""
+        along, train_along = self.root @ direction, train.root @ direction
+        covariance = self.root @ train.root.T + excess * np.outer(along, train_along)
+        variance = (self.root**2).sum(axis=1) + (self.rest**2).sum(axis=1) + excess * along**2
+        train_variance = (train.root**2).sum(axis=1) + excess * train_along**2
         return feature_covariance(
             self.problem.activation, covariance, variance[:, None], train_variance[None, :]
         )

@@ -16,6 +16,7 @@ Their difference is the correction. All of it is done in the eigenbasis of K.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +31,20 @@ NEAR = 0.05
 STEPS = 25
 KRYLOV = 40
 """Dimension of the Krylov space of a linear system."""
-JACOBIAN_DRAWS = 2048
-"""Draws that the Jacobian is taken from, all where that does not converge."""
+JACOBIAN_DRAWS = 4096
+"""Draws that the Jacobian is taken from at first."""
 SHORTEST = 1.0 / 64.0
 """Shortest part of a Newton step that is tried."""
 TOLERANCE = 3e-4
 """Accepted length of the Newton step left, in widths of the modes of Sigma; the last one times the fall of the residual
 on it stands for it."""
-EXCESS = 0.75
-"""Excess variance of the draws along the signal."""
+EXCESS = 5.0
+"""Excess variance of the draws along the signal: the weights of a unit that is nearly heavy are large far out there."""
+JACOBIAN_GROWTH = 4
+"""How many times as many draws the Jacobian is taken from where a step with fewer has not helped."""
+
+
+Further = Callable[[np.ndarray], np.ndarray]
 
 
 class Setting(NamedTuple):
@@ -72,11 +78,31 @@ class Gaussian(NamedTuple):
 
 
 class UnitDraws(NamedTuple):
-    """Draws of one unit."""
+    """Draws of one unit in single precision, of equally many independent parts one after the other.
+
+    Parameters
+    ----------
+    draws : Draws
+    modes : (S, m) array
+        U^T s.
+    further : tuple of (S, n) arrays
+        Features on every further set of inputs.
+    parts : int
+        Number of parts; moments of the features are exact in each.
+    """
 
     draws: Draws
-    modes: np.ndarray  # U^T s, (S, m)
-    single: np.ndarray  # the same in single precision
+    modes: np.ndarray
+    further: tuple[np.ndarray, ...] = ()
+    parts: int = 1
+
+    def part(self, index: int) -> UnitDraws:
+        """One of the parts."""
+        count = len(self.modes) // self.parts
+        rows = slice(index * count, (index + 1) * count)
+        z, features, log_ratio = (x[rows] for x in self.draws[:3])
+        draws = self.draws._replace(z=z, features=features, log_ratio=log_ratio, central=count)
+        return UnitDraws(draws, self.modes[rows], tuple(x[rows] for x in self.further))
 
 
 class Cavity(NamedTuple):
@@ -162,7 +188,7 @@ def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -
     Sums over draws are taken in single precision, which leaves 1e-5 of a width.
     """
     t, n = setting.temperature, setting.width
-    size, count = len(a), len(unit.single)
+    size, count = len(a), len(unit.modes)
     try:
         root = np.linalg.cholesky(omega + t * np.eye(size))
     except np.linalg.LinAlgError:
@@ -170,7 +196,7 @@ def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -
     from scipy.linalg import solve_triangular
 
     inverse_root = solve_triangular(root, np.eye(size), lower=True)
-    s = unit.single @ inverse_root.T.astype(np.float32)
+    s = unit.modes @ inverse_root.T.astype(np.float32)
     q = (s @ (root.T @ a).astype(np.float32)).astype(float) / np.sqrt(n)
     b = np.einsum("ij,ij->i", s, s).astype(float) / n
     readouts = bounded_readouts(q, setting.lambda1 + b, setting.bound)
@@ -225,13 +251,23 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
     return x[:size], 0.5 * (omega + omega.T)
 
 
-def draw_unit(setting: Setting, gaussian: Gaussian, normals: np.ndarray) -> UnitDraws:
-    """Draws of one unit, wider along the signal that `gaussian` leaves; they serve all labels of a point."""
+def draw_unit(
+    setting: Setting, gaussian: Gaussian, normals: list[np.ndarray], further: tuple[Further, ...] = ()
+) -> UnitDraws:
+    """Draws of one unit, wider along the signal that `gaussian` leaves; they serve all labels of a point.
+
+    `normals` holds those of every part, `further` what gives the features on further sets of inputs.
+    """
     problem = setting.problem
     direction = problem.root.T @ (problem.slopes * (problem.spectrum.eigenvectors @ gaussian.a))
-    draws = draw_central(problem, normals, direction, EXCESS)
-    modes = draws.features @ problem.spectrum.eigenvectors
-    return UnitDraws(draws, modes, modes.astype(np.float32))
+    parts = [draw_central(problem, x, direction, EXCESS) for x in normals]
+    z, features, log_ratio = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    single = features.astype(np.float32)
+    draws = parts[0]._replace(
+        z=z.astype(np.float32), features=single, log_ratio=log_ratio, central=len(log_ratio)
+    )
+    modes = single @ problem.spectrum.eigenvectors.astype(np.float32)
+    return UnitDraws(draws, modes, tuple(get(draws.z) for get in further), len(parts))
 
 
 class Guess(NamedTuple):
@@ -275,7 +311,8 @@ def solve_cavity_of_others(
         d_a, d_omega = _unscaled(tilt, tilt.missing, tilt.excess)
         a, omega = a + RELAXATION * d_a, omega + RELAXATION * d_omega
         tilt = _tilt(setting, unit, a, omega)
-    jacobian_draws = min(JACOBIAN_DRAWS, len(unit.modes))
+    count = len(unit.modes)
+    jacobian_draws = min(JACOBIAN_DRAWS, count)
     for _ in range(STEPS):
         if tilt is None or not np.isfinite(tilt.residual):
             return None
@@ -287,12 +324,12 @@ def solve_cavity_of_others(
             return _found(setting, unit, a, omega, tilt)
         moved = _shortened(setting, unit, a, omega, tilt, (d_a, d_omega))
         if moved is None:
-            if jacobian_draws == len(unit.modes):
+            if jacobian_draws == count:
                 return None
-            jacobian_draws = len(unit.modes)
+            jacobian_draws = min(JACOBIAN_GROWTH * jacobian_draws, count)
             continue
         if moved[2].residual > 0.3 * tilt.residual:
-            jacobian_draws = len(unit.modes)
+            jacobian_draws = min(JACOBIAN_GROWTH * jacobian_draws, count)
         left = length * moved[2].residual / tilt.residual
         a, omega, tilt = moved
         if left < TOLERANCE:

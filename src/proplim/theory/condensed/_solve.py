@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,12 @@ from proplim.theory.condensed._chains import (
     sample_units,
     start_units,
 )
-from proplim.theory.condensed._correction import Correction, CorrectionInputs, correction
+from proplim.theory.condensed._correction import (
+    Correction,
+    CorrectionInputs,
+    correction,
+    known_averages,
+)
 from proplim.theory.condensed._evidence import (
     NO_TRANSITION,
     Evidence,
@@ -40,7 +46,9 @@ from proplim.theory.condensed._measure import Measure, Reaction
 from proplim.theory.condensed._others import (
     Cavity,
     Gaussian,
+    Guess,
     Setting,
+    UnitDraws,
     draw_unit,
     guess_beside,
     guess_from,
@@ -54,7 +62,7 @@ GROUPS = 8
 """Groups of chains that give the error."""
 DRAWS, FIRST_DRAWS, MOST_DRAWS, LEAST_MORE_DRAWS = 40, 20, 240, 10
 """Draws of a chain at least, while only the reaction of the others is wanted, at most, and what is added at least."""
-CHAIN_PRECISION, SHARE_PRECISION = 0.0015, 0.01
+CHAIN_PRECISION, SHARE_PRECISION = 0.0015, 0.012
 """Relative error of D from the chains, and error of the share of the labels, at which no more draws are added. The
 test error falls by 0.6 to 0.9 % where the share rises by 0.01."""
 ROUNDS = 1
@@ -62,15 +70,16 @@ ROUNDS = 1
 0.2 % and <v^2> by less than 0.4 % where it was tried, and costs a fifth more."""
 REPLICATES = 4
 """Independent sets of draws of the others."""
-LEAST_DRAWS, DRAWS_PER_INPUT, GROWTH = 8192, 40, 4
-"""Draws of a replicate: at least so many and so many for every training input; a part of them first."""
-PRECISION = 0.003
-"""Relative Monte-Carlo error of the corrections that is accepted with the first part of the draws."""
-LOOSE, MORE = 0.008, 4
-"""Relative error of D in the corrections from which on more draws are taken, and how many times as many: near the end
-of the others' branch their solution moves with its draws."""
-MOST_NUMBERS = 1 << 23
-"""Most numbers in a replicate of these."""
+FIRST_COUNT, DRAWS_PER_INPUT = 4096, 20
+"""Draws of a set at first: at least so many and so many for every training input."""
+LARGEST_GROWTH, LEAST_GROWTH = 4, 2
+"""At most how many times as many are taken, where the errors ask for it, and at least."""
+PRECISION, LOOSE = 0.003, 0.01
+"""Relative Monte-Carlo errors of D in the corrections, and of the rest, that are accepted."""
+MOST_NUMBERS = 1 << 22
+"""Most numbers in the draws of a set."""
+RETRY = 4
+"""How many times as many are tried where the equations have no solution on the first."""
 UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
 """Explicit units tried first, where the condensed phase leads and elsewhere: beside a heavy unit the next one is
@@ -142,6 +151,38 @@ class Condensed:
     peaks: Peaks
 
 
+class _Pool:
+    """Random numbers of the others' draws, which all temperatures share; more are made where they are wanted."""
+
+    def __init__(self, problem: Problem, sets: tuple[Inputs, ...], seed: int) -> None:
+        self._problem, self._sets, self._seed = problem, sets, seed
+        rank, inputs = problem.root.shape[1], problem.spectrum.n_train
+        self.first = 1 << int(np.ceil(np.log2(max(FIRST_COUNT, DRAWS_PER_INPUT * inputs))))
+        self.most = self.first
+        while 2 * self.most <= LARGEST_GROWTH * self.first and 2 * self.most * rank <= MOST_NUMBERS:
+            self.most *= 2
+        self._kept: dict[int, tuple[list[np.ndarray], list[tuple[np.ndarray, ...]]]] = {}
+
+    def normals(self, count: int) -> list[np.ndarray]:
+        """Of every replicate, (count, r)."""
+        return self._of(count)[0]
+
+    def noise(self, count: int) -> list[tuple[np.ndarray, ...]]:
+        """Of every replicate and set of inputs, preactivations of `count` draws outside the row space."""
+        return self._of(count)[1]
+
+    def _of(self, count: int) -> tuple[list[np.ndarray], list[tuple[np.ndarray, ...]]]:
+        if count not in self._kept:
+            rank = self._problem.root.shape[1]
+            normals, noise = [], []
+            for i in range(REPLICATES):
+                normals.append(sobol_normals(count, rank, np.random.default_rng([self._seed, i])))
+                rng = np.random.default_rng([self._seed, 100 + i])
+                noise.append(tuple(inputs.noise(count, rng) for inputs in self._sets))
+            self._kept[count] = normals, noise
+        return self._kept[count]
+
+
 class _Common(NamedTuple):
     """What all temperatures share."""
 
@@ -149,9 +190,7 @@ class _Common(NamedTuple):
     width: float
     lambda1: float
     sets: tuple[Inputs, ...]
-    counts: list[int]
-    normals: list[np.ndarray]
-    noise: list[tuple[np.ndarray, ...]]
+    pool: _Pool
     seed: int
 
 
@@ -163,11 +202,25 @@ class _Side(NamedTuple):
     left: tuple[np.ndarray, ...]
 
 
+class _Solved(NamedTuple):
+    """Cavity of the others at both shares, on all draws and on those of the replicates where it has a solution."""
+
+    whole: list[Cavity]
+    parts: list[list[Cavity]]
+
+
+class _Corrections(NamedTuple):
+    """What the others change, from all of their draws and from every replicate of these."""
+
+    whole: Correction
+    parts: list[Correction]
+
+
 class _Phase(NamedTuple):
-    """One phase: averages over the explicit units, and the corrections, one a replicate."""
+    """One phase: averages over the explicit units, and the corrections; None where there are none."""
 
     explicit: Explicit
-    corrections: list[Correction]
+    corrections: _Corrections | None
     participation: np.ndarray  # one a group
     measure: Measure
     reason: str
@@ -254,28 +307,7 @@ def _common(spectrum: Spectrum, width: float, lambda1: float) -> _Common:
             "lambda0": spectrum.lambda0, "lambda1": lambda1,
         },
     )  # fmt: skip
-    count = 1 << int(np.ceil(np.log2(max(LEAST_DRAWS, DRAWS_PER_INPUT * spectrum.n_train))))
-    empty = _Common(problem, width, lambda1, sets, [count // GROWTH, count], [], [], seed)
-    return empty._replace(
-        normals=[_normals(empty, i, count) for i in range(REPLICATES)],
-        noise=[_noise(empty, i, count) for i in range(REPLICATES)],
-    )
-
-
-def _normals(common: _Common, replicate: int, count: int) -> np.ndarray:
-    """Normals of the others' draws, (count, r): the first of those that are kept, or more."""
-    if common.normals and count <= len(common.normals[replicate]):
-        return common.normals[replicate][:count]
-    rank = common.problem.root.shape[1]
-    return sobol_normals(count, rank, np.random.default_rng([common.seed, replicate]))
-
-
-def _noise(common: _Common, replicate: int, count: int) -> tuple[np.ndarray, ...]:
-    """Of every set of inputs, preactivations of the draws outside the row space."""
-    if common.noise and count <= common.counts[-1]:
-        return common.noise[replicate]
-    rng = np.random.default_rng([common.seed, 100 + replicate])
-    return tuple(inputs.noise(count, rng) for inputs in common.sets)
+    return _Common(problem, width, lambda1, sets, _Pool(problem, sets, seed), seed)
 
 
 def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
@@ -298,7 +330,7 @@ def _solve_point(common: _Common, temperature: float) -> CondensedPoint:
         reasons.append(f"D is known to {error / distance:.1%} only")
     values["converged"] = np.asarray(float(not reasons))
     units = max(phase.measure.units for _, phase in phases)
-    moments = _mixture(phases, EVERY, EVERY)
+    moments = _mixture(phases)
     predictor = tuple(moments[f"mean{i}"] for i in range(len(common.sets)))
     return CondensedPoint(temperature, values, not reasons, "; ".join(reasons), units, predictor)
 
@@ -354,10 +386,10 @@ def _answer_each_other(
 
     def unsolved(reason: str) -> tuple[_Phase, Ensemble]:
         return _Phase(
-            _averages(common, measure, chains, direction, 2), [], NO_SPREAD, measure, reason
+            _averages(common, measure, chains, direction, 2), None, NO_SPREAD, measure, reason
         ), chains
 
-    counts, found = common.counts, None
+    known = None
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
         if turn > 0:
@@ -371,16 +403,20 @@ def _answer_each_other(
         if len(sides) < len(NODES):
             return unsolved(UNSOLVED)
         if not final:
-            for i, count in enumerate(common.counts):
-                found = _solve_others(common, sides, 1, count, found)
-                if found is not None:
-                    counts = common.counts[i:]
+            for count in (common.pool.first, min(RETRY * common.pool.first, common.pool.most)):
+                known = _solve_part(sides, _unit_draws(common, sides, count, 1), known)
+                if known is not None:
                     break
-            if found is None:
+            if known is None:
                 return unsolved(UNSOLVED)
-            measure = replace(measure, reaction=_reaction(measure, explicit, sides, found))
-    phase = _corrected(common, measure, explicit, sides, counts, found, direction)
-    return phase, chains
+            measure = replace(measure, reaction=_reaction(measure, explicit, sides, known))
+    corrections, cavities, reason = _corrections(common, explicit, sides, known, direction)
+    if reason:
+        return unsolved(reason)
+    rng = np.random.default_rng([common.seed, 200])
+    others = [(side.gaussian, cavity) for side, cavity in zip(sides, cavities, strict=True)]
+    spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
+    return _Phase(explicit, corrections, spread, measure, ""), chains
 
 
 def _precise_enough(
@@ -400,90 +436,100 @@ def _precise_enough(
         chains = longer(measure, chains, min(more, MOST_DRAWS - len(chains.theta)), rng)
 
 
-def _corrected(
+def _corrections(
     common: _Common,
-    measure: Measure,
     explicit: Explicit,
     sides: list[_Side],
-    counts: list[int],
-    found: dict[int, list[Cavity]] | None,
+    known: list[Cavity] | None,
     direction: Direction,
-) -> _Phase:
-    """The phase with what the cavity of the others changes, on as many of their draws as the errors ask for."""
-    corrections: list[Correction] = []
-    full = common.counts[-1]
-    more = [MORE * full] if MORE * full * common.problem.root.shape[1] <= MOST_NUMBERS else []
-    for count in (*counts, *more):
-        if count > full and (found is None or not corrections):
-            break
-        solved = _solve_others(common, sides, REPLICATES, count, found)
-        if solved is None:
-            if count <= full:
-                corrections = []
-            continue
-        fraction = _effective_fraction(solved)
-        if fraction < LEAST_EFFECTIVE_FRACTION:
-            reason = f"effective sample size of the other units {fraction:.2f} of the draws"
-            return _Phase(explicit, [], NO_SPREAD, measure, reason)
-        found = solved
-        corrections = [
-            _mean(*(
-                correction(
-                    side.setting, side.gaussian, cavity, common.sets, side.left, direction,
-                    _noise(common, replicate, count),
-                )
-                for side, cavity in zip(sides, nodes, strict=True)
-            ))
-            for replicate, nodes in found.items()
-        ]  # fmt: skip
-        errors = _errors(common, explicit, corrections)
-        if max(errors.values()) < PRECISION or (count == full and errors.get("D", 0.0) < LOOSE):
-            break
-    if found is None or not corrections:
-        return _Phase(explicit, [], NO_SPREAD, measure, UNSOLVED)
-    rng = np.random.default_rng([common.seed, 200])
-    others = [(side.gaussian, cavity) for side, cavity in zip(sides, next(iter(found.values())), strict=True)]
-    spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
-    return _Phase(explicit, corrections, spread, measure, "")
+) -> tuple[_Corrections | None, list[Cavity], str]:
+    """What the cavity of the others changes, on as many draws as the errors ask for, and its solutions, or why not.
 
-
-def _effective_fraction(found: dict[int, list[Cavity]]) -> float:
-    """Smallest effective number of draws relative to all."""
-    return min(len(c.weights) / float(np.sum(c.weights**2)) for nodes in found.values() for c in nodes)
-
-
-def _solve_others(
-    common: _Common,
-    sides: list[_Side],
-    replicates: int,
-    count: int,
-    known: dict[int, list[Cavity]] | None = None,
-) -> dict[int, list[Cavity]] | None:
-    """Cavity of the others at both shares on the first `count` draws of every replicate, by replicate.
-
-    One replicate of several may have no solution: near the end of the branch its noise decides. Newton's method starts
-    from the mean of what is found on other draws, before in what is `known`.
+    The errors on the first draws say how many times as many it takes.
     """
-    found: dict[int, list[Cavity]] = {}
-    for replicate in range(replicates):
-        normals = _normals(common, replicate, count)
-        unit = draw_unit(sides[0].setting, sides[0].gaussian, normals)
-        nodes: list[Cavity] = []
-        others = list((found or known or {}).values())
-        for i, side in enumerate(sides):
-            guess = None
-            if others:
-                guess = guess_from([nodes[i] for nodes in others])
-            elif nodes:
-                guess = guess_beside(side.gaussian, sides[0].gaussian, nodes[0])
-            cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, guess)
-            if cavity is None:
-                break
-            nodes.append(cavity)
-        if len(nodes) == len(sides):
-            found[replicate] = nodes
-        elif replicate + 1 - len(found) > (replicates > 1):
+    count, most = common.pool.first, common.pool.most
+    while True:
+        corrections, wanted = None, RETRY * count
+        solved = _solve_others(sides, _unit_draws(common, sides, count, REPLICATES), known)
+        if solved is not None:
+            fraction = _effective_fraction(solved.whole)
+            if fraction < LEAST_EFFECTIVE_FRACTION:
+                return None, [], f"effective sample size of the other units {fraction:.2f} of the draws"
+            known = solved.whole
+            corrections = _differences(common, sides, solved, direction)
+            growth = _excess(_errors(common, explicit, corrections.parts)) ** 2
+            wanted = int(np.ceil(count * max(growth, LEAST_GROWTH))) if growth > 1.0 else count
+        if count == most or wanted == count:
+            return (corrections, known, "") if corrections is not None else (None, [], UNSOLVED)
+        count = min(1 << (wanted - 1).bit_length(), most)
+
+
+def _differences(common: _Common, sides: list[_Side], solved: _Solved, direction: Direction) -> _Corrections:
+    known = known_averages(common.problem, common.sets, direction, solved.whole[0].draws)
+
+    def mean(nodes: list[Cavity]) -> Correction:
+        return _mean(
+            *(
+                correction(side.setting, side.gaussian, cavity, common.sets, side.left, direction, known)
+                for side, cavity in zip(sides, nodes, strict=True)
+            )
+        )
+
+    return _Corrections(mean(solved.whole), [mean(nodes) for nodes in solved.parts])
+
+
+def _effective_fraction(cavities: list[Cavity]) -> float:
+    """Smallest effective number of draws relative to all."""
+    return min(len(c.weights) / float(np.sum(c.weights**2)) for c in cavities)
+
+
+def _unit_draws(common: _Common, sides: list[_Side], count: int, replicates: int) -> UnitDraws:
+    """`count` draws of one unit from each of the first replicates."""
+    noise = common.pool.noise(count)[:replicates]
+    further = tuple(
+        partial(inputs.single_features, noise=np.concatenate([of_set[i] for of_set in noise]))
+        for i, inputs in enumerate(common.sets)
+        if i > 0
+    )
+    return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count)[:replicates], further)
+
+
+def _solve_others(sides: list[_Side], unit: UnitDraws, known: list[Cavity] | None) -> _Solved | None:
+    """Cavity of the others on every part of the draws and on all of them; None where it has no solution.
+
+    One part may have none: near the end of the branch its noise decides.
+    """
+    parts: list[list[Cavity]] = []
+    for index in range(unit.parts):
+        nodes = _solve_part(sides, unit.part(index), _means(parts) if parts else known)
+        if nodes is not None:
+            parts.append(nodes)
+        elif index + 1 - len(parts) > 1:
             return None
+    whole = _solve_part(sides, unit, _means(parts))
+    return _Solved(whole, parts) if whole is not None else None
+
+
+def _means(parts: list[list[Cavity]]) -> list[Guess]:
+    """Of the solutions at each share."""
+    return [guess_from(list(cavities)) for cavities in zip(*parts, strict=True)]
+
+
+def _solve_part(
+    sides: list[_Side], unit: UnitDraws, known: Sequence[Cavity | Guess] | None
+) -> list[Cavity] | None:
+    """Cavity of the others at both shares on these draws; Newton's method starts from what is `known` of others."""
+    found: list[Cavity] = []
+    for i, side in enumerate(sides):
+        guess = None
+        if known is not None:
+            guess = Guess(known[i].a, known[i].sigma)
+        elif found:
+            guess = guess_beside(side.gaussian, sides[0].gaussian, found[0])
+        cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, guess)
+        if cavity is None:
+            return None
+        found.append(cavity)
     return found
 
 
@@ -505,6 +551,11 @@ def _errors(common: _Common, explicit: Explicit, corrections: list[Correction]) 
     return errors
 
 
+def _excess(errors: dict[str, float]) -> float:
+    """Largest of the errors in units of what is accepted."""
+    return max(error / (PRECISION if name == "D" else LOOSE) for name, error in errors.items())
+
+
 def _stein(problem: Problem) -> np.ndarray:
     """B U, (N0, m)."""
     from proplim.kernels import stein_vectors
@@ -519,7 +570,9 @@ def _averages(
     common: _Common, measure: Measure, chains: Ensemble, direction: Direction, sets: int
 ) -> Explicit:
     """Averages on the first `sets` sets of inputs."""
-    return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, common.noise[0])
+    noise = common.pool.noise(common.pool.first)
+    pooled = tuple(np.concatenate(of_set) for of_set in zip(*noise, strict=True))
+    return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, pooled)
 
 
 def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) -> _Side | None:
@@ -547,18 +600,11 @@ def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) ->
     return _Side(setting, gaussian, left) if gaussian is not None else None
 
 
-def _reaction(
-    measure: Measure, explicit: Explicit, sides: list[_Side], found: dict[int, list[Cavity]]
-) -> Reaction:
+def _reaction(measure: Measure, explicit: Explicit, sides: list[_Side], cavities: list[Cavity]) -> Reaction:
     """Eq. (C.7) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
-    fields = np.array(
-        [
-            np.mean([nodes[i].a for nodes in found.values()], axis=0) - side.gaussian.a
-            for i, side in enumerate(sides)
-        ]
-    )
+    fields = np.array([cavity.a - side.gaussian.a for side, cavity in zip(sides, cavities, strict=True)])
     basis, first = spectrum.eigenvectors, explicit.inputs[0]
     nodes = explicit.share + explicit.spread * np.array(NODES)
     return Reaction(
@@ -586,22 +632,24 @@ _SCALARS = (
 )  # fmt: skip
 
 
-def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.ndarray]:
-    """What averages linearly over phases, from some groups and some replicates."""
+def _moments(phase: _Phase, groups: slice, part: int | None) -> dict[str, np.ndarray]:
+    """What averages linearly over phases, from some groups and from one replicate, or all of them (None)."""
     e, measure = phase.explicit, phase.measure
-    part = measure.others / measure.width
-    some = phase.corrections[replicates]
+    fraction = measure.others / measure.width
+    found = phase.corrections
 
     def change(get: Callable[[Correction], Any]) -> np.ndarray:
-        return np.asarray(np.mean([get(c) for c in some], axis=0) if some else 0.0)
+        if found is None:
+            return np.asarray(0.0)
+        return np.asarray(get(found.whole if part is None else found.parts[part]))
 
     squares = change(lambda c: c.readout_square)
     result = {
         "order_parameter": e.order_parameter[groups].mean() + measure.lambda1 * squares,
-        "readout_variance": e.readout_square[groups].mean() + part * squares,
-        "signal_variance": e.signal_variance[groups].mean() + part * change(lambda c: c.signal_variance),
+        "readout_variance": e.readout_square[groups].mean() + fraction * squares,
+        "signal_variance": e.signal_variance[groups].mean() + fraction * change(lambda c: c.signal_variance),
         "readout_signal_covariance": e.signal_covariance[groups].mean()
-        + part * change(lambda c: c.signal_covariance),
+        + fraction * change(lambda c: c.signal_covariance),
         "heavy_unit_share": e.heavy_share[groups].mean(),
         "readout_participation": phase.participation[groups].mean(),
     }
@@ -612,13 +660,15 @@ def _moments(phase: _Phase, groups: slice, replicates: slice) -> dict[str, np.nd
 
         result[f"mean{i}"] = inputs.mean[groups].mean(axis=0) + of("mean")
         result[f"square{i}"] = inputs.square[groups].mean(axis=0) + of("square")
-        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + part * of("kernel")
+        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + fraction * of("kernel")
     return result
 
 
-def _mixture(phases: list[tuple[float, _Phase]], groups: slice, replicates: slice) -> dict[str, np.ndarray]:
+def _mixture(
+    phases: list[tuple[float, _Phase]], groups: slice = EVERY, part: int | None = None
+) -> dict[str, np.ndarray]:
     """:func:`_moments` averaged over phases by their weight."""
-    parts = [(p, _moments(phase, groups, replicates)) for p, phase in phases]
+    parts = [(p, _moments(phase, groups, part)) for p, phase in phases]
     return {name: np.sum([p * part[name] for p, part in parts], axis=0) for name in parts[0][1]}
 
 
@@ -650,16 +700,16 @@ def _finish(
 def _values(common: _Common, temperature: float, phases: list[tuple[float, _Phase]]) -> dict[str, np.ndarray]:
     """Observables of the mixture of phases with standard errors over groups of chains and over replicates."""
 
-    sources = [[_mixture(phases, slice(g, g + 1), EVERY) for g in range(GROUPS)]]
-    if all(phase.corrections for _, phase in phases):
-        replicates = min(len(phase.corrections) for _, phase in phases)
-        sources.append([_mixture(phases, EVERY, slice(c, c + 1)) for c in range(replicates)])
+    sources = [[_mixture(phases, groups=slice(g, g + 1)) for g in range(GROUPS)]]
+    if all(phase.corrections is not None for _, phase in phases):
+        replicates = min(len(phase.corrections.parts) for _, phase in phases if phase.corrections)
+        sources.append([_mixture(phases, part=part) for part in range(replicates)])
     noise = []
     for i in range(len(common.sets)):
         noise.append(
             sum(float(np.var([m[f"mean{i}"] for m in s], axis=0, ddof=1).mean()) / len(s) for s in sources)
         )
-    values = _finish(common, temperature, _mixture(phases, EVERY, EVERY), noise)
+    values = _finish(common, temperature, _mixture(phases), noise)
     variance = {name: np.zeros_like(value) for name, value in values.items()}
     for source in sources:
         single = [_finish(common, temperature, m, [0.0] * len(common.sets)) for m in source]
