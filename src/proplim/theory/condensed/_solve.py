@@ -70,8 +70,10 @@ ROUNDS = 1
 0.2 % and <v^2> by less than 0.4 % where it was tried, and costs a fifth more."""
 REPLICATES = 4
 """Independent sets of draws of the others."""
-FIRST_COUNT, DRAWS_PER_INPUT = 4096, 20
+FIRST_COUNT, DRAWS_PER_INPUT = 2048, 20
 """Draws of a set at first: at least so many and so many for every training input."""
+HEAVY_GROWTH = 2
+"""How many times as many beside several explicit units, where the others' weights are broad."""
 LARGEST_GROWTH, LEAST_GROWTH = 4, 2
 """At most how many times as many are taken, where the errors ask for it, and at least."""
 PRECISION, LOOSE = 0.003, 0.01
@@ -403,14 +405,16 @@ def _answer_each_other(
         if len(sides) < len(NODES):
             return unsolved(UNSOLVED)
         if not final:
-            for count in (common.pool.first, min(RETRY * common.pool.first, common.pool.most)):
+            first = _first_count(common, measure)
+            for count in (first, min(RETRY * first, common.pool.most)):
                 known = _solve_part(sides, _unit_draws(common, sides, count, 1), known)
                 if known is not None:
                     break
             if known is None:
                 return unsolved(UNSOLVED)
             measure = replace(measure, reaction=_reaction(measure, explicit, sides, known))
-    corrections, cavities, reason = _corrections(common, explicit, sides, known, direction)
+    first = _first_count(common, measure)
+    corrections, cavities, reason = _corrections(common, explicit, sides, first, known, direction)
     if reason:
         return unsolved(reason)
     rng = np.random.default_rng([common.seed, 200])
@@ -436,18 +440,25 @@ def _precise_enough(
         chains = longer(measure, chains, min(more, MOST_DRAWS - len(chains.theta)), rng)
 
 
+def _first_count(common: _Common, measure: Measure) -> int:
+    """Draws of every replicate that are tried first."""
+    growth = HEAVY_GROWTH if measure.units > 1 else 1
+    return min(growth * common.pool.first, common.pool.most)
+
+
 def _corrections(
     common: _Common,
     explicit: Explicit,
     sides: list[_Side],
+    first: int,
     known: list[Cavity] | None,
     direction: Direction,
 ) -> tuple[_Corrections | None, list[Cavity], str]:
     """What the cavity of the others changes, on as many draws as the errors ask for, and its solutions, or why not.
 
-    The errors on the first draws say how many times as many it takes.
+    The errors on the `first` draws say how many times as many it takes.
     """
-    count, most = common.pool.first, common.pool.most
+    count, most = first, common.pool.most
     while True:
         corrections, wanted = None, RETRY * count
         solved = _solve_others(sides, _unit_draws(common, sides, count, REPLICATES), known)
@@ -461,7 +472,7 @@ def _corrections(
             wanted = int(np.ceil(count * max(growth, LEAST_GROWTH))) if growth > 1.0 else count
         if count == most or wanted == count:
             return (corrections, known, "") if corrections is not None else (None, [], UNSOLVED)
-        count = min(1 << (wanted - 1).bit_length(), most)
+        count = min(1 << round(np.log2(wanted)), most)
 
 
 def _differences(common: _Common, sides: list[_Side], solved: _Solved, direction: Direction) -> _Corrections:
