@@ -62,7 +62,7 @@ GROUPS = 8
 """Groups of chains that give the error."""
 DRAWS, FIRST_DRAWS, MOST_DRAWS, LEAST_MORE_DRAWS = 40, 20, 240, 10
 """Draws of a chain at least, while only the reaction of the others is wanted, at most, and what is added at least."""
-CHAIN_PRECISION, SHARE_PRECISION = 0.0015, 0.012
+CHAIN_PRECISION, SHARE_PRECISION = 0.002, 0.012
 """Relative error of D from the chains, and error of the share of the labels, at which no more draws are added. The
 test error falls by 0.6 to 0.9 % where the share rises by 0.01."""
 ROUNDS = 1
@@ -70,7 +70,7 @@ ROUNDS = 1
 0.2 % and <v^2> by less than 0.4 % where it was tried, and costs a fifth more."""
 REPLICATES = 4
 """Independent sets of draws of the others."""
-FIRST_COUNT, DRAWS_PER_INPUT = 2048, 20
+FIRST_COUNT, DRAWS_PER_INPUT = 2048, 10
 """Draws of a set at first: at least so many and so many for every training input."""
 HEAVY_GROWTH = 2
 """How many times as many beside several explicit units, where the others' weights are broad."""
