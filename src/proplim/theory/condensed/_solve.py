@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -80,6 +80,8 @@ PRECISION, LOOSE = 0.003, 0.01
 """Relative Monte-Carlo errors of D in the corrections, and of the rest, that are accepted."""
 MOST_NUMBERS = 1 << 22
 """Most numbers in the draws of a set."""
+RESPONSE_STRIDE = 2
+"""Draws of a chain from which the response to another reaction is taken: one of so many."""
 RETRY = 4
 """How many times as many are tried where the equations have no solution on the first."""
 UNSOLVED = "the cavity equations of the other units have no solution"
@@ -223,6 +225,7 @@ class _Phase(NamedTuple):
 
     explicit: Explicit
     corrections: _Corrections | None
+    responses: list[dict[str, np.ndarray]]  # one a replicate, of the explicit units to its reaction
     participation: np.ndarray  # one a group
     measure: Measure
     reason: str
@@ -388,10 +391,10 @@ def _answer_each_other(
 
     def unsolved(reason: str) -> tuple[_Phase, Ensemble]:
         return _Phase(
-            _averages(common, measure, chains, direction, 2), None, NO_SPREAD, measure, reason
+            _averages(common, measure, chains, direction, 2), None, [], NO_SPREAD, measure, reason
         ), chains
 
-    known = None
+    known, reacting = None, 0
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
         if turn > 0:
@@ -407,20 +410,25 @@ def _answer_each_other(
         if not final:
             first = _first_count(common, measure)
             for count in (first, min(RETRY * first, common.pool.most)):
-                known = _solve_part(sides, _unit_draws(common, sides, count, 1), known)
+                known = _solve_part(sides, _unit_draws(common, sides, count), known)
                 if known is not None:
                     break
             if known is None:
                 return unsolved(UNSOLVED)
+            reacting = len(known[0].weights)
             measure = replace(measure, reaction=_reaction(measure, explicit, sides, known))
     first = _first_count(common, measure)
-    corrections, cavities, reason = _corrections(common, explicit, sides, first, known, direction)
-    if reason:
+    corrections, solved, reason = _corrections(common, explicit, sides, first, known, direction)
+    if corrections is None or solved is None:
         return unsolved(reason)
     rng = np.random.default_rng([common.seed, 200])
-    others = [(side.gaussian, cavity) for side, cavity in zip(sides, cavities, strict=True)]
+    others = [(side.gaussian, cavity) for side, cavity in zip(sides, solved.whole, strict=True)]
     spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
-    return _Phase(explicit, corrections, spread, measure, ""), chains
+    less = np.sqrt(len(solved.whole[0].weights) / reacting)
+    responses = [
+        _response(common, measure, chains, direction, solved, part, less) for part in range(len(solved.parts))
+    ]
+    return _Phase(explicit, corrections, responses, spread, measure, ""), chains
 
 
 def _precise_enough(
@@ -453,7 +461,7 @@ def _corrections(
     first: int,
     known: list[Cavity] | None,
     direction: Direction,
-) -> tuple[_Corrections | None, list[Cavity], str]:
+) -> tuple[_Corrections | None, _Solved | None, str]:
     """What the cavity of the others changes, on as many draws as the errors ask for, and its solutions, or why not.
 
     The errors on the `first` draws say how many times as many it takes.
@@ -461,17 +469,17 @@ def _corrections(
     count, most = first, common.pool.most
     while True:
         corrections, wanted = None, RETRY * count
-        solved = _solve_others(sides, _unit_draws(common, sides, count, REPLICATES), known)
+        solved = _solve_others(sides, _unit_draws(common, sides, count), known)
         if solved is not None:
             fraction = _effective_fraction(solved.whole)
             if fraction < LEAST_EFFECTIVE_FRACTION:
-                return None, [], f"effective sample size of the other units {fraction:.2f} of the draws"
+                return None, None, f"effective sample size of the other units {fraction:.2f} of the draws"
             known = solved.whole
             corrections = _differences(common, sides, solved, direction)
             growth = _excess(_errors(common, explicit, corrections.parts)) ** 2
             wanted = int(np.ceil(count * max(growth, LEAST_GROWTH))) if growth > 1.0 else count
         if count == most or wanted == count:
-            return (corrections, known, "") if corrections is not None else (None, [], UNSOLVED)
+            return corrections, solved, "" if corrections is not None else UNSOLVED
         count = min(1 << round(np.log2(wanted)), most)
 
 
@@ -494,15 +502,15 @@ def _effective_fraction(cavities: list[Cavity]) -> float:
     return min(len(c.weights) / float(np.sum(c.weights**2)) for c in cavities)
 
 
-def _unit_draws(common: _Common, sides: list[_Side], count: int, replicates: int) -> UnitDraws:
-    """`count` draws of one unit from each of the first replicates."""
-    noise = common.pool.noise(count)[:replicates]
+def _unit_draws(common: _Common, sides: list[_Side], count: int) -> UnitDraws:
+    """`count` draws of one unit from every replicate."""
+    noise = common.pool.noise(count)
     further = tuple(
         partial(inputs.single_features, noise=np.concatenate([of_set[i] for of_set in noise]))
         for i, inputs in enumerate(common.sets)
         if i > 0
     )
-    return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count)[:replicates], further)
+    return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), further)
 
 
 def _solve_others(sides: list[_Side], unit: UnitDraws, known: list[Cavity] | None) -> _Solved | None:
@@ -581,9 +589,14 @@ def _averages(
     common: _Common, measure: Measure, chains: Ensemble, direction: Direction, sets: int
 ) -> Explicit:
     """Averages on the first `sets` sets of inputs."""
+    noise = _explicit_noise(common)
+    return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, noise)
+
+
+def _explicit_noise(common: _Common) -> tuple[np.ndarray, ...]:
+    """Preactivations of explicit units outside the row space, on every set of inputs."""
     noise = common.pool.noise(common.pool.first)
-    pooled = tuple(np.concatenate(of_set) for of_set in zip(*noise, strict=True))
-    return _explicit.average(measure, chains.theta, GROUPS, common.sets[:sets], direction, pooled)
+    return tuple(np.concatenate(of_set) for of_set in zip(*noise, strict=True))
 
 
 def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) -> _Side | None:
@@ -645,34 +658,78 @@ _SCALARS = (
 
 def _moments(phase: _Phase, groups: slice, part: int | None) -> dict[str, np.ndarray]:
     """What averages linearly over phases, from some groups and from one replicate, or all of them (None)."""
-    e, measure = phase.explicit, phase.measure
-    fraction = measure.others / measure.width
-    found = phase.corrections
-
-    def change(get: Callable[[Correction], Any]) -> np.ndarray:
-        if found is None:
-            return np.asarray(0.0)
-        return np.asarray(get(found.whole if part is None else found.parts[part]))
-
-    squares = change(lambda c: c.readout_square)
-    result = {
-        "order_parameter": e.order_parameter[groups].mean() + measure.lambda1 * squares,
-        "readout_variance": e.readout_square[groups].mean() + fraction * squares,
-        "signal_variance": e.signal_variance[groups].mean() + fraction * change(lambda c: c.signal_variance),
-        "readout_signal_covariance": e.signal_covariance[groups].mean()
-        + fraction * change(lambda c: c.signal_covariance),
-        "heavy_unit_share": e.heavy_share[groups].mean(),
-        "readout_participation": phase.participation[groups].mean(),
-    }
-    for i, inputs in enumerate(e.inputs):
-
-        def of(name: str, i: int = i) -> np.ndarray:
-            return change(lambda c: getattr(c.inputs[i], name))
-
-        result[f"mean{i}"] = inputs.mean[groups].mean(axis=0) + of("mean")
-        result[f"square{i}"] = inputs.square[groups].mean(axis=0) + of("square")
-        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0) + fraction * of("kernel")
+    measure, found = phase.measure, phase.corrections
+    result = _explicit_moments(phase.explicit, groups)
+    result["readout_participation"] = phase.participation[groups].mean()
+    if found is not None:
+        fraction = measure.others / measure.width
+        change = found.whole if part is None else found.parts[part]
+        result["order_parameter"] += measure.lambda1 * change.readout_square
+        result["readout_variance"] += fraction * change.readout_square
+        result["signal_variance"] += fraction * change.signal_variance
+        result["readout_signal_covariance"] += fraction * change.signal_covariance
+        for i, inputs in enumerate(change.inputs):
+            result[f"mean{i}"] = result[f"mean{i}"] + inputs.mean
+            result[f"square{i}"] = result[f"square{i}"] + inputs.square
+            result[f"kernel{i}"] = result[f"kernel{i}"] + fraction * inputs.kernel
+    if part is not None:
+        for name, response in phase.responses[part].items():
+            result[name] = result[name] + response
+        slope = _slope(phase.participation, phase.explicit.heavy_share)
+        result["readout_participation"] += slope * phase.responses[part]["heavy_unit_share"]
     return result
+
+
+def _slope(values: np.ndarray, along: np.ndarray) -> float:
+    """Of values that change with others, over groups."""
+    deviation = along - along.mean()
+    return float(deviation @ values / max(deviation @ deviation, 1e-300))
+
+
+def _explicit_moments(explicit: Explicit, groups: slice) -> dict[str, Any]:
+    """What the explicit units and Gaussian others have."""
+    result = {
+        "order_parameter": explicit.order_parameter[groups].mean(),
+        "readout_variance": explicit.readout_square[groups].mean(),
+        "signal_variance": explicit.signal_variance[groups].mean(),
+        "readout_signal_covariance": explicit.signal_covariance[groups].mean(),
+        "heavy_unit_share": explicit.heavy_share[groups].mean(),
+    }
+    for i, inputs in enumerate(explicit.inputs):
+        result[f"mean{i}"] = inputs.mean[groups].mean(axis=0)
+        result[f"square{i}"] = inputs.square[groups].mean(axis=0)
+        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0)
+    return result
+
+
+def _response(
+    common: _Common,
+    measure: Measure,
+    chains: Ensemble,
+    direction: Direction,
+    solved: _Solved,
+    part: int,
+    less: float,
+) -> dict[str, np.ndarray]:
+    """What the reaction of one replicate instead of all changes in the averages over the explicit units.
+
+    The draws are taken as often as exp(-dU) says. The reaction is one of fewer draws than the solutions at hand, whose
+    deviations are `less` than its own by this factor.
+    """
+    assert measure.reaction is not None
+    fields = np.array([own.a - all_.a for own, all_ in zip(solved.parts[part], solved.whole, strict=True)])
+    theta = chains.theta[::RESPONSE_STRIDE].reshape(-1, measure.dimension)
+    contribution = measure.terms(measure.unpack(theta)).contribution
+    change = measure.reaction._replace(fields=less * fields).energy_and_pull(contribution)[0]
+    order = np.argsort(contribution @ measure.reaction.share)
+    reach = np.cumsum(np.exp(change.min() - change[order]))
+    again = order[np.searchsorted(reach, reach[-1] * (np.arange(len(theta)) + 0.5) / len(theta))]
+    noise = _explicit_noise(common)
+    before, after = (
+        _explicit_moments(_explicit.average(measure, rows[:, None], 1, common.sets, direction, noise), EVERY)
+        for rows in (theta[order], theta[again])
+    )
+    return {name: np.asarray(after[name] - before[name]) for name in before}
 
 
 def _mixture(
