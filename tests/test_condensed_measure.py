@@ -16,13 +16,15 @@ from proplim.datasets import load_dataset
 from proplim.theory import Points, build_spectrum, solve_grid, solve_order_parameter
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed import _explicit, _phases
+from proplim.theory.condensed._correction import CONTROLS, density_ratio, known_averages
 from proplim.theory.condensed._crowd import others_below
 from proplim.theory.condensed._evidence import condensed_log_evidence
 from proplim.theory.condensed._hmc import Frame, frame_at, run_chains
 from proplim.theory.condensed._inputs import geometry, training_inputs
+from proplim.theory.condensed._inputs import test_inputs as further_inputs
 from proplim.theory.condensed._measure import Measure, Reaction
 from proplim.theory.condensed._ordered import Ordered
-from proplim.theory.condensed._others import Setting, solve_gaussian
+from proplim.theory.condensed._others import Setting, draw_unit, solve_gaussian
 from proplim.theory.condensed._readouts import bounded_readouts
 
 
@@ -345,3 +347,44 @@ def test_the_slope_of_the_share_within_a_bound():
     assert np.allclose((np.log(above.slope / below.slope)) / (2.0 * step), at.curvature, rtol=1e-4, atol=1e-6)
     assert np.all(np.diff(at.log) > 0.0)
     assert others_below(np.array([20.0]), 40.0).log[0] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_draws_taken_again_follow_the_changed_density():
+    """Of a standard normal with dU = c x + d x^2/2: mean -c/(1 + d), variance 1/(1 + d), within five errors."""
+    x = np.sort(np.random.default_rng(3).standard_normal(20000))
+    slope, curvature = 0.4, 0.3
+    again = x[_explicit.drawn_again(slope * x + 0.5 * curvature * x * x)]
+    assert len(again) == len(x)
+    error = 5.0 / np.sqrt(len(x))
+    assert again.mean() == pytest.approx(-slope / (1.0 + curvature), abs=error)
+    assert again.var() == pytest.approx(1.0 / (1.0 + curvature), abs=np.sqrt(2.0) * error)
+
+
+def test_known_averages_are_those_of_the_draws(digits):
+    """Under every Gaussian of the control variates, within six errors of the weighted draws (1e-5 of false alarms)."""
+    problem, labels = digits, digits.spectrum.labels
+    sets = (training_inputs(problem), further_inputs(problem))
+    setting = Setting(problem, 0.3, 60.0, 1.0, labels, 4.0)
+    gaussian = solve_gaussian(setting)
+    assert gaussian is not None
+    rng = np.random.default_rng(4)
+    normals = rng.standard_normal((20000, problem.root.shape[1]))
+    noise = sets[1].noise(len(normals), rng)
+    unit = draw_unit(setting, gaussian, [normals], (lambda z: sets[1].single_features(z, noise),))
+    signal = rng.standard_normal(problem.root.shape[1])
+    signal /= np.linalg.norm(signal)
+    direction = _explicit.Direction(signal, np.zeros(len(labels)))
+    known = known_averages(problem, sets, direction, unit.draws)
+    along = unit.draws.z @ signal
+    for i, excess in enumerate(CONTROLS):
+        weights = density_ratio(unit.draws, excess)
+        for values, exact in (
+            (unit.draws.features**2, np.diag(known.kernels[0][i])),
+            (unit.further[0] ** 2, np.diag(known.kernels[1][i])),
+            (unit.further[0][:, :1] * unit.modes, known.crosses[1][i][0]),
+            (along[:, None] ** 2 - 1.0, known.along[i]),
+            (along[:, None] * unit.modes, known.fields[i]),
+        ):
+            terms = weights[:, None] * values
+            error = terms.std(axis=0) / np.sqrt(len(terms))
+            assert (np.abs(terms.mean(axis=0) - exact) < 6.0 * error + 1e-6).all(), excess

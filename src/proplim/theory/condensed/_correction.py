@@ -95,7 +95,7 @@ def correction(
     gaussian_variance = gaussian.square / setting.width * rise
     gaussian_covariance = gaussian.square / root_n * (gaussian.a @ signal_modes)
     inverse = np.linalg.inv(cavity.sigma)
-    ratios = np.stack([_ratio(cavity.draws, excess) for excess in CONTROLS], axis=1)
+    ratios = np.stack([density_ratio(cavity.draws, excess) for excess in CONTROLS], axis=1)
     weights = _regressed(ratios, cavity.weights)
     q = (cavity.modes @ cavity.a / root_n).astype(float)
     first = _regressed(ratios * q[:, None], cavity.weights * cavity.readouts.mean)
@@ -141,7 +141,7 @@ def _features(cavity: Cavity) -> tuple[np.ndarray, ...]:
     return (cavity.draws.features, *cavity.unit.further)
 
 
-def _ratio(draws: Draws, excess: float) -> np.ndarray:
+def density_ratio(draws: Draws, excess: float) -> np.ndarray:
     """Density of N(0, 1 + excess n n^T) over that of the draws."""
     square = (draws.z @ draws.direction).astype(float) ** 2
     precision = 1.0 / (1.0 + excess) - 1.0 / (1.0 + draws.excess)

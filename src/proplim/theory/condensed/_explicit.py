@@ -134,6 +134,15 @@ def of_chains(measure: Measure, theta: np.ndarray, inputs: Inputs) -> tuple[np.n
     return (others + own).reshape(shape).mean(axis=0), share.reshape(shape).mean(axis=0)
 
 
+def drawn_again(change: np.ndarray) -> np.ndarray:
+    """Rows of draws, some several times, that follow exp(-dU) times the density of the draws; `change` is dU of each.
+
+    At equal steps of the sum of the weights: where draws that are alike are neighbours it adds little noise.
+    """
+    reach = np.cumsum(np.exp(change.min() - change))
+    return np.searchsorted(reach, reach[-1] * (np.arange(len(change)) + 0.5) / len(change))
+
+
 def _rows(
     noise: tuple[np.ndarray, ...], group: int, parts: list[np.ndarray], units: int
 ) -> tuple[np.ndarray, ...]:

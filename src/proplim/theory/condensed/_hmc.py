@@ -148,7 +148,7 @@ def _trajectory(
 ) -> tuple[State, float]:
     """One trajectory of random length, accepted or not, and the mean acceptance."""
     x, energy, rest = state
-    p = rng.standard_normal(x.shape, dtype=np.float32)
+    p: np.ndarray = rng.standard_normal(x.shape, dtype=np.float32)
     eps = PATH_LENGTH / steps * (1.0 + JITTER * (2.0 * rng.random() - 1.0))
     cos, sin, half = (np.float32(value) for value in (np.cos(eps), np.sin(eps), 0.5 * eps))
     before = energy + 0.5 * _squares(p)

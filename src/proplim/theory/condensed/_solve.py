@@ -722,8 +722,7 @@ def _response(
     contribution = measure.terms(measure.unpack(theta)).contribution
     change = measure.reaction._replace(fields=less * fields).energy_and_pull(contribution)[0]
     order = np.argsort(contribution @ measure.reaction.share)
-    reach = np.cumsum(np.exp(change.min() - change[order]))
-    again = order[np.searchsorted(reach, reach[-1] * (np.arange(len(theta)) + 0.5) / len(theta))]
+    again = order[_explicit.drawn_again(change[order])]
     noise = _explicit_noise(common)
     before, after = (
         _explicit_moments(_explicit.average(measure, rows[:, None], 1, common.sets, direction, noise), EVERY)
