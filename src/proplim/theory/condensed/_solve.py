@@ -425,9 +425,7 @@ def _answer_each_other(
     others = [(side.gaussian, cavity) for side, cavity in zip(sides, solved.whole, strict=True)]
     spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
     less = np.sqrt(len(solved.whole[0].weights) / reacting)
-    responses = [
-        _response(common, measure, chains, direction, solved, part, less) for part in range(len(solved.parts))
-    ]
+    responses = _responses(common, measure, chains, direction, solved, less)
     return _Phase(explicit, corrections, responses, spread, measure, ""), chains
 
 
@@ -702,33 +700,39 @@ def _explicit_moments(explicit: Explicit, groups: slice) -> dict[str, Any]:
     return result
 
 
-def _response(
+def _responses(
     common: _Common,
     measure: Measure,
     chains: Ensemble,
     direction: Direction,
     solved: _Solved,
-    part: int,
     less: float,
-) -> dict[str, np.ndarray]:
-    """What the reaction of one replicate instead of all changes in the averages over the explicit units.
+) -> list[dict[str, np.ndarray]]:
+    """What the reaction of one replicate instead of all changes in the averages over the explicit units, for each.
 
     The draws are taken as often as exp(-dU) says. The reaction is one of fewer draws than the solutions at hand, whose
     deviations are `less` than its own by this factor.
     """
-    assert measure.reaction is not None
-    fields = np.array([own.a - all_.a for own, all_ in zip(solved.parts[part], solved.whole, strict=True)])
+    reaction = measure.reaction
+    if reaction is None:
+        return []
     theta = chains.theta[::RESPONSE_STRIDE].reshape(-1, measure.dimension)
     contribution = measure.terms(measure.unpack(theta)).contribution
-    change = measure.reaction._replace(fields=less * fields).energy_and_pull(contribution)[0]
-    order = np.argsort(contribution @ measure.reaction.share)
-    again = order[_explicit.drawn_again(change[order])]
+    order = np.argsort(contribution @ reaction.share)  # draws that are alike are neighbours
+    theta, contribution = theta[order], contribution[order]
     noise = _explicit_noise(common)
-    before, after = (
-        _explicit_moments(_explicit.average(measure, rows[:, None], 1, common.sets, direction, noise), EVERY)
-        for rows in (theta[order], theta[again])
-    )
-    return {name: np.asarray(after[name] - before[name]) for name in before}
+
+    def moments(rows: np.ndarray) -> dict[str, Any]:
+        found = _explicit.average(measure, rows[:, None], 1, common.sets, direction, noise)
+        return _explicit_moments(found, EVERY)
+
+    before, responses = moments(theta), []
+    for nodes in solved.parts:
+        fields = np.array([own.a - joint.a for own, joint in zip(nodes, solved.whole, strict=True)])
+        change = reaction._replace(fields=less * fields).energy_and_pull(contribution)[0]
+        after = moments(theta[_explicit.drawn_again(change)])
+        responses.append({name: np.asarray(after[name] - before[name]) for name in before})
+    return responses
 
 
 def _mixture(
