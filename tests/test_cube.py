@@ -8,8 +8,17 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from netCDF4 import Dataset
 
-from proplim.cube import DamagedFile, assemble_cube, open_netcdf, point_table, read_netcdf, write_netcdf
+from proplim.cube import (
+    DamagedFile,
+    assemble_cube,
+    open_netcdf,
+    point_table,
+    read_netcdf,
+    write_arrays,
+    write_netcdf,
+)
 from proplim.observables import variables_of
 
 AXES = {
@@ -200,3 +209,24 @@ def test_reasons_reach_the_cube():
     assert not np.isnan(cube.centroid_distance_sq.sel(**good)).any()
     elsewhere = cube.reason.sel(dataset="b").values
     assert {meanings[int(r)] for r in elsewhere.ravel()} == {"not computed"}
+
+
+def test_arrays_are_written_as_a_data_set_of_them(tmp_path):
+    """Without xarray: same dimensions, types, filters, attributes and checksum, and read as what was written."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x": (("train", "feature"), rng.standard_normal((30, 64)), {"long_name": "inputs", "units": "1"}),
+        "y": (("train",), rng.standard_normal(30), {"long_name": "labels", "units": "1"}),
+        "number": (("train",), np.arange(30), {"long_name": "number", "units": "1"}),
+    }
+    attrs = {"title": "of Bärbel", "wall_time_seconds": 0.25}
+    write_arrays(arrays, attrs, tmp_path / "deep" / "ours.nc")
+    write_netcdf(xr.Dataset(arrays, attrs=attrs), tmp_path / "theirs.nc")
+    xr.testing.assert_identical(read_netcdf(tmp_path / "deep/ours.nc"), read_netcdf(tmp_path / "theirs.nc"))
+    with Dataset(tmp_path / "deep/ours.nc") as ours, Dataset(tmp_path / "theirs.nc") as theirs:
+        assert ours.__dict__ == theirs.__dict__
+        for name, variable in theirs.variables.items():
+            mine = ours[name]
+            assert (mine.dtype, mine.dimensions) == (variable.dtype, variable.dimensions)
+            assert (mine.filters(), mine.chunking()) == (variable.filters(), variable.chunking())
+            assert str(mine.__dict__) == str(variable.__dict__)  # NaN is not equal to itself

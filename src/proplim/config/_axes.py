@@ -19,7 +19,16 @@ from pydantic import (
 from proplim._registry import Registry, did_you_mean
 from proplim.activations import ACTIVATIONS
 from proplim.errors import InvalidInput
-from proplim.schema import AXES, POINT_AXES, SIGNIFICANT_DIGITS, SLICED, Axis, alternatives_to, values_at
+from proplim.schema import (
+    AXES,
+    POINT_AXES,
+    SIGNIFICANT_DIGITS,
+    SLICED,
+    STRICT,
+    Axis,
+    alternatives_to,
+    values_at,
+)
 
 DATA = "dataset"
 """The axis whose values are the names of `datasets`; all others are keys of `grid`."""
@@ -33,7 +42,7 @@ _Length = Annotated[int, Field(ge=1, le=MOST_SPACED, strict=True)]
 
 
 class _Spacing(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
 
 
 class LogSpace(_Spacing):
@@ -135,7 +144,7 @@ class _WholeGrid(BaseModel):
     """Checks of a grid: of an axis and those in its place, one is given."""
 
     model_config = ConfigDict(
-        extra="forbid",
+        **STRICT,
         json_schema_extra={
             "allOf": [{"oneOf": [{"required": [n]} for n in _needed(name)]} for name in REPLACEABLE]
         },
@@ -166,7 +175,7 @@ class _WholeGrid(BaseModel):
 
 
 class _PartOfGrid(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
 
 
 KEYS = tuple(axis for axis in AXES if axis != DATA)

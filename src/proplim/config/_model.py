@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -22,7 +21,7 @@ from proplim.config._axes import DATA, REPLACEABLE, Grid, SlicesGrid, SubGrid
 from proplim.config._problems import NUMBER, VALUES
 from proplim.datasets import DISCRIMINATOR, SOURCES, SafeName, SourceSettings, n_classes_of, outputs_of
 from proplim.errors import InvalidInput
-from proplim.schema import AXES, STAGES, PlainFloat, PlainInt, Settings, alternatives_to, axes_of
+from proplim.schema import AXES, STAGES, STRICT, PlainFloat, PlainInt, Settings, alternatives_to, axes_of
 from proplim.theory.approximations import APPROXIMATIONS
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -37,7 +36,7 @@ def _distinct(values: tuple) -> tuple:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
 
 
 class TheorySection(_Section):

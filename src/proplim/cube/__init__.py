@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         open_netcdf,
         read_netcdf,
         whole_file,
+        write_arrays,
         write_netcdf,
     )
     from proplim.cube._provenance import provenance
@@ -38,6 +39,7 @@ _HOME = {
     "open_draws": "_files",
     "read_netcdf": "_files",
     "whole_file": "_files",
+    "write_arrays": "_files",
     "write_netcdf": "_files",
     "provenance": "_provenance",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "read_netcdf",
     "read_table",
     "whole_file",
+    "write_arrays",
     "write_cube",
     "write_netcdf",
     "write_table",

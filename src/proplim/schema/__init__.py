@@ -31,7 +31,7 @@ from proplim.schema._axes import (
     width_at,
 )
 from proplim.schema._dimensions import DIMENSIONS, Dimension
-from proplim.schema._settings import PlainFloat, PlainInt, Settings, allowed_words
+from proplim.schema._settings import STRICT, PlainFloat, PlainInt, Settings, allowed_words
 from proplim.schema._size import Size
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "SPLITS",
     "STAGES",
     "STATISTICS",
+    "STRICT",
     "Axis",
     "Dimension",
     "PlainFloat",

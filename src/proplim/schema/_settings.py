@@ -42,6 +42,11 @@ class _Called(_Meta):
             raise invalid_input(error, list(getattr(cls, "model_fields"))) from None  # noqa: B009 (typed only on models)
 
 
+STRICT = ConfigDict(extra="forbid", defer_build=True)
+"""Of every model of a configuration: unknown keys are refused. Most are parts of others, which judge what is in them,
+and their own validators are built when they are first asked for."""
+
+
 class Settings(BaseModel, metaclass=_Called):
     """Base of the settings of stages, sources and optimizers: one field for each key of a configuration.
 
@@ -54,7 +59,7 @@ class Settings(BaseModel, metaclass=_Called):
         If a value is outside what its field allows, or a key is unknown.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True, **STRICT)
 
 
 def invalid_input(error: ValidationError, known: list[str]) -> InvalidInput:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from proplim._cores import using_cores
 from proplim._jax import compilation_seconds
 from proplim.config import resolved_yaml
-from proplim.cube import DamagedFile, point_table, provenance, read_netcdf, write_netcdf, write_table
+from proplim.cube import DamagedFile, point_table, provenance, read_netcdf, write_arrays, write_table
 from proplim.datasets import Dataset, prepare_dataset
 from proplim.schema import AXES
 from proplim.seeds import canonical_json
@@ -50,26 +50,21 @@ CLASS_ARRAYS = {
 
 def prepare_draw(plan: Plan, draw: Draw, path: str | Path) -> None:
     """Prepare one data set and write it to `path` (x_train, y_train, x_test, y_test as used)."""
-    import xarray as xr
-
     started = time.perf_counter()
     config = plan.config.dataset(draw.dataset)
     own = {name: value for name, value in draw.point.items() if name != "dataset"}
     dataset = prepare_dataset(config, **own, folders=plan.folders)
-    stored = xr.Dataset(
-        _stored_arrays(dataset),
-        attrs={
-            "title": f"data set {draw.dataset}, {_place(own)}",
-            "identity": dataset.identity,
-            **({} if dataset.n_outputs == 1 else {CLASSES: json.dumps(dataset.classes)}),
-            **provenance(
-                canonical_json(config.model_dump(mode="json")),
-                canonical_json({"seed": own["seed"]}),
-                time.perf_counter() - started,
-            ),
-        },
-    )
-    write_netcdf(stored, path)
+    attrs = {
+        "title": f"data set {draw.dataset}, {_place(own)}",
+        "identity": dataset.identity,
+        **({} if dataset.n_outputs == 1 else {CLASSES: json.dumps(dataset.classes)}),
+        **provenance(
+            canonical_json(config.model_dump(mode="json")),
+            canonical_json({"seed": own["seed"]}),
+            time.perf_counter() - started,
+        ),
+    }
+    write_arrays(_stored_arrays(dataset), attrs, path)
 
 
 def _stored_arrays(dataset: Dataset) -> dict[str, tuple]:
