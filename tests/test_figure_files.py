@@ -15,12 +15,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from proplim.figures import Style
 from proplim.figures._lay_out import lay_out
 from proplim.figures._mathematics import Reader
+from proplim.figures._measuring import measuring_once
 from proplim.figures._png import encoded
 from proplim.figures._save import save
 from proplim.figures._style import applied
@@ -178,6 +180,49 @@ def test_a_style_sheet_of_its_own_resolution_and_background(tmp_path: Path) -> N
     with Image.open(path) as picture:
         assert picture.size == (200, 100)
         assert np.asarray(picture.convert("RGBA"))[..., 3].min() == 0
+
+
+def test_texts_are_measured_once_and_each_as_it_is() -> None:
+    """Whatever changes the box of a text changes what is remembered of it."""
+    usual = Text._get_layout
+    changes: list[dict] = [
+        {},
+        {"s": "two\nlines $x$"},
+        {"fontsize": 14},
+        {"fontfamily": "monospace"},
+        {"rotation": 30},
+        {"rotation": 30, "rotation_mode": "anchor", "ha": "right"},
+        {"ha": "center", "va": "top"},
+        {"s": "two\nlines $x$", "linespacing": 3.0},
+        {"s": "two\nlines $x$", "multialignment": "right"},
+        {"s": "one $x$", "parse_math": False},
+    ]
+
+    def boxes(dpi: float) -> list[np.ndarray]:
+        figure = Figure(dpi=dpi)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        texts = [figure.text(0.3, 0.4, **{"s": "one $x$", **change}) for change in changes]
+        for text in texts:
+            text.get_window_extent(renderer)
+        figure.canvas.draw()
+        return [text.get_window_extent(renderer).extents for text in texts]
+
+    expected = [boxes(dpi) for dpi in (80, 200)]
+    laid_out: list[Text] = []
+
+    def counted(text, renderer):
+        laid_out.append(text)
+        return usual(text, renderer)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Text, "_get_layout", counted)
+        with measuring_once():
+            found = [boxes(dpi) for dpi in (80, 200)]
+        assert Text._get_layout is counted
+    np.testing.assert_array_equal(found, expected)
+    assert len(laid_out) == 2 * len(changes)
+    # Lines that are aligned otherwise have the same box.
+    assert len({tuple(box) for box in np.round(expected[0], 3)}) == len(changes) - 1
 
 
 def test_fonts_of_a_pdf_hold_glyphs_alone(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def applied(style: Style) -> Iterator[None]:
     import matplotlib.style
 
     from proplim.figures._mathematics import reader, reading_once
+    from proplim.figures._measuring import measuring_once
 
     sheets = [str(STYLE_FILE), *([style.style] if style.style else [])]
     with mpl.rc_context():
@@ -75,7 +76,7 @@ def applied(style: Style) -> Iterator[None]:
             _scale_fonts(style.font_size / mpl.rcParams["font.size"])
         if style.dpi:
             mpl.rcParams["figure.dpi"] = mpl.rcParams["savefig.dpi"] = style.dpi
-        with reading_once(reader(style.style, mpl.rcParams["figure.dpi"])):
+        with reading_once(reader(style.style, mpl.rcParams["figure.dpi"])), measuring_once():
             yield
 
 
