@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import re
 import zlib
@@ -19,6 +20,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, LogLocator, NullFormatter
 from PIL import Image
 
+from _cubes import theory_cube
+from proplim.cube import write_netcdf
 from proplim.figures import Style
 from proplim.figures._lay_out import lay_out
 from proplim.figures._mathematics import Reader
@@ -26,6 +29,7 @@ from proplim.figures._measuring import measuring_once
 from proplim.figures._png import encoded
 from proplim.figures._save import save
 from proplim.figures._style import applied
+from proplim.study import draw_study
 
 
 def pixels_of(figure: Figure) -> np.ndarray:
@@ -241,3 +245,12 @@ def test_fonts_of_a_pdf_hold_glyphs_alone(tmp_path: Path) -> None:
         assert "glyf" in font
         assert not {"GDEF", "GPOS", "GSUB"} & set(font.keys())
     assert before == Options._drop_tables_default
+
+
+def test_drawing_a_study_leaves_the_garbage_collector_of_the_process_alone(tmp_path: Path) -> None:
+    """It is called from notebooks too; the workflow's own process asks for less collecting itself."""
+    write_netcdf(theory_cube(n_train=[60], width=[60]), tmp_path / "theory.nc")
+    before = gc.get_threshold(), gc.get_freeze_count()
+    draw_study({"theory": tmp_path / "theory.nc"}, tmp_path / "figures", dpi=30)
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    assert list((tmp_path / "figures").glob("class_distance__*.png"))
