@@ -208,10 +208,12 @@ def _group(
         "square_of_others": q / measure.lambda1,
         "mean": [], "square": [], "kernel": [], "contribution": [], "share_contribution": [],
     }  # fmt: skip
-    flat = states.z.reshape(count * measure.units, -1)
+    flat = states.z.reshape(count * measure.units, -1).astype(np.float32)
     for i, inputs in enumerate(sets):
         features = (
-            terms.features if i == 0 else inputs.features(flat, noise[i]).reshape(count, measure.units, -1)
+            terms.features
+            if i == 0
+            else inputs.single_features(flat, noise[i]).reshape(count, measure.units, -1)
         )
         contribution = (states.v[:, :, None] * features).sum(axis=1) / root_n
         f = contribution + (g[:, None] * a) @ inputs.modes.T

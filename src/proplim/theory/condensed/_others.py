@@ -45,6 +45,7 @@ JACOBIAN_GROWTH = 4
 
 
 Further = Callable[[np.ndarray], np.ndarray]
+"""Features on a further set of inputs, of hidden weights in the row space (S, r)."""
 
 
 class Setting(NamedTuple):

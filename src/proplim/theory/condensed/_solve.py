@@ -45,6 +45,7 @@ from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, trai
 from proplim.theory.condensed._measure import Measure, Reaction
 from proplim.theory.condensed._others import (
     Cavity,
+    Further,
     Gaussian,
     Guess,
     Setting,
@@ -62,7 +63,7 @@ GROUPS = 8
 """Groups of chains that give the error."""
 DRAWS, FIRST_DRAWS, MOST_DRAWS, LEAST_MORE_DRAWS = 40, 20, 240, 10
 """Draws of a chain at least, while only the reaction of the others is wanted, at most, and what is added at least."""
-CHAIN_PRECISION, SHARE_PRECISION = 0.002, 0.012
+CHAIN_PRECISION, SHARE_PRECISION = 0.002, 0.015
 """Relative error of D from the chains, and error of the share of the labels, at which no more draws are added. The
 test error falls by 0.6 to 0.9 % where the share rises by 0.01."""
 ROUNDS = 1
@@ -467,7 +468,8 @@ def _corrections(
     count, most = first, common.pool.most
     while True:
         corrections, wanted = None, RETRY * count
-        solved = _solve_others(sides, _unit_draws(common, sides, count), known)
+        unit = _unit_draws(common, sides, count, _further(common, count))
+        solved = _solve_others(sides, unit, known)
         if solved is not None:
             fraction = _effective_fraction(solved.whole)
             if fraction < LEAST_EFFECTIVE_FRACTION:
@@ -500,15 +502,20 @@ def _effective_fraction(cavities: list[Cavity]) -> float:
     return min(len(c.weights) / float(np.sum(c.weights**2)) for c in cavities)
 
 
-def _unit_draws(common: _Common, sides: list[_Side], count: int) -> UnitDraws:
-    """`count` draws of one unit from every replicate."""
-    noise = common.pool.noise(count)
-    further = tuple(
-        partial(inputs.single_features, noise=np.concatenate([of_set[i] for of_set in noise]))
-        for i, inputs in enumerate(common.sets)
-        if i > 0
-    )
+def _unit_draws(
+    common: _Common, sides: list[_Side], count: int, further: tuple[Further, ...] = ()
+) -> UnitDraws:
+    """`count` draws of one unit from every replicate, with features on further sets of inputs."""
     return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), further)
+
+
+def _further(common: _Common, count: int) -> tuple[Further, ...]:
+    """What gives the features of these draws on all sets of inputs but the first."""
+    noise = [np.concatenate(of_set) for of_set in zip(*common.pool.noise(count), strict=True)]
+    return tuple(
+        partial(inputs.single_features, noise=outside)
+        for inputs, outside in zip(common.sets[1:], noise[1:], strict=True)
+    )
 
 
 def _solve_others(sides: list[_Side], unit: UnitDraws, known: list[Cavity] | None) -> _Solved | None:
