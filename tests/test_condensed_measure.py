@@ -370,13 +370,13 @@ def test_known_averages_are_those_of_the_draws(digits):
     rng = np.random.default_rng(4)
     normals = rng.standard_normal((20000, problem.root.shape[1]))
     noise = sets[1].noise(len(normals), rng)
-    unit = draw_unit(setting, gaussian, [normals], (lambda z: sets[1].single_features(z, noise),))
+    unit = draw_unit(setting, gaussian, [normals], 5.0, (lambda z: sets[1].single_features(z, noise),))
     signal = rng.standard_normal(problem.root.shape[1])
     signal /= np.linalg.norm(signal)
     direction = _explicit.Direction(signal, np.zeros(len(labels)))
     known = known_averages(problem, sets, direction, unit.draws)
     along = unit.draws.z @ signal
-    for i, excess in enumerate(CONTROLS):
+    for i, excess in enumerate(5.0 * np.array(CONTROLS)):
         weights = density_ratio(unit.draws, excess)
         for values, exact in (
             (unit.draws.features**2, np.diag(known.kernels[0][i])),

@@ -17,8 +17,8 @@ from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity, Gaussian, Setting
 
-CONTROLS = (0.0, 0.5, 1.5, 5.0)
-"""Excess variances along the signal at which averages are known, as control variates."""
+CONTROLS = (0.0, 0.1, 0.3, 1.0)
+"""Excess variances along the signal at which averages are known, as control variates, in those of the draws."""
 
 
 class Known(NamedTuple):
@@ -58,14 +58,14 @@ def known_averages(problem: Problem, sets: tuple[Inputs, ...], direction: Direct
     """Averages that the corrections from draws with this direction use."""
     n, signal = draws.direction, direction.signal
     basis, root = problem.spectrum.eigenvectors, problem.root
-    overlap = float(signal @ n)
+    overlap, excesses = float(signal @ n), [part * draws.excess for part in CONTROLS]
     variance, along = (root**2).sum(axis=1), root @ n
     return Known(
-        kernels=tuple(np.stack([inputs.wide_kernel(n, e) for e in CONTROLS]) for inputs in sets),
+        kernels=tuple(np.stack([inputs.wide_kernel(n, e) for e in excesses]) for inputs in sets),
         crosses=tuple(
-            np.stack([inputs.wide_cross_kernel(n, e, sets[0]) @ basis for e in CONTROLS]) for inputs in sets
+            np.stack([inputs.wide_cross_kernel(n, e, sets[0]) @ basis for e in excesses]) for inputs in sets
         ),
-        along=np.array([e * overlap**2 for e in CONTROLS]),
+        along=np.array([e * overlap**2 for e in excesses]),
         fields=np.stack(
             [
                 (
@@ -73,7 +73,7 @@ def known_averages(problem: Problem, sets: tuple[Inputs, ...], direction: Direct
                     * (root @ (signal + e * overlap * n))
                 )
                 @ basis
-                for e in CONTROLS
+                for e in excesses
             ]
         ),
     )
@@ -95,7 +95,7 @@ def correction(
     gaussian_variance = gaussian.square / setting.width * rise
     gaussian_covariance = gaussian.square / root_n * (gaussian.a @ signal_modes)
     inverse = np.linalg.inv(cavity.sigma)
-    ratios = np.stack([density_ratio(cavity.draws, excess) for excess in CONTROLS], axis=1)
+    ratios = np.stack([density_ratio(cavity.draws, part * cavity.draws.excess) for part in CONTROLS], axis=1)
     weights = _regressed(ratios, cavity.weights)
     q = (cavity.modes @ cavity.a / root_n).astype(float)
     first = _regressed(ratios * q[:, None], cavity.weights * cavity.readouts.mean)

@@ -38,8 +38,6 @@ SHORTEST = 1.0 / 64.0
 TOLERANCE = 3e-4
 """Accepted length of the Newton step left, in widths of the modes of Sigma; the last one times the fall of the residual
 on it stands for it."""
-EXCESS = 5.0
-"""Excess variance of the draws along the signal: the weights of a unit that is nearly heavy are large far out there."""
 JACOBIAN_GROWTH = 4
 """How many times as many draws the Jacobian is taken from where a step with fewer has not helped."""
 
@@ -253,15 +251,20 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
 
 
 def draw_unit(
-    setting: Setting, gaussian: Gaussian, normals: list[np.ndarray], further: tuple[Further, ...] = ()
+    setting: Setting,
+    gaussian: Gaussian,
+    normals: list[np.ndarray],
+    excess: float,
+    further: tuple[Further, ...] = (),
 ) -> UnitDraws:
     """Draws of one unit, wider along the signal that `gaussian` leaves; they serve all labels of a point.
 
-    `normals` holds those of every part, `further` what gives the features on further sets of inputs.
+    `normals` holds those of every part, `excess` is the excess variance, and `further` gives the features on further
+    sets of inputs.
     """
     problem = setting.problem
     direction = problem.root.T @ (problem.slopes * (problem.spectrum.eigenvectors @ gaussian.a))
-    parts = [draw_central(problem, x, direction, EXCESS) for x in normals]
+    parts = [draw_central(problem, x, direction, excess) for x in normals]
     z, features, log_ratio = (np.concatenate([part[i] for part in parts]) for i in range(3))
     single = features.astype(np.float32)
     draws = parts[0]._replace(

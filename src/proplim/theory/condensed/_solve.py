@@ -73,6 +73,9 @@ REPLICATES = 4
 """Independent sets of draws of the others."""
 FIRST_COUNT, DRAWS_PER_INPUT = 2048, 10
 """Draws of a set at first: at least so many and so many for every training input."""
+EXCESSES = (5.0, 0.75)
+"""Excess variances of the draws along the signal that are tried in turn. The weights of a unit that is nearly heavy are
+large far out there; where they hang on few of the wide draws the cavity is that of the narrower ones."""
 HEAVY_GROWTH = 2
 """How many times as many beside several explicit units, where the others' weights are broad."""
 LARGEST_GROWTH, LEAST_GROWTH = 4, 2
@@ -95,7 +98,7 @@ LARGEST_APART = 0.15
 """Share of draws with the smallest explicit unit apart from the crowd from which on one more is explicit."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
-LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.3, 0.01
+LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.1, 0.025
 NOT_GIVEN = ("hidden_trace_shift", "hidden_trace_shift_mcse")
 """A sum over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small."""
 SAME = 0.1
@@ -374,15 +377,17 @@ def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heav
             chains = add_units(measure, chains, FIRST_DRAWS, rng)
             if apart(measure, chains) > LARGEST_APART and units < numbers[-1]:
                 continue
-        phase, chains = _answer_each_other(common, measure, chains, rng)
-        tried.append(phase)
-        if not phase.reason:
-            return phase
+        for excess in EXCESSES:
+            phase, after = _answer_each_other(common, measure, chains, excess, rng)
+            tried.append(phase)
+            if not phase.reason:
+                return phase
+        chains = after
     return tried[0]
 
 
 def _answer_each_other(
-    common: _Common, measure: Measure, chains: Ensemble, rng: np.random.Generator
+    common: _Common, measure: Measure, chains: Ensemble, excess: float, rng: np.random.Generator
 ) -> tuple[_Phase, Ensemble]:
     """Explicit units in the field of the others and the others with the labels left, in turn; the chains at the end."""
     problem, width = common.problem, common.width
@@ -411,7 +416,7 @@ def _answer_each_other(
         if not final:
             first = _first_count(common, measure)
             for count in (first, min(RETRY * first, common.pool.most)):
-                known = _solve_part(sides, _unit_draws(common, sides, count), known)
+                known = _solve_part(sides, _unit_draws(common, sides, count, excess), known)
                 if known is not None:
                     break
             if known is None:
@@ -419,7 +424,7 @@ def _answer_each_other(
             reacting = len(known[0].weights)
             measure = replace(measure, reaction=_reaction(measure, explicit, sides, known))
     first = _first_count(common, measure)
-    corrections, solved, reason = _corrections(common, explicit, sides, first, known, direction)
+    corrections, solved, reason = _corrections(common, explicit, sides, first, excess, known, direction)
     if corrections is None or solved is None:
         return unsolved(reason)
     rng = np.random.default_rng([common.seed, 200])
@@ -458,6 +463,7 @@ def _corrections(
     explicit: Explicit,
     sides: list[_Side],
     first: int,
+    excess: float,
     known: list[Cavity] | None,
     direction: Direction,
 ) -> tuple[_Corrections | None, _Solved | None, str]:
@@ -468,7 +474,7 @@ def _corrections(
     count, most = first, common.pool.most
     while True:
         corrections, wanted = None, RETRY * count
-        unit = _unit_draws(common, sides, count, _further(common, count))
+        unit = _unit_draws(common, sides, count, excess, _further(common, count))
         solved = _solve_others(sides, unit, known)
         if solved is not None:
             fraction = _effective_fraction(solved.whole)
@@ -503,10 +509,10 @@ def _effective_fraction(cavities: list[Cavity]) -> float:
 
 
 def _unit_draws(
-    common: _Common, sides: list[_Side], count: int, further: tuple[Further, ...] = ()
+    common: _Common, sides: list[_Side], count: int, excess: float, further: tuple[Further, ...] = ()
 ) -> UnitDraws:
     """`count` draws of one unit from every replicate, with features on further sets of inputs."""
-    return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), further)
+    return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), excess, further)
 
 
 def _further(common: _Common, count: int) -> tuple[Further, ...]:
