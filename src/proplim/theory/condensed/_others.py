@@ -38,6 +38,8 @@ SHORTEST = 1.0 / 64.0
 TOLERANCE = 3e-4
 """Accepted length of the Newton step left, in widths of the modes of Sigma; the last one times the fall of the residual
 on it stands for it."""
+LEAST_WEIGHT = 1e-3
+"""Mean weight of these draws, of one on average, below which single other draws have it all."""
 JACOBIAN_GROWTH = 4
 """How many times as many draws the Jacobian is taken from where a step with fewer has not helped."""
 
@@ -319,6 +321,8 @@ def solve_cavity_of_others(
     jacobian_draws = min(JACOBIAN_DRAWS, count)
     for _ in range(STEPS):
         if tilt is None or not np.isfinite(tilt.residual):
+            return None
+        if tilt.weights[:jacobian_draws].mean() < LEAST_WEIGHT:
             return None
         d_a, d_omega = _newton_step(setting, tilt, jacobian_draws, float(np.clip(tilt.residual, 1e-3, 0.1)))
         length = float(np.sqrt((d_a @ d_a + (d_omega**2).sum()) / len(a)))

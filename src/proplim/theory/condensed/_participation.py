@@ -9,7 +9,7 @@ from proplim.theory.condensed._explicit import Explicit
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._others import Cavity, Gaussian
 
-SETS = 200
+SETS = 400
 """Networks drawn for a group."""
 
 
