@@ -98,7 +98,7 @@ LARGEST_APART = 0.15
 """Share of draws with the smallest explicit unit apart from the crowd from which on one more is explicit."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
-LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.1, 0.025
+LEAST_ACCEPTANCE, LEAST_EFFECTIVE_FRACTION, LARGEST_ERROR = 0.4, 0.25, 0.015
 NOT_GIVEN = ("hidden_trace_shift", "hidden_trace_shift_mcse")
 """A sum over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small."""
 SAME = 0.1
