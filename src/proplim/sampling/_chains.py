@@ -250,7 +250,7 @@ def _leave_out(site: Site, run: Run, heavy: np.ndarray) -> None:
     run.members = [run.members[i] for i in left]
     run.chains = [run.chains[i] for i in left]
     if run.restarts == 0:
-        _fix_step(run, common_step(_adapted_steps(run), heavy[left] > run.phases.threshold))
+        _fix_step(run, float(np.median(_adapted_steps(run))))
     run.kept, run.check = Kept(), site.task.settings.min_draws
 
 

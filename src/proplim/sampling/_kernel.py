@@ -142,14 +142,14 @@ def init(problem: Problem, activation: Activation, hidden: Array, dtype: Any) ->
         hidden,
         problem.temperature,
         factor.log_likelihood + bias_energy(problem, features, factor),
-        slope_of_state(problem, activation, hidden, dtype),
+        _slope_of_state(problem, activation, hidden, dtype),
         heavy_readout(features, factor, problem.readout_scale),
         jnp.uint32(0),
         {},
     )
 
 
-def slope_of_state(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> Array:
+def _slope_of_state(problem: Problem, activation: Activation, hidden: Array, dtype: Any) -> Array:
     """What :class:`State` keeps as its gradient."""
     if problem.kernel_train is None:
         return gradient(problem, activation, hidden, dtype)
@@ -193,40 +193,16 @@ def propose(
     product a step, with C = A A^T, and Z and p are formed at the end alone. Where C is larger than A is long, (Z, p)
     themselves are followed.
     """
-    follow = _follow_weights if problem.kernel_train is None else _follow_preactivations
-    return follow(problem, activation, state, momentum, step, count, dtype, move)
-
-
-def _follow_weights(
-    problem: Problem,
-    activation: Activation,
-    state: State,
-    momentum: Array,
-    step: Array,
-    count: Array,
-    dtype: Any,
-    move: Move,
-) -> tuple[Array, Array, Array]:
-    def slope_at(_: Array, position: Array) -> Array:
-        return gradient(problem, activation, position, dtype)
-
-    start = (state.hidden, momentum, state.gradient)
-    return _kicked(problem, state, start, slope_at, step, count, move)
-
-
-def _follow_preactivations(
-    problem: Problem,
-    activation: Activation,
-    state: State,
-    momentum: Array,
-    step: Array,
-    count: Array,
-    dtype: Any,
-    move: Move,
-) -> tuple[Array, Array, Array]:
     import jax.numpy as jnp
 
-    assert problem.kernel_train is not None
+    if problem.kernel_train is None:
+
+        def slope_at_weights(_: Array, position: Array) -> Array:
+            return gradient(problem, activation, position, dtype)
+
+        start = (state.hidden, momentum, state.gradient)
+        return _kicked(problem, state, start, slope_at_weights, step, count, move)
+
     inputs, kernel = problem.inputs_train.astype(dtype), problem.kernel_train.astype(dtype)
     first, velocity = inputs @ state.hidden.astype(dtype), inputs @ momentum.astype(dtype)
 

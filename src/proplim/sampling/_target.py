@@ -181,8 +181,7 @@ def factorise(features: Array, y: Array, temperature: Array, readout_scale: Arra
 def _factorise_inputs(features: Array, y: Array, temperature: Array, c: Array) -> Factor:
     import jax.numpy as jnp
 
-    count = features.shape[0]
-    chol = _cholesky(c * (features @ features.T) + temperature * jnp.eye(count, dtype=features.dtype))
+    chol = _cholesky(_system(features.T, temperature, c))
     root = solve_lower(chol, features)
     z = solve_lower(chol, _columns(y))
     residual = _like(y, solve_lower(chol, z, transpose=True))
@@ -194,7 +193,7 @@ def _factorise_units(features: Array, y: Array, temperature: Array, c: Array) ->
     import jax.numpy as jnp
 
     count, width = features.shape
-    chol = _cholesky(c * (features.T @ features) + temperature * jnp.eye(width, dtype=features.dtype))
+    chol = _cholesky(_system(features, temperature, c))
     root = solve_lower(chol, features.T)
     z = solve_lower(chol, _columns(features.T @ y))
     mean = _like(y, solve_lower(chol, z, transpose=True))
