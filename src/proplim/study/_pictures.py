@@ -43,7 +43,7 @@ def draw_study(
     processes : int
         Kinds of figures drawn side by side.
     """
-    from proplim.figures import FIGURES, inversion_table
+    from proplim.figures import FIGURES, draw_figures, inversion_table
 
     loaded, target = {stage: read_netcdf(path) for stage, path in cubes.items()}, Path(folder)
     options: dict[str, Any] = {
@@ -53,20 +53,19 @@ def draw_study(
         **{name: target.with_name(name) for name in BESIDE},
     }
     target.mkdir(parents=True, exist_ok=True)
-    _share(loaded)
     # The table and the first figure come before the fork: what they import and read, fonts and mathematics too, the
     # others find there. Cubes are not copied either.
     if {"theory", "dynamics"} <= set(loaded) and "proportional" in loaded["theory"].approximation:
         inversion_table(loaded).to_csv(target / "inversion.csv", index=False)
+    if processes == 1:
+        draw_figures(loaded, target, **options)
+        return
+    _share(loaded)
     first, *others = FIGURES.names()
     _draw(first, target, **options)
-    if processes == 1:
-        for name in others:
-            _draw(name, target, **options)
-    else:
-        # An executor ends when a process of it is killed, where a Pool would wait for ever.
-        with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-            list(pool.map(partial(_draw, folder=target, **options), others))
+    # An executor ends when a process of it is killed, where a Pool would wait for ever.
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        list(pool.map(partial(_draw, folder=target, **options), others))
 
 
 def _share(cubes: Mapping[str, xr.Dataset]) -> None:
