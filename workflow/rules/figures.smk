@@ -1,3 +1,6 @@
+from proplim.study import drawing_cores
+
+
 rule draw_figures:
     input:
         cubes=plan.cubes(),
@@ -14,7 +17,7 @@ rule draw_figures:
         f"{plan.root}/logs/figures.log",
     conda:
         "../envs/proplim.yaml"
-    threads: 2
+    threads: drawing_cores(plan.config.axes("theory"))
     resources:
         mem_mb=2000,
         runtime=20,
@@ -47,7 +50,7 @@ rule write_pages:
         explorer=plan.explorer(),
     log:
         f"{plan.root}/logs/pages.log",
-    priority: 1  # before the figures take two cores
+    priority: 1  # before the figures, which may take two cores
     conda:
         "../envs/proplim.yaml"
     threads: 1

@@ -17,12 +17,14 @@ from proplim.figures._base import (
 from proplim.figures._draw import draw_figures
 from proplim.figures._inversion_table import inversion_table
 from proplim.figures._looks import Look, approximation_look, optimizer_look
+from proplim.figures._slices import FILE_DIMS
 from proplim.figures._straggler_page import draw_stragglers
 from proplim.figures._style import FORMATS, STYLE_FILE, Style
 from proplim.figures._thinning import MOST_SLICES
 
 __all__ = [
     "FIGURES",
+    "FILE_DIMS",
     "FORMATS",
     "MOST_SLICES",
     "OTHERS",

@@ -88,13 +88,14 @@ def draw_figures(
     means, few_means = averaged_over_classes(cubes), averaged_over_classes(few)
     folders = {"draws": draws, "stragglers": stragglers}
     written: list[Path] = []
-    for figure in chosen:
-        beside = folders[figure.reads] if figure.reads else None
-        if figure.has_cubes(cubes) and not (figure.reads and beside is None):
-            whole, part = (cubes, few) if figure.each_class else (means, few_means)
-            written += _draw_one(
-                figure, part if figure.sliced else whole, beside, folder, formats, look, limit
-            )
+    with applied(look):
+        for figure in chosen:
+            beside = folders[figure.reads] if figure.reads else None
+            if figure.has_cubes(cubes) and not (figure.reads and beside is None):
+                whole, part = (cubes, few) if figure.each_class else (means, few_means)
+                written += _draw_one(
+                    figure, part if figure.sliced else whole, beside, folder, formats, look, limit
+                )
     return written
 
 
@@ -108,9 +109,11 @@ def _draw_one(
     limit: int,
 ) -> list[Path]:
     """Draw all files of one figure; `beside` is the folder that it reads beside the cubes."""
+    from matplotlib import rc_context
+
     written: list[Path] = []
     about, varying = origin(cubes), _varying(cubes)
-    with applied(style):
+    with rc_context():  # whatever a figure sets, the next one does not see
         drawings = figure.draw(cubes, style, *([] if beside is None else [Path(beside)]))
         for parameters, page in islice(drawings, limit):
             stem = file_stem(figure.name, parameters, varying)

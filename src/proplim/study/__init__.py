@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proplim.study._packing import Block
     from proplim.study._partial import publish
     from proplim.study._partial_results import results_of_partial_cubes
-    from proplim.study._pictures import draw_study
+    from proplim.study._pictures import draw_study, drawing_cores
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._plugins import plugins_of_results
     from proplim.study._process import collect_rarely, job_process
@@ -55,7 +55,7 @@ _HOME = {
     "Requests": "_requests",
     "publish": "_partial",
     "results_of_partial_cubes": "_partial_results",
-    "draw_study": "_pictures",
+    **dict.fromkeys(("draw_study", "drawing_cores"), "_pictures"),
     "write_pages": "_summary",
     **dict.fromkeys(
         (
@@ -84,6 +84,7 @@ __all__ = [
     "collect_rarely",
     "convergence_summary",
     "draw_study",
+    "drawing_cores",
     "draws_file",
     "job_log",
     "job_process",

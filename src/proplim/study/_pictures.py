@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -17,8 +18,26 @@ if TYPE_CHECKING:
 BESIDE = ("draws", "stragglers")
 """Folders of the study that figures read beside the cubes."""
 
+FEW_SETS = 2
+"""Sets of figures, each a page of every kind, that one process draws: a second one costs as much as some pages."""
+MOST_CORES = 2
+
 _SHARED: dict[str, xr.Dataset] = {}
 """The cubes, in all processes that draw some of the figures."""
+
+
+def drawing_cores(axes: Mapping[str, Sequence]) -> int:
+    """Cores for the figures of a study.
+
+    Parameters
+    ----------
+    axes : mapping
+        Axis of the grid -> its values.
+    """
+    from proplim.figures import FILE_DIMS
+
+    sets = math.prod(len(axes[name]) for name in FILE_DIMS)
+    return MOST_CORES if sets > FEW_SETS else 1
 
 
 def draw_study(

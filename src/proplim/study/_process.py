@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proplim.study._log import job_log
 
-COLLECT_AFTER = 300_000
+COLLECT_AFTER = 1_000_000
 """Objects that are made before Python looks for those of no use, in a process for which memory is no matter."""
 
 
