@@ -14,9 +14,9 @@ an idle machine only, processor times on any.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -56,6 +56,9 @@ def run(folder: Path, content: dict, cores: int = 1, **variables: str) -> tuple[
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", str(folder / "study.yaml"), "--cores", str(cores)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **variables}
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # modules are compiled once for all processes, as for a user
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -63,6 +66,14 @@ def run(folder: Path, content: dict, cores: int = 1, **variables: str) -> tuple[
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - started, cpu
+
+
+def science_by_stage(root: Path) -> dict[str, float]:
+    """Stage -> processor seconds of its points, compilation too."""
+    found: dict[str, float] = {}
+    for path in sorted(root.glob("*/*/*.points")):
+        found[path.parts[-3]] = found.get(path.parts[-3], 0.0) + _about(path)["cpu_seconds"]
+    return found
 
 
 def science_seconds(root: Path) -> tuple[float, float, float]:
@@ -91,6 +102,17 @@ def rule_seconds(folder: Path) -> dict[str, tuple[int, float]]:
     return {r: (sum(j[0] == r for j in jobs), sum(j[2] - j[1] for j in jobs if j[0] == r)) for r in rules}
 
 
+def processor_seconds(root: Path) -> dict[str, tuple[int, float]]:
+    """Folder or file of logs -> number of jobs and their processor seconds together, as they say at their end."""
+    found: dict[str, tuple[int, float]] = {}
+    for log in sorted((root / "logs").rglob("*.log")):
+        said = re.findall(r"^done after .* s, (.*) s of processor time$", log.read_text(), re.MULTILINE)
+        kind = log.relative_to(root / "logs").parts[0].removesuffix(".log")
+        count, seconds = found.get(kind, (0, 0.0))
+        found[kind] = count + len(said), seconds + sum(map(float, said))
+    return found
+
+
 def decompose(configuration: Path, cores: int) -> None:
     """Run a study in a folder of its own, compiling everything, and print where its time goes."""
     with tempfile.TemporaryDirectory() as name:
@@ -98,8 +120,10 @@ def decompose(configuration: Path, cores: int) -> None:
         content = yaml.safe_load(configuration.read_text())
         load = os.getloadavg()[0]
         wall, cpu = run(folder, content, cores, PROPLIM_CACHE=str(folder / "cache"), OMP_NUM_THREADS="1")
-        _, science, compiling = science_seconds(folder / "results" / content["study"])
-        rules = rule_seconds(folder)
+        root = folder / "results" / content["study"]
+        _, science, compiling = science_seconds(root)
+        stages = science_by_stage(root)
+        rules, jobs = rule_seconds(folder), processor_seconds(root)
     print(f"{configuration}, {cores} cores, load of the machine before {load:.1f}")
     print(f"wall {wall:.1f} s; processor {cpu:.1f} s, {100 * cpu / wall / cores:.0f} % of the cores")
     rest = cpu - science
@@ -117,8 +141,16 @@ def decompose(configuration: Path, cores: int) -> None:
         f"overhead {100 * (1 - (science - compiling) / (cores * wall)):.1f} % of the wall time of all cores, "
         f"{100 * (1 - science / (cores * wall)):.1f} % without compilation (on an idle machine)"
     )
+    print("everything else, by the processor:")
+    own = {kind: (count, seconds - stages.get(kind, 0.0)) for kind, (count, seconds) in jobs.items()}
+    for kind, (count, seconds) in own.items():
+        print(
+            f"  {kind:28} {count:4d} jobs {seconds:8.2f} s{' beside the science' if kind in stages else ''}"
+        )
+    print(f"  {'Snakemake, its report':28} {'':9} {rest - sum(s for _, s in own.values()):8.2f} s")
+    print("everything, by the clock:")
     for rule, (count, seconds) in rules.items():
-        print(f"  {rule:28} {count:4d} jobs {seconds:8.1f} s by the clock")
+        print(f"  {rule:28} {count:4d} jobs {seconds:8.1f} s")
 
 
 def overhead(figures: bool) -> None:
@@ -175,18 +207,16 @@ def measured(root: Path) -> None:
     total, inside = 0.0, 0.0
     for stage, jobs in plan.jobs.items():
         for name, job in jobs.items():
-            benchmark = Path(plan.root) / "benchmarks" / stage / f"{name}.tsv"
-            if not benchmark.exists():
+            if not Path(plan.result(job)).exists():
                 continue
-            row = next(csv.DictReader(benchmark.open(), delimiter="\t"))
             about = read_table(plan.result(job)).about
             inside += sum(json.loads(about["block_seconds"]))
-            total += float(row["s"])
-            used = row["max_rss"] if row["max_rss"] not in ("NA", "-") else "nan"
+            total += about["wall_time_seconds"]
             print(
                 f"{stage:9} {job.n_points:7d} {asks.seconds(stage, name):11.1f} {about['cpu_seconds']:11.1f} "
-                f"{about.get('compile_seconds', float('nan')):11.1f} {float(row['s']):11.1f} "
-                f"{asks.runtime_minutes(stage, name):9d} {asks.memory_mb(stage, name):9d} {float(used):8.0f}  {name}"
+                f"{about.get('compile_seconds', float('nan')):11.1f} {about['wall_time_seconds']:11.1f} "
+                f"{asks.runtime_minutes(stage, name):9d} {asks.memory_mb(stage, name):9d} "
+                f"{about.get('peak_memory_mb', float('nan')):8.0f}  {name}"
             )
     print(f"jobs {total:.1f} s, of which science {inside:.1f} s ({100 * inside / max(total, 1e-9):.0f} %)")
 

@@ -101,7 +101,7 @@ def test_log_holds_what_a_job_and_its_processes_write(tmp_path):
     for line in WRITTEN:
         assert line in text
         assert line in shown.stderr
-    assert re.search(r"^done after \d+\.\d s$", text, re.MULTILINE)
+    assert re.search(r"^done after \d+\.\d s, \d+\.\d\d s of processor time$", text, re.MULTILINE)
     assert "afterwards" not in text
     assert shown.stdout == "afterwards\n"
 

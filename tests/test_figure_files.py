@@ -65,6 +65,16 @@ def test_minor_ticks_are_those_of_matplotlib_pixel_by_pixel(settings: dict) -> N
         assert (pixels_of(without) != usual).any(), "the page has no minor ticks to compare"
 
 
+def test_no_ticks_are_made_for_axes_between_panels() -> None:
+    with applied(Style(dpi=80)):
+        usual, ours = page("constrained"), page("constrained")
+        lay_out(ours)
+        np.testing.assert_array_equal(pixels_of(ours), pixels_of(usual))
+    left, right = (len(ax.yaxis.majorTicks) for ax in ours.axes)
+    assert left > 1
+    assert right == 1  # which all marks look like
+
+
 def labelled() -> Figure:
     """All that an axis may show: labels of axes and ticks, also of minor ones, a grid, an offset, a map with a bar."""
     figure = Figure(figsize=(5.0, 2.5))

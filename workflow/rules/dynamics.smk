@@ -5,8 +5,6 @@ rule train_dynamics:
         plan.outputs("dynamics"),
     log:
         f"{plan.root}/logs/dynamics/{{dataset}}/{{job}}.log",
-    benchmark:
-        f"{plan.root}/benchmarks/dynamics/{{dataset}}/{{job}}.tsv"
     priority: longest_first("dynamics")
     retries: 2
     conda:

@@ -5,8 +5,6 @@ rule sample_sampling:
         plan.outputs("sampling"),
     log:
         f"{plan.root}/logs/sampling/{{dataset}}/{{job}}.log",
-    benchmark:
-        f"{plan.root}/benchmarks/sampling/{{dataset}}/{{job}}.tsv"
     priority: longest_first("sampling")
     retries: 2
     conda:

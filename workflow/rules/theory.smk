@@ -5,8 +5,6 @@ rule solve_theory:
         plan.outputs("theory"),
     log:
         f"{plan.root}/logs/theory/{{dataset}}/{{job}}.log",
-    benchmark:
-        f"{plan.root}/benchmarks/theory/{{dataset}}/{{job}}.tsv"
     priority: longest_first("theory")
     retries: 2
     conda:

@@ -42,6 +42,10 @@ def lay_out(figure: Figure) -> None:
     }
     for axis in silent:
         axis.set_minor_locator(NullLocator())
+    # Axes between panels have marks and nothing else: no ticks are made for them, which takes longer than all labels.
+    bare = {axis for axis in silent if _is_bare(axis)}
+    for axis in bare:
+        axis.set_visible(False)
     _spare_measuring(figure)
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
@@ -52,7 +56,21 @@ def lay_out(figure: Figure) -> None:
     for _, axis in shown:
         axis.get_tightbbox(renderer)  # gives ticks and labels the places that they have now
     for ax, axis in shown:
-        _stop(ax, axis, silent.get(axis))
+        if axis in bare:
+            _stop_bare(ax, axis, silent[axis])
+        elif axis in silent:
+            _stop_silent(ax, axis, silent[axis])
+        else:
+            _stop_labelled(ax, axis)
+
+
+def _is_bare(axis: Axis) -> bool:
+    """Whether an axis has no labels, of ticks or its own, and no grid."""
+    ticks = {
+        name: on for which in ("major", "minor") for name, on in axis.get_tick_params(which).items() if on
+    }
+    words = any(name.startswith(("label", "grid")) for name in ticks)
+    return not words and not axis.get_label_text() and not axis.offsetText.get_visible()
 
 
 def _spare_measuring(figure: Figure) -> None:
@@ -65,27 +83,43 @@ def _spare_measuring(figure: Figure) -> None:
                 axis.set_label_coords(0.5, 0.5)  # a place of its own is not looked for among labels of ticks
 
 
-def _stop(ax: Axes, axis: Axis, minor: Locator | None) -> None:
-    """Put what an axis shows in its place; `minor` finds its minor ticks where they have no labels."""
-    from matplotlib.ticker import NullLocator
+def _stop_bare(ax: Axes, axis: Axis, minor: Locator) -> None:
+    """Put what an axis without labels shows in its place; `minor` finds its minor ticks."""
+    places = np.asarray(axis.get_majorticklocs(), dtype=float)
+    marks = _marks(ax, axis, axis.get_major_ticks(1), places[_lie_inside(axis, places)])
+    _put(ax, axis, [], [*marks, *_minor_marks(ax, axis, minor)])
 
+
+def _stop_silent(ax: Axes, axis: Axis, minor: Locator) -> None:
+    """Put what an axis shows in its place; `minor` finds its minor ticks, which have no labels."""
+    ticks = _inside(axis, axis.get_major_ticks(), axis.get_majorticklocs())
+    _put(ax, axis, ticks, [*_marks(ax, axis, ticks, _places(ticks)), *_minor_marks(ax, axis, minor)])
+
+
+def _stop_labelled(ax: Axes, axis: Axis) -> None:
+    """Put what an axis shows in its place; its minor ticks may have labels too."""
+    major = _inside(axis, axis.get_major_ticks(), axis.get_majorticklocs())
+    minor = _inside(axis, axis.get_minor_ticks(), axis.get_minorticklocs())
+    marks = [mark for ticks in (major, minor) for mark in _marks(ax, axis, ticks, _places(ticks))]
+    _put(ax, axis, [*major, *minor], marks)
+
+
+def _put(ax: Axes, axis: Axis, ticks: Sequence[Tick], marks: Sequence[Line2D]) -> None:
+    """Show labels and grid lines of some ticks, and marks, in place of the axis."""
     from proplim.figures._still import Still
 
-    ticks = _inside(axis, axis.get_major_ticks(), axis.get_majorticklocs())
-    marks = _marks(ax, axis, ticks, _places(ticks))
-    if minor is None:
-        labelled = _inside(axis, axis.get_minor_ticks(), axis.get_minorticklocs())
-        marks += _marks(ax, axis, labelled, _places(labelled))
-        ticks += labelled
-    else:
-        axis.set_minor_locator(minor)
-        places = np.asarray(axis.get_minorticklocs())
-        axis.set_minor_locator(NullLocator())
-        low, high = sorted(axis.get_view_interval())
-        within = places[(places >= low) & (places <= high)]
-        marks += _marks(ax, axis, axis.get_minor_ticks(1), within)
     ax.add_artist(Still(axis, ticks, marks))
     axis.set_visible(False)
+
+
+def _minor_marks(ax: Axes, axis: Axis, locator: Locator) -> list[Line2D]:
+    from matplotlib.ticker import NullLocator
+
+    axis.set_minor_locator(locator)
+    places = np.asarray(axis.get_minorticklocs())
+    axis.set_minor_locator(NullLocator())
+    low, high = sorted(axis.get_view_interval())
+    return _marks(ax, axis, axis.get_minor_ticks(1), places[(places >= low) & (places <= high)])
 
 
 def _places(ticks: Sequence[Tick]) -> np.ndarray:
@@ -94,14 +128,16 @@ def _places(ticks: Sequence[Tick]) -> np.ndarray:
 
 def _inside(axis: Axis, ticks: Sequence[Tick], places: np.ndarray) -> list[Tick]:
     """Ticks that lie on an axis, of those that its locator has found."""
+    lie = _lie_inside(axis, np.asarray(places, dtype=float))
+    return [tick for tick, inside in zip(ticks, lie, strict=False) if inside]
+
+
+def _lie_inside(axis: Axis, places: np.ndarray) -> np.ndarray:
+    """Which places lie on an axis."""
     scale = axis.get_transform().transform
     low, high = sorted(scale(np.asarray(axis.get_view_interval())))
-    margin = _ON_THE_EDGE * (high - low)
-    return [
-        tick
-        for tick, place in zip(ticks, scale(np.asarray(places, dtype=float)), strict=False)
-        if low - margin <= place <= high + margin
-    ]
+    margin, scaled = _ON_THE_EDGE * (high - low), scale(places)
+    return np.asarray((scaled >= low - margin) & (scaled <= high + margin))
 
 
 def _marks(ax: Axes, axis: Axis, pattern: Sequence[Tick], places: np.ndarray) -> list[Line2D]:

@@ -25,6 +25,7 @@ from proplim.study._identity import seeds_text
 from proplim.study._manifests import write_manifest
 from proplim.study._packing import Block
 from proplim.study._plan import Draw, Job, Plan
+from proplim.study._process import peak_memory_mb
 from proplim.study._progress import Progress, say
 from proplim.study.stages import Results, Run, stage_of
 
@@ -127,6 +128,7 @@ def run_job(plan: Plan, job: Job, path: str | Path, threads: int = 1) -> None:
         block_seconds=json.dumps(seconds),
         cpu_seconds=round(cpu, 3),
         compile_seconds=round(compilation_seconds(), 3),
+        peak_memory_mb=round(peak_memory_mb(), 1),
         **provenance(
             resolved_yaml(plan.config),
             seeds_text(stage, plan.config, (block.point["seed"] for block in job.blocks)),

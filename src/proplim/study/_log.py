@@ -60,7 +60,13 @@ def job_log(path: str | Path) -> Iterator[None]:
             for stream in shown:
                 os.close(stream)
             seconds = time.perf_counter() - started
-            log.write(f"{trace}{'failed' if trace else 'done'} after {seconds:.1f} s\n".encode())
+            end = f"{'failed' if trace else 'done'} after {seconds:.1f} s"
+            log.write(f"{trace}{end}, {_processor_seconds():.2f} s of processor time\n".encode())
+
+
+def _processor_seconds() -> float:
+    """Of this process since its start, and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _python() -> str:

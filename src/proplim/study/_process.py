@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from proplim.study._log import job_log
 
 COLLECT_AFTER = 1_000_000
 """Objects that are made before Python looks for those of no use, in a process for which memory is no matter."""
+
+KIB = 1024.0
+"""Bytes of the unit in which Linux counts memory; macOS counts bytes."""
 
 
 @contextmanager
@@ -38,6 +42,14 @@ def job_process(log: str | Path) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(os.EX_OK)
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process, or one that it has started, has had in use so far."""
+    largest = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return largest * (1.0 if sys.platform == "darwin" else KIB) / 1e6
 
 
 def collect_rarely() -> None:
