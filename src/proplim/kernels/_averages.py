@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from proplim._cores import cut, side_by_side
 from proplim.activations import Activation
-
-LARGE = 2_000_000
-"""Elements of a matrix whose rows the cores share."""
-ROWS = 256
-"""Rows in a part; fixed, so that the cut does not depend on the cores."""
 
 
 def feature_covariance(
@@ -30,25 +22,10 @@ def feature_covariance(
     array of the broadcast shape
     """
     if activation.kernel is not None:
-        return _in_rows(activation.kernel, c12, c11, c22)
+        return np.asarray(activation.kernel(c12, c11, c22), dtype=float)
     from proplim.kernels._quadrature import gaussian_kernel
 
     return gaussian_kernel(activation, c12, c11, c22)
-
-
-def _in_rows(
-    kernel: Callable[..., np.ndarray], c12: np.ndarray, c11: np.ndarray, c22: np.ndarray
-) -> np.ndarray:
-    """A closed form; the rows of a large matrix are shared by the cores."""
-    if c12.ndim != 2 or c12.size < LARGE:
-        return np.asarray(kernel(c12, c11, c22), dtype=float)
-    out = np.empty(c12.shape)
-
-    def fill(part: slice) -> None:
-        out[part] = kernel(*(array[part] if len(array) == len(c12) else array for array in (c12, c11, c22)))
-
-    side_by_side(fill, cut(len(c12), ROWS))
-    return out
 
 
 def mean_feature(activation: Activation, variance: np.ndarray) -> np.ndarray:

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from proplim._cores import cut, side_by_side
 from proplim.activations import Activation, get_activation
 from proplim.errors import InvalidInput
 from proplim.kernels._averages import feature_covariance, mean_feature, mean_slope
+
+LARGE = 2_000_000
+"""Elements of a kernel whose rows the cores share."""
+ROWS = 256
+"""Rows in a part; fixed, so that the cut does not depend on the cores."""
+CACHED = 2**16
+"""Elements of a closed form at once: what it passes over several times stays in the cache."""
 
 
 def input_kernel(x1: np.ndarray, x2: np.ndarray, lambda0: float) -> np.ndarray:
@@ -57,11 +65,36 @@ def feature_kernel(
     (P1, P2) array
         Symmetric to the last bit where `x1` is `x2`.
     """
+    activation = get_activation(activation)
+    if len(x1) * len(x2) >= LARGE and activation.kernel is not None:
+        return _large_kernel(activation, x1, x2, lambda0)
     c12 = input_kernel(x1, x2, lambda0)
     c11 = input_kernel_diagonal(x1, lambda0)[:, None]
     c22 = input_kernel_diagonal(x2, lambda0)[None, :]
-    kernel = feature_covariance(get_activation(activation), c12, c11, c22)
+    kernel = feature_covariance(activation, c12, c11, c22)
     return 0.5 * (kernel + kernel.T) if x1 is x2 else kernel
+
+
+def _large_kernel(activation: Activation, x1: np.ndarray, x2: np.ndarray, lambda0: float) -> np.ndarray:
+    """The same in rows that the cores share; of a symmetric one the upper triangle is a copy of the lower."""
+    symmetric = x1 is x2
+    c11, c22 = input_kernel_diagonal(x1, lambda0), input_kernel_diagonal(x2, lambda0)
+    out = np.empty((len(x1), len(x2)))
+
+    def fill(rows: slice) -> None:
+        columns = slice(0, rows.stop if symmetric else len(x2))
+        c12 = input_kernel(x1[rows], x2[columns], lambda0)
+        for some in cut(len(c12), max(CACHED // c12.shape[1], 1)):
+            own = slice(rows.start + some.start, rows.start + some.stop)
+            out[own, columns] = feature_covariance(activation, c12[some], c11[own, None], c22[None, columns])
+        if symmetric:
+            out[: rows.start, rows] = out[rows, : rows.start].T
+            square = out[rows, rows]
+            out[rows, rows] = 0.5 * (square + square.T)
+
+    longest_first = cut(len(x1), ROWS)[::-1]
+    side_by_side(fill, longest_first)
+    return out
 
 
 def feature_kernel_diagonal(activation: str | Activation, x: np.ndarray, lambda0: float = 1.0) -> np.ndarray:

@@ -15,6 +15,8 @@ from proplim._cores import LARGE_KERNEL, cut, side_by_side
 
 COLUMNS = 256
 """Columns in a part; fixed, so that the cut does not depend on the cores."""
+PRODUCT = 512
+"""The same for products with the vectors."""
 BLOCK = 64
 """Reflectors that are applied together."""
 _LOWER = 1
@@ -78,5 +80,5 @@ def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     def fill(part: slice) -> None:
         out[:, part] = left @ right[:, part]
 
-    side_by_side(fill, cut(right.shape[1], COLUMNS))
+    side_by_side(fill, cut(right.shape[1], PRODUCT))
     return out
