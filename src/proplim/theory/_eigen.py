@@ -1,17 +1,18 @@
 """Eigenvectors of a large kernel on several cores, with bits that do not depend on their number.
 
 A linear-algebra library that is given two threads adds up in another order than with one: eigenvalues of a kernel then
-differ in their last bits (by 6e-16 of the largest at P = 1500). So every call has one thread, and cores share the
-columns of products: the back transformation of the eigenvectors, and products with them. What is left for one core is
-the reduction to tridiagonal form, half of the time, and the tridiagonal problem.
+differ in their last bits (by 6e-16 of the largest at P = 1500). So every call has one thread, and cores share parts of
+fixed shape: the halves of the tridiagonal problem, the columns of the back transformation of the eigenvectors, and
+products with them. What is left for one core is the reduction to tridiagonal form.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
 
 from proplim._cores import LARGE_KERNEL, cut, side_by_side
+from proplim.theory._halves import of_halves
+from proplim.theory._lapack import call
 
 COLUMNS = 256
 """Columns in a part; fixed, so that the cut does not depend on the cores."""
@@ -19,7 +20,8 @@ PRODUCT = 512
 """The same for products with the vectors."""
 BLOCK = 64
 """Reflectors that are applied together."""
-_LOWER = 1
+_LARGEST_BLOCK = 65
+"""Rows and columns that the routine keeps of every block beside its work."""
 
 
 def eigen(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -43,22 +45,25 @@ def eigen(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, vectors = np.linalg.eigh(matrix)
         return values, vectors
     # A = Q T Q^T with Q a product of reflectors that act on all rows but the first.
-    reflectors, diagonal, beside, factors, _ = lapack.dsytrd(
-        np.asfortranarray(matrix), lower=_LOWER, lwork=BLOCK * size
-    )
-    values, vectors, failed = lapack.dstevd(diagonal, beside)
-    if failed:
-        raise np.linalg.LinAlgError("the eigenvalues of the tridiagonal form did not converge")
-    acting = np.asfortranarray(reflectors[1:, :-1])
+    reflectors = np.array(matrix.T, order="F")
+    diagonal, beside, factors = np.empty(size), np.empty(size - 1), np.empty(size - 1)
+    work = np.empty(BLOCK * size)
+    call("dsytrd", b"L", size, reflectors, size, diagonal, beside, factors, work, len(work))
+    halves = of_halves(diagonal, beside)
+    vectors = np.empty((size, size))
 
     def transform(part: slice) -> None:
-        turned, _, _ = lapack.dormqr(
-            "L", "N", acting, factors, np.asfortranarray(vectors[1:, part]), lwork=BLOCK * COLUMNS
-        )
-        vectors[1:, part] = turned
+        own = halves.vectors(part)
+        n = part.stop - part.start
+        work = np.empty(BLOCK * n + _LARGEST_BLOCK * BLOCK)
+        call(
+            "dormqr", b"L", b"N", size - 1, n, size - 1, reflectors[1:], size, factors, own[1:], size,
+            work, len(work),
+        )  # fmt: skip
+        vectors[:, part] = own
 
     side_by_side(transform, cut(size, COLUMNS))
-    return values, vectors
+    return halves.values, vectors
 
 
 def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Routines of BLAS and LAPACK on parts of arrays in place, without the interpreter's lock.
+"""Routines of LAPACK on parts of arrays in place, without the interpreter's lock.
 
-SciPy's wrappers hold the lock for as long as a routine runs, so that two threads take turns, and most of them copy what
-they change. SciPy exports the routines themselves to compiled code; they are called here by address.
+SciPy's wrappers hold the lock for as long as most routines run, so that two threads take turns, and copy what routines change.
+SciPy exports the routines themselves to compiled code; here they are called by address.
 """
 
 from __future__ import annotations
@@ -12,57 +12,50 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cython_blas, cython_lapack
+from scipy.linalg import cython_lapack
 
-Routine = Callable[..., None]
 
-_BYTES = np.dtype(float).itemsize
-ONE = ctypes.addressof(_one := ctypes.c_double(1.0))
-"""Addresses of numbers that routines take."""
-ZERO = ctypes.addressof(_zero := ctypes.c_double(0.0))
-MINUS_ONE = ctypes.addressof(_minus_one := ctypes.c_double(-1.0))
-LOWER = ctypes.addressof(_lower := ctypes.c_char(b"L"))
-PLAIN = ctypes.addressof(_plain := ctypes.c_char(b"N"))
-TRANSPOSED = ctypes.addressof(_transposed := ctypes.c_char(b"T"))
+class LapackError(np.linalg.LinAlgError):
+    """A routine did not converge, or did not understand its arguments."""
+
+
+def call(name: str, *arguments: bytes | int | float | np.ndarray) -> None:
+    """Call a routine of LAPACK, whose last argument `info` is looked at and not given.
+
+    Parameters
+    ----------
+    name : str
+        In lower case.
+    *arguments : bytes, int, float or array
+        Letters, integers and numbers that the routine only reads; arrays, also those of one element that it writes to. A part of
+        a larger matrix is given as a view that begins at its first element.
+
+    Raises
+    ------
+    LapackError
+        Where `info` is not zero.
+    """
+    info = ctypes.c_int(0)
+    held = [_held(argument) for argument in arguments]
+    addresses = [a.ctypes.data if isinstance(a, np.ndarray) else ctypes.addressof(a) for a in held]
+    _routine(name, len(held) + 1)(*addresses, ctypes.addressof(info))
+    if info.value:
+        raise LapackError(f"{name} of LAPACK failed with {info.value}")
+
+
+def _held(argument: bytes | int | float | np.ndarray) -> Any:
+    if isinstance(argument, bytes):
+        return ctypes.c_char(argument)
+    if isinstance(argument, int):
+        return ctypes.c_int(argument)
+    return ctypes.c_double(argument) if isinstance(argument, float) else argument
 
 
 @cache
-def routine(name: str, arguments: int) -> Routine:
-    """A routine of BLAS or LAPACK by its name; all its `arguments` are addresses."""
-    module: Any = cython_blas if name in cython_blas.__pyx_capi__ else cython_lapack
-    capsule = module.__pyx_capi__[name]
+def _routine(name: str, arguments: int) -> Callable[..., None]:
+    capsule = cython_lapack.__pyx_capi__[name]
     name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     address = pointer_of(capsule, name_of(capsule))
     return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(address)
-
-
-class Integers:
-    """Addresses of the integers from 0 to a largest one, as routines want them."""
-
-    def __init__(self, largest: int) -> None:
-        self._values = np.arange(largest + 1, dtype=np.intc)
-        self._start = self._values.ctypes.data
-
-    def __call__(self, value: int) -> int:
-        """Address of an integer."""
-        return self._start + value * self._values.itemsize
-
-
-class Columns:
-    """Addresses of the elements of a matrix that is stored by columns.
-
-    Parameters
-    ----------
-    matrix : (m, n) array in Fortran order
-    """
-
-    def __init__(self, matrix: np.ndarray) -> None:
-        if not matrix.flags.f_contiguous or matrix.dtype != float:
-            raise ValueError("the matrix has to be stored by columns, in double precision")
-        self._matrix, self._start, self._step = matrix, matrix.ctypes.data, len(matrix) * _BYTES
-
-    def __call__(self, row: int, column: int) -> int:
-        """Address of an element."""
-        return self._start + row * _BYTES + column * self._step
