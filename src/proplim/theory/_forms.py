@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from proplim._cores import side_by_side
 from proplim.geometry import contrast
 from proplim.theory._blocks import block_for
 from proplim.theory._cosine import products_of
@@ -131,7 +132,9 @@ class InputForms:
     @cached_property
     def classes(self) -> tuple[ClassForms, ...]:
         """One for every class."""
-        return tuple(ClassForms.of(self._modes, weights, self._block) for weights in self.weights)
+        return tuple(
+            side_by_side(lambda weights: ClassForms.of(self._modes, weights, self._block), self.weights)
+        )
 
     def unexplained(self, rows: np.ndarray, projections: np.ndarray) -> np.ndarray:
         """a_s^T (K - Psi Psi^T) a_s' of (C, n, m) vectors with (C, n, r) projections on the modes, (n, C, C)."""

@@ -54,20 +54,19 @@ class Halves:
 
     def vectors(self, part: slice) -> np.ndarray:
         """Eigenvectors of a slice of the eigenvalues, (P, n) in Fortran order."""
-        columns = self.columns[part]
-        out = self.kept[:, columns]
+        columns, middle = self.columns[part], len(self.first)
+        out = np.empty((len(self.values), len(columns)), order="F")
         mixed = columns < len(self.dyad)
-        if mixed.any():
-            secular = self._secular(columns[mixed])
-            middle = len(self.first)
-            out[:middle, mixed] = self.first @ secular[: self.first.shape[1]]
-            out[middle:, mixed] = self.second @ secular[self.shift :]
-        return np.asfortranarray(out)
+        out[:, ~mixed] = self.kept[:, columns[~mixed]]
+        secular = self._secular(columns[mixed])
+        out[:middle, mixed] = self.first @ secular[: self.first.shape[1]]
+        out[middle:, mixed] = self.second @ secular[self.shift :]
+        return out
 
     def _secular(self, roots: np.ndarray) -> np.ndarray:
         count = len(self.dyad)
         distances = self.kept[:count, roots]
-        components = distances if count <= DIRECT else self.dyad[:, None] / distances
+        components = distances if count <= DIRECT else np.divide(self.dyad[:, None], distances, out=distances)
         components /= np.sqrt((components**2).sum(axis=0))
         return components[self.order]
 
@@ -87,7 +86,10 @@ def of_halves(diagonal: np.ndarray, beside: np.ndarray) -> Halves:
     """
     size, middle = len(diagonal), len(diagonal) // 2
     scale = float(max(np.abs(diagonal).max(), np.abs(beside).max(), np.finfo(float).tiny))
-    values, beside = diagonal / scale, beside / scale  # the routines take rounding to be that of numbers near one
+    values, beside = (
+        diagonal / scale,
+        beside / scale,
+    )  # the routines take rounding to be that of numbers near one
     rho = np.array([beside[middle - 1]])
     values[middle - 1 : middle + 1] -= np.abs(rho)
     vectors = np.zeros((size, size), order="F")
@@ -111,7 +113,9 @@ def _merged(values: np.ndarray, vectors: np.ndarray, rho: np.ndarray, middle: in
     ascending = np.concatenate([np.arange(middle), np.arange(size - middle)]).astype(np.intc) + np.intc(1)
     count = np.zeros(1, dtype=np.intc)
     poles, mixed = np.empty(size), np.empty(size)
-    packed = np.empty(size * size)  # untouched memory costs nothing, and only a half is touched but for what is left as it is
+    packed = np.empty(
+        size * size
+    )  # untouched memory costs nothing, and only a half is touched but for what is left as it is
     order, kinds, *scratch = np.zeros((4, size), dtype=np.intc)
     # Takes out what the dyad leaves as it is, and packs the vectors that it mixes.
     call(

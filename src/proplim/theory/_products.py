@@ -44,9 +44,7 @@ def _keeps_bits(matrix: np.ndarray, block: int) -> bool:
         rows = np.random.default_rng(0).standard_normal((block, matrix.shape[1]))
         expected = product(rows, matrix.T)
         orders = (np.roll(np.arange(block), 1), np.arange(block)[::-1])
-        _TRIED[key] = all(
-            np.array_equal(product(rows[order], matrix.T), expected[order]) for order in orders
-        )
+        _TRIED[key] = all(np.array_equal(product(rows[order], matrix.T), expected[order]) for order in orders)
     return _TRIED[key]
 
 

@@ -107,7 +107,9 @@ class Spectrum:
     @cached_property
     def test_modes(self) -> np.ndarray:
         """Psi = k(x)^T U kappa^(-1/2), shape (P_test, r); its rows have squared norm at most K(x, x)."""
-        return product(self.kernel_test_train, self.eigenvectors) / np.sqrt(self.eigenvalues)
+        modes = product(self.kernel_test_train, self.eigenvectors)
+        modes /= np.sqrt(self.eigenvalues)
+        return modes
 
     def train_form(self, vector: np.ndarray) -> float:
         """a^T K a on the training inputs for a (P,) vector a."""
@@ -172,8 +174,8 @@ class Spectrum:
         its norm is bounded by that of b / sqrt(lambda0) (docs/theory.md, eq. 3.12).
         """
         coefficients = stein_coefficients(self.activation, self.dataset.x_train, self.lambda0)
-        scaled = self.eigenvectors / np.sqrt(self.eigenvalues)
-        vectors = product(self.dataset.x_train.T, coefficients[:, None] * scaled)
+        vectors = product(self.dataset.x_train.T * coefficients, self.eigenvectors)
+        vectors /= np.sqrt(self.eigenvalues)
         if vectors.shape[0] <= vectors.shape[1]:
             return vectors
         return np.asarray(np.linalg.qr(vectors, mode="r"))
@@ -216,7 +218,9 @@ def build_spectrum(dataset: Dataset, activation: str | Activation, lambda0: floa
         raise InvalidInput("x_train", largest, "inputs whose kernel is finite; standardise them")
     eigenvalues, eigenvectors = eigen(kernel)
     kept = eigenvalues > rounding_floor(eigenvalues)
-    eigenvectors, null = np.ascontiguousarray(eigenvectors[:, kept]), eigenvectors[:, ~kept]
+    null = eigenvectors[:, ~kept]
+    if not kept.all():
+        eigenvectors = np.ascontiguousarray(eigenvectors[:, kept])
     return Spectrum(
         dataset=dataset,
         activation=activation,
