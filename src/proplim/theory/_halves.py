@@ -1,9 +1,9 @@
 """Eigenvectors of a tridiagonal matrix from those of its halves, in parts that cores share.
 
-Cut in the middle, T = diag(T1, T2) + rho z z^T, where z picks the two elements beside the cut. With T1 = V1 D1 V1^T and
-T2 = V2 D2 V2^T what is left is a diagonal matrix and a dyad, whose eigenvalues are the roots of a secular equation, one
-between any two neighbours of the diagonal (Cuppen 1981; with vectors from recomputed dyads, Gu and Eisenstat 1995). Halves
-and roots, and the columns of products with V1 and V2, do not need one another.
+Cut in the middle, T = diag(T1, T2) + rho z z^T, where z picks the two elements beside the cut. With T1 = V1 D1 V1^T
+and T2 = V2 D2 V2^T what is left is a diagonal matrix and a dyad, whose eigenvalues are the roots of a secular equation,
+one between any two neighbours of the diagonal (Cuppen 1981; with vectors from recomputed dyads, Gu and Eisenstat
+1995). Halves and roots, and the columns of products with V1 and V2, do not need one another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from proplim._cores import cut, side_by_side
 from proplim.theory._lapack import call
 
 ROOTS = 128
-"""Roots of the secular equation, and components of its dyad, in a part; fixed, so that the cut does not depend on the cores."""
+"""Roots of the secular equation, and components of its dyad, in a part; fixed: cores do not decide on the cut."""
 DIRECT = 2
 """Roots up to which LAPACK returns vectors of the secular problem and not distances between roots and diagonal."""
 
@@ -113,9 +113,7 @@ def _merged(values: np.ndarray, vectors: np.ndarray, rho: np.ndarray, middle: in
     ascending = np.concatenate([np.arange(middle), np.arange(size - middle)]).astype(np.intc) + np.intc(1)
     count = np.zeros(1, dtype=np.intc)
     poles, mixed = np.empty(size), np.empty(size)
-    packed = np.empty(
-        size * size
-    )  # untouched memory costs nothing, and only a half is touched but for what is left as it is
+    packed = np.empty(size * size)  # as large as the routine may want; what it does not touch costs nothing
     order, kinds, *scratch = np.zeros((4, size), dtype=np.intc)
     # Takes out what the dyad leaves as it is, and packs the vectors that it mixes.
     call(

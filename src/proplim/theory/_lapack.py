@@ -1,7 +1,7 @@
 """Routines of LAPACK on parts of arrays in place, without the interpreter's lock.
 
-SciPy's wrappers hold the lock for as long as most routines run, so that two threads take turns, and copy what routines change.
-SciPy exports the routines themselves to compiled code; here they are called by address.
+SciPy's wrappers hold the lock for as long as most routines run, so that two threads take turns, and copy what
+routines change. SciPy exports the routines themselves to compiled code; here they are called by address.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def call(name: str, *arguments: bytes | int | float | np.ndarray) -> None:
     name : str
         In lower case.
     *arguments : bytes, int, float or array
-        Letters, integers and numbers that the routine only reads; arrays, also those of one element that it writes to. A part of
-        a larger matrix is given as a view that begins at its first element.
+        Letters, integers and numbers that the routine only reads; arrays, also those of one element that it writes
+        to. A part of a larger matrix is given as a view that begins at its first element.
 
     Raises
     ------

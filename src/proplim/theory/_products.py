@@ -35,7 +35,7 @@ def row_product(matrix: np.ndarray, block: int = BLOCK) -> RowProduct:
 
 
 _TRIED: dict[tuple[int, ...], bool] = {}
-"""Whether rows keep their bits, by what a library can choose its way by: the shape, its order in memory, and the block."""
+"""Whether rows keep their bits, by what a library may go by: the shape, its order in memory, and the block."""
 
 
 def _keeps_bits(matrix: np.ndarray, block: int) -> bool:
