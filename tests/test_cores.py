@@ -32,6 +32,12 @@ def test_parts_run_in_as_many_threads_as_there_are_cores_and_keep_their_order():
         side_by_side(work, range(2))
 
 
+def test_a_part_has_one_core_to_itself():
+    with using_cores(2):
+        assert side_by_side(lambda _: cores(), range(3)) == [1, 1, 1]
+        assert cores() == 2
+
+
 def test_cores_of_a_context_end_with_it():
     outside = cores()
     with using_cores(3):
@@ -57,7 +63,7 @@ def test_a_large_matrix_is_diagonalised():
 def test_bits_do_not_depend_on_the_cores():
     matrix = _kernel(LARGE_KERNEL + 37)
     found = []
-    for count in (1, 2, 5):
+    for count in (1, 2, 3, 5):
         with using_cores(count):
             found.append((*eigen(matrix), product(matrix[:50], matrix)))
     for other in found[1:]:

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from proplim._cores import using_cores
 from proplim.activations import get_activation
 from proplim.errors import InvalidInput
 from proplim.kernels import (
+    _kernels,
     feature_kernel,
     feature_kernel_diagonal,
     feature_mean,
@@ -98,6 +100,24 @@ def test_limits_of_erf():
     cosine = input_kernel(x, x, 1.0) / np.sqrt(np.outer((x * x).sum(1), (x * x).sum(1)) / 16)
     np.testing.assert_allclose(large, 2 / np.pi * np.arcsin(np.clip(cosine, -1, 1)), atol=1e-7)
     assert feature_kernel("erf", np.zeros((2, 3)), np.ones((1, 3))).tolist() == [[0.0], [0.0]]
+
+
+@pytest.mark.parametrize("activation", ["erf", "relu", "linear"])
+def test_a_large_kernel_in_parts_is_the_kernel(activation, monkeypatch):
+    rng = np.random.default_rng(2)
+    x, other = rng.standard_normal((70, 9)), rng.standard_normal((33, 9))
+    whole = feature_kernel(activation, x, x, 1.3), feature_kernel(activation, other, x, 1.3)
+    for name, value in {"LARGE": 1, "ROWS": 16, "CACHED": 5 * 33}.items():
+        monkeypatch.setattr(_kernels, name, value)
+    found = []
+    for count in (1, 2, 3):
+        with using_cores(count):
+            found.append((feature_kernel(activation, x, x, 1.3), feature_kernel(activation, other, x, 1.3)))
+    np.testing.assert_array_equal(found[0][0], found[0][0].T)
+    for parts in found:
+        for a, b, first in zip(parts, whole, found[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
+            np.testing.assert_array_equal(a, first)
 
 
 def test_test_and_training_kernels_agree_on_the_same_inputs():
