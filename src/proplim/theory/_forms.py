@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from proplim._cores import side_by_side
 from proplim.geometry import contrast
 from proplim.theory._blocks import block_for
 from proplim.theory._cosine import products_of
@@ -59,12 +58,10 @@ class ClassForms(NamedTuple):
     squares: RowProduct
 
     @classmethod
-    def of(cls, modes: np.ndarray, weights: np.ndarray, block: int) -> ClassForms:
-        """From (m, r) modes and the (m,) averaging vector of the class; `block` rows go in a product."""
-        members = np.flatnonzero(weights > 0.0)
-        own = modes[members]
+    def of(cls, members: np.ndarray, modes: np.ndarray, squares: np.ndarray, block: int) -> ClassForms:
+        """From the (m_s, r) modes of the members and their squares; `block` rows go in a product."""
         weight = 1.0 / len(members) if len(members) else np.nan
-        return cls(members, weight, row_product(own.T, block), row_product((own**2).T, block))
+        return cls(members, weight, row_product(modes.T, block), row_product(squares.T, block))
 
 
 class InputForms:
@@ -93,6 +90,8 @@ class InputForms:
     ----------
     mean : callable
         b -> Psi b, the mean predictor.
+    squares : callable
+        (n, r) rows c -> sum_k Psi_k(x)^2 c_k, (n, m).
     spread : (r,) array
         Mean over inputs of Psi_k^2.
     left : (m,) array
@@ -114,26 +113,32 @@ class InputForms:
         block: int,
     ) -> None:
         self.targets, self.weights = targets, weights
-        self.mean, self._block = row_product(modes, block), block
-        self._modes, self.diagonal = modes, diagonal
+        # Inputs of a class stand together here, so that its modes are a part of the matrix and no copy.
+        self._members = [np.flatnonzero(own > 0.0) for own in weights]
+        others = np.flatnonzero(~(weights > 0.0).any(axis=0))
+        self._order = np.concatenate([*self._members, others])
+        self._modes = modes[self._order]
+        self._squares = self._modes**2
+        place = np.argsort(self._order)
+        means, squares = row_product(self._modes, block), row_product(self._squares, block)
+        self.mean: RowProduct = lambda rows: np.take(means(rows), place, axis=1)
+        self.squares: RowProduct = lambda rows: np.take(squares(rows), place, axis=1)
+        self.diagonal, self._block = diagonal, block
         self._kernel_form, self._kernel_product, self._complete = kernel_form, kernel_product, complete
         self._known: dict[tuple[str, bytes], QuadraticForm] = {}
-        squares = modes**2
-        self.spread = squares.mean(axis=0)
-        left = np.maximum(diagonal - squares.sum(axis=1), 0.0)
+        self.spread = self._squares.mean(axis=0)
+        left = np.maximum(diagonal - self._squares.sum(axis=1)[place], 0.0)
         self.residual = 0.0 if complete else float(left.mean())
         self.left = np.zeros_like(left) if complete else left
 
     @cached_property
-    def squares(self) -> RowProduct:
-        """(n, r) rows c -> sum_k Psi_k(x)^2 c_k, (n, m)."""
-        return row_product(self._modes**2, self._block)
-
-    @cached_property
     def classes(self) -> tuple[ClassForms, ...]:
         """One for every class."""
+        stops = np.cumsum([len(members) for members in self._members])
+        rows = [slice(stop - len(members), stop) for stop, members in zip(stops, self._members, strict=True)]
         return tuple(
-            side_by_side(lambda weights: ClassForms.of(self._modes, weights, self._block), self.weights)
+            ClassForms.of(members, self._modes[own], self._squares[own], self._block)
+            for members, own in zip(self._members, rows, strict=True)
         )
 
     def unexplained(self, rows: np.ndarray, projections: np.ndarray) -> np.ndarray:
@@ -149,7 +154,7 @@ class InputForms:
 
     def projection(self, vector: np.ndarray) -> np.ndarray:
         """a^T Psi of an (m,) vector a, (r,)."""
-        return vector @ self._modes
+        return vector[self._order] @ self._modes
 
     def spread_of(self, weights: np.ndarray) -> QuadraticForm:
         """sum_mu u_mu K_mumu - u^T K u of (m,) weights u that sum to one."""
@@ -160,7 +165,7 @@ class InputForms:
 
     def _spread_of(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         prior = float(weights @ self.diagonal) - self._kernel_form(weights)
-        modes = weights @ self._modes**2 - self.projection(weights) ** 2
+        modes = weights[self._order] @ self._squares - self.projection(weights) ** 2
         return max(prior, 0.0), np.maximum(modes, 0.0)
 
     def _once(
