@@ -109,3 +109,16 @@ def test_a_routine_that_fails_says_so():
     with pytest.raises(LapackError, match="dlaed4"):
         # More roots than any iteration finds: the poles are not numbers.
         call("dlaed4", 3, 2, np.full(3, np.nan), np.full(3, np.nan), np.empty(3), 1.0, np.empty(1))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (3, 2, np.ones(3)),
+        (3, 2, *[np.ones(3, np.float32)] * 3, 1.0, np.ones(1)),
+        (3.0, 2, *[np.ones(3)] * 3, 1.0, np.ones(1)),
+    ],
+)
+def test_arguments_that_a_routine_does_not_take_are_refused(arguments):
+    with pytest.raises(TypeError, match="dlaed4 of LAPACK takes int"):
+        call("dlaed4", *arguments)

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cython_lapack
 
+_KINDS = {"char *": "c", "int *": "i", "d *": "d"}
+"""Endings of the types in a signature."""
+
 
 class LapackError(np.linalg.LinAlgError):
     """A routine did not converge, or did not understand its arguments."""
@@ -34,11 +37,13 @@ def call(name: str, *arguments: bytes | int | float | np.ndarray) -> None:
     ------
     LapackError
         Where `info` is not zero.
+    TypeError
+        Where the routine takes others than these arguments.
     """
     info = ctypes.c_int(0)
     held = [_held(argument) for argument in arguments]
     addresses = [a.ctypes.data if isinstance(a, np.ndarray) else ctypes.addressof(a) for a in held]
-    _routine(name, len(held) + 1)(*addresses, ctypes.addressof(info))
+    _routine(name, (*map(_letter, held), "i"))(*addresses, ctypes.addressof(info))
     if info.value:
         raise LapackError(f"{name} of LAPACK failed with {info.value}")
 
@@ -51,11 +56,21 @@ def _held(argument: bytes | int | float | np.ndarray) -> Any:
     return ctypes.c_double(argument) if isinstance(argument, float) else argument
 
 
+def _letter(held: Any) -> str:
+    if isinstance(held, np.ndarray):
+        return {np.dtype(float): "d", np.dtype(np.intc): "i"}.get(held.dtype, "?")
+    return {ctypes.c_char: "c", ctypes.c_int: "i", ctypes.c_double: "d"}.get(type(held), "?")
+
+
 @cache
-def _routine(name: str, arguments: int) -> Callable[..., None]:
+def _routine(name: str, kinds: tuple[str, ...]) -> Callable[..., None]:
+    """A routine that takes letters (c), integers (i) and numbers (d) by address, as its signature has to confirm."""
     capsule = cython_lapack.__pyx_capi__[name]
     name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    address = pointer_of(capsule, name_of(capsule))
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(address)
+    signature = name_of(capsule)
+    declared = signature.decode().partition("(")[2].rstrip(")").split(",")
+    if kinds != tuple(_KINDS.get(kind.split("_")[-1].strip(), "?") for kind in declared):
+        raise TypeError(f"{name} of LAPACK takes {', '.join(declared)}")
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(kinds))(pointer_of(capsule, signature))
