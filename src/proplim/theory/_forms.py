@@ -13,11 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from proplim._cores import cut, side_by_side
 from proplim.geometry import contrast
 from proplim.theory._blocks import block_for
 from proplim.theory._cosine import products_of
 from proplim.theory._products import RowProduct, row_product
 from proplim.theory._spectrum import Spectrum
+
+ROWS = 512
+"""Rows of modes in a part."""
 
 
 class QuadraticForm(NamedTuple):
@@ -117,8 +121,7 @@ class InputForms:
         self._members = [np.flatnonzero(own > 0.0) for own in weights]
         others = np.flatnonzero(~(weights > 0.0).any(axis=0))
         self._order = np.concatenate([*self._members, others])
-        self._modes = modes[self._order]
-        self._squares = self._modes**2
+        self._modes, self._squares = _rows_and_squares(modes, self._order)
         place = np.argsort(self._order)
         means, squares = row_product(self._modes, block), row_product(self._squares, block)
         self.mean: RowProduct = lambda rows: np.take(means(rows), place, axis=1)
@@ -179,6 +182,18 @@ class InputForms:
             rest = 0.0 if self._complete else max(prior - float(modes.sum()), 0.0)
             self._known[key] = QuadraticForm(prior, modes, rest)
         return self._known[key]
+
+
+def _rows_and_squares(matrix: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a matrix in another order, and the squares of their elements, by all cores."""
+    rows, squares = np.empty(matrix.shape), np.empty(matrix.shape)
+
+    def fill(part: slice) -> None:
+        rows[part] = matrix[order[part]]
+        np.square(rows[part], out=squares[part])
+
+    side_by_side(fill, cut(len(order), ROWS))
+    return rows, squares
 
 
 class Forms(NamedTuple):
