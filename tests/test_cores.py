@@ -1,5 +1,7 @@
 """Work shared by cores: the same bits on any number of them, and which jobs ask for more than one."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -98,3 +100,31 @@ def test_a_point_of_a_large_kernel_has_its_bits_in_any_grid():
     xr.testing.assert_identical(
         whole.sel(width=alone.width, temperature=alone.temperature).drop_attrs(), alone.drop_attrs()
     )
+
+
+_SOLVE = """
+import sys
+import numpy as np
+from proplim._cores import LARGE_KERNEL, using_cores
+from proplim.datasets import Dataset
+from proplim.theory import solve_grid
+
+rng = np.random.default_rng(5)
+x = rng.standard_normal((LARGE_KERNEL + 251, 30)) * np.arange(1, 31) ** -0.5
+y = np.where(x[:, 0] + 0.3 * x[:, 1] > 0, 1.0, -1.0)
+data = Dataset(x[:-200], y[:-200], x[-200:], y[-200:])
+with using_cores(int(sys.argv[1])):
+    grid = solve_grid(data, "erf", lambda0=1.0, lambda1=[1.0], width=[700], temperature=[0.01, 1.0],
+                      approximations=["proportional"])
+sys.stdout.buffer.write(b"".join(np.ascontiguousarray(v.values).tobytes() for v in grid.data_vars.values()))
+"""
+
+
+@pytest.mark.slow
+def test_a_large_theory_has_the_same_bits_in_processes_of_one_two_and_three_cores():
+    found = [
+        subprocess.run([sys.executable, "-c", _SOLVE, str(count)], capture_output=True, check=True).stdout
+        for count in (1, 2, 3)
+    ]
+    assert len(found[0]) > 500
+    assert found[0] == found[1] == found[2]

@@ -41,8 +41,8 @@ def side_by_side(function: Callable[[Part], Result], parts: Iterable[Part]) -> l
     """``[function(part) for part in parts]`` in threads.
 
     The cut into parts must not depend on the number of cores; results are then the same to the bit on any. Where a
-    part fails the others are done all the same, and the first error is raised. One of several
-    parts has one core to itself.
+    part fails the others are done all the same, and the first error is raised. One of several parts has one core to
+    itself.
     """
     parts = list(parts)
     if cores() == 1 or len(parts) == 1:
