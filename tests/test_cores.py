@@ -7,12 +7,20 @@ import threading
 import numpy as np
 import pytest
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from proplim._cores import LARGE_KERNEL, cores, cut, side_by_side, using_cores
 from proplim.datasets import Dataset
 from proplim.theory import build_spectrum, solve_grid
 from proplim.theory._blocks import BLOCK_OF_LARGE
 from proplim.theory._eigen import eigen, product
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_a_call():
+    """As the theory sets it: cores are given to parts, and not to single calls of a linear-algebra library."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def _kernel(size: int, rank: int = 40) -> np.ndarray:
