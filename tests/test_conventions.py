@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from _documents import ROOT
+from proplim.study._process import COLLECT_AFTER
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 TINY = {
@@ -126,6 +128,15 @@ def test_process_of_a_job_ends_with_it(tmp_path):
     assert done.stdout == "at exit\n"
     assert done.stderr == "from the job\n"
     assert re.search(r"^done after", log.read_text(), re.MULTILINE)
+
+
+def test_process_of_a_job_looks_for_objects_of_no_use_rarely_until_it_computes(tmp_path):
+    end = "print(gc.get_threshold()[0]); study.collect_as_usual(); print(*gc.get_threshold(), gc.get_freeze_count() > 0)"
+    command = [sys.executable, "-c", f"import gc\n{JOB_PROCESS.format(end=end)}", str(tmp_path / "job.log")]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    _, rarely, usual = done.stderr.splitlines()
+    assert int(rarely) == COLLECT_AFTER
+    assert usual.split() == [*map(str, gc.get_threshold()), "True"]
 
 
 def test_process_of_a_failed_job_fails(tmp_path):

@@ -4,6 +4,5 @@ from proplim import study
 
 if __name__ == "__main__":
     with study.job_process(snakemake.log[0]):
-        study.collect_rarely()
         plan = study.restore_plan(snakemake.config)
         study.collect_cube(plan, snakemake.wildcards.stage, snakemake.input, snakemake.output[0])

@@ -6,7 +6,6 @@ from proplim import study
 
 if __name__ == "__main__":
     with study.job_process(snakemake.log[0]):
-        study.collect_rarely()
         # Loads the user's own files, whose looks and symbols figures show.
         study.restore_plan(snakemake.config)
         cubes = {Path(path).stem: path for path in snakemake.input.cubes}

@@ -6,7 +6,6 @@ from proplim import study
 
 if __name__ == "__main__":
     with study.job_process(snakemake.log[0]):
-        study.collect_rarely()
         study.write_pages(
             study.restore_plan(snakemake.config), {Path(path).stem: path for path in snakemake.input}
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proplim.study._pictures import draw_study, drawing_cores
     from proplim.study._plan import Draw, Job, Plan
     from proplim.study._plugins import plugins_of_results
-    from proplim.study._process import collect_rarely, job_process
+    from proplim.study._process import collect_as_usual, collect_rarely, job_process
     from proplim.study._report import report_by, write_report, write_report_apart
     from proplim.study._requests import Requests
     from proplim.study._summary import write_pages
@@ -50,7 +50,7 @@ _HOME = {
     "Block": "_packing",
     **dict.fromkeys(("Draw", "Job", "Plan"), "_plan"),
     "plugins_of_results": "_plugins",
-    **dict.fromkeys(("collect_rarely", "job_process"), "_process"),
+    **dict.fromkeys(("collect_as_usual", "collect_rarely", "job_process"), "_process"),
     **dict.fromkeys(("report_by", "write_report", "write_report_apart"), "_report"),
     "Requests": "_requests",
     "publish": "_partial",
@@ -80,6 +80,7 @@ __all__ = [
     "Plan",
     "Requests",
     "Workspace",
+    "collect_as_usual",
     "collect_cube",
     "collect_rarely",
     "convergence_summary",

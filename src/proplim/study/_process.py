@@ -19,6 +19,8 @@ COLLECT_AFTER = 1_000_000
 KIB = 1024.0
 """Bytes of the unit in which Linux counts memory; macOS counts bytes."""
 
+_USUAL = gc.get_threshold()
+
 
 @contextmanager
 def job_process(log: str | Path) -> Iterator[None]:
@@ -33,9 +35,11 @@ def job_process(log: str | Path) -> Iterator[None]:
 
     Notes
     -----
-    The process ends here, without taking apart, object by object, what Python has loaded: that takes a fifth of the
-    time of the imports. Functions registered with :mod:`atexit` are called as ever. An exception leaves the block.
+    Until the job computes, Python looks for objects of no use rarely (:func:`collect_rarely`). The process ends here,
+    without taking apart, object by object, what Python has loaded: that takes a fifth of the time of the imports.
+    Functions registered with :mod:`atexit` are called as ever. An exception leaves the block.
     """
+    collect_rarely()
     with job_log(log):
         yield
     atexit._run_exitfuncs()
@@ -55,6 +59,17 @@ def peak_memory_mb() -> float:
 def collect_rarely() -> None:
     """Let this process look for objects of no use rarely: imports and pages of figures make many, most of which stay.
 
-    Only for a process of its own that is short and small. Numbers do without: a few objects may hold large arrays.
+    Only for a process of its own that is short and small, or until it begins to compute.
     """
     gc.set_threshold(COLLECT_AFTER)
+
+
+def collect_as_usual() -> None:
+    """Let this process look for objects of no use as often as Python does by itself: a few may hold large arrays.
+
+    Libraries that every stage needs are loaded before, and what is loaded by now is never looked through again.
+    """
+    import xarray  # noqa: F401
+
+    gc.freeze()
+    gc.set_threshold(*_USUAL)
