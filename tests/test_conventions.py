@@ -131,7 +131,7 @@ def test_process_of_a_job_ends_with_it(tmp_path):
 
 
 def test_process_of_a_job_looks_for_objects_of_no_use_rarely_until_it_computes(tmp_path):
-    end = "print(gc.get_threshold()[0]); study.collect_as_usual(); print(*gc.get_threshold(), gc.get_freeze_count() > 0)"
+    end = "print(gc.get_threshold()[0]); study.collect_as_usual(); print(*gc.get_threshold(), gc.isenabled())"
     command = [sys.executable, "-c", f"import gc\n{JOB_PROCESS.format(end=end)}", str(tmp_path / "job.log")]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     _, rarely, usual = done.stderr.splitlines()
