@@ -28,6 +28,7 @@ from proplim.figures._slices import (
     Point,
     at,
     filled,
+    filled_along,
     has_data,
     points,
     shared_seeds,
@@ -58,9 +59,10 @@ def theories(theory: xr.Dataset | None) -> list[tuple[str, xr.Dataset]]:
     if theory is None:
         return []
     names = [v.name for v in variables_of("theory") if v.name != "converged"]
-    approximations = plain_values(theory["approximation"])
-    known = theory[[n for n in names if n in theory and "approximation" in theory[n].dims]]
-    return [(a, theory) for i, a in enumerate(approximations) if has_data(known.isel(approximation=i), names)]
+    known = filled_along(theory, "approximation", names)
+    return [
+        (a, theory) for a, there in zip(plain_values(theory["approximation"]), known, strict=True) if there
+    ]
 
 
 def equilibrium(cubes: Cubes) -> dict[str, xr.Dataset]:

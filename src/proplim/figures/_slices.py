@@ -102,11 +102,18 @@ def has_data(cube: xr.Dataset | None, names: Sequence[str]) -> bool:
 
 def filled(cubes: Cubes, point: Point, dim: str, names: Sequence[str]) -> list:
     """Values of `dim` for which some cube holds data at `point`."""
-    return [
-        v
-        for v in values_of(cubes, dim)
-        if any(has_data(at(c, {**point, dim: v}), names) for c in cubes.values())
-    ]
+    asked = [c[[n for n in names if n in c]] for c in cubes.values()]
+    return [v for v in values_of(cubes, dim) if any(has_data(at(c, {**point, dim: v}), names) for c in asked)]
+
+
+def filled_along(cube: xr.Dataset, dim: str, names: Sequence[str]) -> np.ndarray:
+    """For every position along `dim`, whether any of the variables that have this dimension has a finite number."""
+    found = np.zeros(cube.sizes[dim], dtype=bool)
+    for name in names:
+        if name in cube and dim in (values := cube.variables[name]).dims:
+            others = tuple(i for i, d in enumerate(values.dims) if d != dim)
+            found |= np.isfinite(values.values).any(axis=others)
+    return found
 
 
 def shared_seeds(cubes: Cubes) -> dict[str, xr.Dataset]:
@@ -119,13 +126,17 @@ def shared_seeds(cubes: Cubes) -> dict[str, xr.Dataset]:
     common = sorted(set.intersection(*with_seeds)) if with_seeds else []
     if not common:
         return dict(cubes)
-    return {k: c.sel(seed=common) if "seed" in c.dims else c for k, c in cubes.items()}
+    return {k: _with_seeds(c, common) if "seed" in c.dims else c for k, c in cubes.items()}
 
 
-def _values(array: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
+def _with_seeds(cube: xr.Dataset, wanted: list[int]) -> xr.Dataset:
+    return cube if cube["seed"].values.tolist() == wanted else cube.sel(seed=wanted)
+
+
+def _values(array: xr.Variable, dims: Sequence[str]) -> np.ndarray:
     """Values with exactly these dimensions, of length 1 where the array does not have one."""
     have = [d for d in dims if d in array.dims]
-    values = array.variable.transpose(*have).values
+    values = array.transpose(*have).values
     return values[tuple(slice(None) if d in have else None for d in dims)]
 
 
@@ -133,7 +144,7 @@ def _converged(cube: xr.Dataset, dims: Sequence[str], **where: Any) -> np.ndarra
     """Whether points have converged at `where`, over everything but `dims`."""
     if "converged" not in cube:
         return np.ones([1] * len(dims), dtype=bool)
-    flag = _chosen(cube, "converged", {"statistic": "mean", **where})
+    flag = chosen(cube, "converged", {"statistic": "mean", **where})
     extra = [str(d) for d in flag.dims if d not in dims]
     last = tuple(range(len(dims), len(dims) + len(extra)))
     return np.asarray((_values(flag, [*dims, *extra]) > 0).all(axis=last))
@@ -166,9 +177,11 @@ def _averaged(
     return Curve(*(v[keep][order] for v in (x, y, spread, ok)))
 
 
-def _chosen(cube: xr.Dataset, name: str, where: Mapping[str, Any]) -> xr.DataArray:
-    values = cube[name]
-    return values.sel({k: v for k, v in where.items() if k in values.dims})
+def chosen(cube: xr.Dataset, name: str, where: Mapping[str, Any]) -> xr.Variable:
+    """Part of a variable, without labels: to carry them along takes longer than all that is done with the numbers."""
+    values = cube.variables[name]
+    places = {k: cube.variables[k].values.tolist().index(v) for k, v in where.items() if k in values.dims}
+    return values.isel(places)
 
 
 def theory_curve(
@@ -176,7 +189,7 @@ def theory_curve(
 ) -> Curve:
     """A theory variable along `axis`, averaged over draws; `cube` has only `axis` and seed left."""
     dims = [axis, "seed"]
-    values = _chosen(cube, name, {**at_, "approximation": approximation})
+    values = chosen(cube, name, {**at_, "approximation": approximation})
     solid = _converged(cube, dims, approximation=approximation)
     return _averaged(cube[axis].values, _values(values, dims), None, solid, "seed" in values.dims)
 
@@ -184,7 +197,7 @@ def theory_curve(
 def sampling_curve(cube: xr.Dataset, name: str, axis: str = "temperature", **at_: Any) -> Curve:
     """Sampled means along `axis` with Monte-Carlo standard errors, averaged over draws."""
     dims = [axis, "seed"]
-    mean, error = (_chosen(cube, name, {**at_, "statistic": s}) for s in ("mean", "mcse"))
+    mean, error = (chosen(cube, name, {**at_, "statistic": s}) for s in ("mean", "mcse"))
     return _averaged(
         cube[axis].values,
         _values(mean, dims),
@@ -197,7 +210,7 @@ def sampling_curve(cube: xr.Dataset, name: str, axis: str = "temperature", **at_
 def dynamics_curve(cube: xr.Dataset, name: str, optimizer: str, **at_: object) -> Curve:
     """An observable against time, averaged over replicas and draws; diverged replicas are left out."""
     dims = ["time", "replica", "seed"]
-    values = _chosen(cube, name, {**at_, "optimizer": optimizer})
+    values = chosen(cube, name, {**at_, "optimizer": optimizer})
     solid = _converged(cube, dims, optimizer=optimizer)
     good = np.where(solid, _values(values, dims), np.nan)
     several = bool({"replica", "seed"} & set(values.dims))

@@ -147,8 +147,9 @@ def _draw_training(
         assert dynamics is not None
         look = optimizer_look(name)
         color = look.color
-        for replica in dynamics["replica"].values:
-            single = dynamics.sel(replica=[replica])
+        part = dynamics[[n for n in (shown.name, ERROR, "converged") if n in dynamics]]
+        for replica in range(dynamics.sizes["replica"]):
+            single = part.isel(replica=[replica])
             _, distance, error = _in_training(single, shown, name, lowest)
             ax.plot(error, distance, color=color, linewidth=0.6, alpha=0.45)
         time, distance, error = _in_training(dynamics, shown, name, lowest)

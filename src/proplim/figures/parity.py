@@ -12,7 +12,7 @@ from proplim.figures._base import EQUILIBRIUM, Cubes, Drawings, Figure, add
 from proplim.figures._looks import MARKERS, approximation_look
 from proplim.figures._pages import equilibrium
 from proplim.figures._panels import finish, panel_figure, parameters_text
-from proplim.figures._slices import Point, at, points
+from proplim.figures._slices import Point, at, chosen, points
 from proplim.figures._style import Style
 from proplim.observables import variable
 from proplim.query import differences, plain_values
@@ -86,18 +86,12 @@ def _scatter(
     approximation: str,
     marker: str,
 ) -> None:
-    part, kept = compared.sel(approximation=approximation), good.sel(approximation=approximation)
-    x = part[f"{name}_theory"]
-    y, error, z, solid = (
-        v.broadcast_like(x).transpose(*x.dims).values.ravel()
-        for v in (
-            part[f"{name}_sampling"],
-            part[f"{name}_mcse"],
-            part[f"{name}_z"],
-            kept[f"{name}_z"].notnull(),
-        )
+    x = chosen(compared, f"{name}_theory", {"approximation": approximation})
+    y, error, z, kept = (
+        chosen(cube, f"{name}_{kind}", {"approximation": approximation}).set_dims(x.sizes).values.ravel()
+        for cube, kind in ((compared, "sampling"), (compared, "mcse"), (compared, "z"), (good, "z"))
     )
-    values = x.values.ravel()
+    values, solid = x.values.ravel(), ~np.isnan(kept)
     look = approximation_look(approximation)
     for converged in (True, False):
         use = np.isfinite(z) & (solid == converged)
