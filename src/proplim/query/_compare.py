@@ -89,12 +89,12 @@ def differences(
         if name not in both:
             raise InvalidInput("variable", name, f"sampled and in the theory: {', '.join(both)}")
     theory = theory_at_sampled(theory[[*chosen, "converged"]], sampling)
-    good = _converged(sampling) & (theory["converged"] > 0)
-    out: dict[str, xr.DataArray] = {}
+    good = (_converged(sampling) & (theory["converged"] > 0)).variable
+    means, errors = (sampling[chosen].sel(statistic=s, drop=True) for s in ("mean", "mcse"))
+    # Coordinates are those of the sampling cube by now: without them, nothing is compared and aligned once more.
+    out: dict[str, xr.Variable] = {}
     for name in chosen:
-        mean = sampling[name].sel(statistic="mean", drop=True)
-        error = sampling[name].sel(statistic="mcse", drop=True)
-        value = theory[name]
+        mean, error, value = (cube.variables[name] for cube in (means, errors, theory))
         if not all_points:
             value = value.where(good)
         distance = value - mean
@@ -103,7 +103,7 @@ def differences(
         out[f"{name}_mcse"] = error
         out[f"{name}_z"] = distance / error.where(error > 0)
         out[f"{name}_relative"] = distance / abs(mean).where(mean != 0)
-    return xr.Dataset(out)
+    return xr.Dataset(out, coords={**theory[chosen].coords, **means.coords})
 
 
 def _converged(sampling: xr.Dataset) -> xr.DataArray:
