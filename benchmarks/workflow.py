@@ -93,13 +93,17 @@ def science_seconds(root: Path) -> tuple[float, float, float]:
 
 def rule_seconds(folder: Path) -> dict[str, tuple[int, float]]:
     """Rule -> number of jobs and their wall seconds together, as Snakemake has noted them."""
-    jobs = set()
+    jobs: dict[tuple[str, float], float] = {}  # each output of a job is noted by itself
     for file in (folder / ".snakemake/metadata").rglob("*"):
         if file.is_file():
             noted = json.loads(file.read_text())
-            jobs.add((noted["rule"], noted["starttime"], noted["endtime"]))
-    rules = sorted({rule for rule, _, _ in jobs})
-    return {r: (sum(j[0] == r for j in jobs), sum(j[2] - j[1] for j in jobs if j[0] == r)) for r in rules}
+            key = noted["rule"], noted["endtime"]
+            jobs[key] = min(jobs.get(key, noted["starttime"]), noted["starttime"])
+    found: dict[str, tuple[int, float]] = {}
+    for (rule, end), start in sorted(jobs.items()):
+        count, seconds = found.get(rule, (0, 0.0))
+        found[rule] = count + 1, seconds + end - start
+    return found
 
 
 def processor_seconds(root: Path) -> dict[str, tuple[int, float]]:
