@@ -1,6 +1,6 @@
 """What the cavity of the other units changes in every observable (docs/condensed.md, eq. C.8).
 
-All are differences between the solutions of eqs. (C.6) and (C.5) at the same labels. The weights of the draws are
+All are differences between the cavities of true and of Gaussian features, eqs. (C.6) and (C.12), at the same labels. The weights of the draws are
 regressed on ratios of Gaussian densities, wider by CONTROLS along the signal, under which all averages are known; only
 what is left is summed over the draws.
 """
@@ -15,7 +15,8 @@ from proplim.kernels import mean_slope
 from proplim.theory._cavity_draws import Draws, Problem
 from proplim.theory.condensed._explicit import Direction
 from proplim.theory.condensed._inputs import Inputs
-from proplim.theory.condensed._others import Cavity, Gaussian, Setting
+from proplim.theory.condensed._gaussian import Gaussian, Setting
+from proplim.theory.condensed._others import Cavity
 
 CONTROLS = (0.0, 0.1, 0.3, 1.0)
 """Excess variances along the signal at which averages are known, as control variates, in those of the draws."""
@@ -91,9 +92,8 @@ def correction(
     """Differences of all observables; `left` holds the labels of every input set that the explicit units leave."""
     signal, signal_modes = direction
     root_n, lambda0 = np.sqrt(setting.width), setting.problem.spectrum.lambda0
-    rise = (gaussian.a @ signal_modes) ** 2 - (signal_modes**2 / gaussian.widths).sum()
-    gaussian_variance = gaussian.square / setting.width * rise
-    gaussian_covariance = gaussian.square / root_n * (gaussian.a @ signal_modes)
+    gaussian_variance = signal_modes @ gaussian.rise @ signal_modes
+    gaussian_covariance = gaussian.pull @ signal_modes / root_n
     inverse = np.linalg.inv(cavity.sigma)
     ratios = np.stack([density_ratio(cavity.draws, part * cavity.draws.excess) for part in CONTROLS], axis=1)
     weights = _regressed(ratios, cavity.weights)
@@ -165,15 +165,14 @@ def _kernel_change(
     """<s s^T> of a unit, cavity less Gaussian."""
     second = np.tensordot(levels, known, 1) - inputs.kernel
     second += (features * rest[:, None]).T @ features / len(features)
-    matrix = np.outer(gaussian.a, gaussian.a) - np.diag(1.0 / gaussian.widths)
-    return np.asarray(second - gaussian.square / setting.width * (inputs.modes @ matrix @ inputs.modes.T))
+    return np.asarray(second - inputs.modes @ gaussian.rise @ inputs.modes.T)
 
 
 def _training(
     setting: Setting, gaussian: Gaussian, cavity: Cavity, inverse: np.ndarray, kernel: np.ndarray
 ) -> CorrectionInputs:
     basis, t = setting.problem.spectrum.eigenvectors, setting.temperature
-    change = np.diag(1.0 / gaussian.widths) - inverse  # Var f = T - T^2 Sigma^-1
+    change = np.linalg.inv(gaussian.sigma) - inverse  # Var f = T - T^2 Sigma^-1
     variance = t * t * np.einsum("ik,kl,il->i", basis, change, basis, optimize=True)
     residual, before = t * (basis @ cavity.a), t * (basis @ gaussian.a)
     left = setting.null_labels
@@ -213,8 +212,20 @@ def _test(
     diagonal = second.levels @ predictor.diagonals + rest @ features**2 / count - mean**2
     f = part * root_n * mean
     variance = part * diagonal - part**2 * np.einsum("ik,kl,il->i", omega, inverse, omega, optimize=True)
-    g = part * gaussian.square
-    f_before = g * (inputs.modes @ gaussian.a)
-    before = g * np.diag(inputs.kernel) - g**2 * (inputs.modes**2 @ (1.0 / gaussian.widths))
+    f_before, before = _gaussian_predictor(setting, gaussian, inputs)
     square = (left - f) ** 2 - (left - f_before) ** 2 + variance - before
     return CorrectionInputs(f - f_before, square, kernel)
+
+
+def _gaussian_predictor(
+    setting: Setting, gaussian: Gaussian, inputs: Inputs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of f."""
+    modes, kappa, part = inputs.modes, setting.kappa, setting.part
+    mean = modes @ gaussian.pull / np.sqrt(setting.width)  # <v sigma(h(x))>
+    omega = gaussian.square * modes + (modes @ gaussian.square_rise) * kappa
+    omega -= np.outer(mean, kappa * gaussian.pull / np.sqrt(setting.width))
+    diagonal = gaussian.square * np.diag(inputs.kernel) - mean**2
+    diagonal += np.einsum("ik,kl,il->i", modes, gaussian.square_rise, modes, optimize=True)
+    reached = omega @ np.linalg.inv(gaussian.sigma)
+    return part * np.sqrt(setting.width) * mean, part * diagonal - part**2 * (reached * omega).sum(axis=1)

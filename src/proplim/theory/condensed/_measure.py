@@ -21,11 +21,8 @@ from scipy.special import gammaln
 
 from proplim.theory._cavity_draws import Problem
 from proplim.theory.condensed._crowd import others_below
+from proplim.theory.condensed._reaction import Reaction
 from proplim.theory.condensed._slopes import features_and_slopes
-
-REACH = 1.0
-"""Distance from the middle of the two shares up to which the reaction is linear, in units of their distance: two
-deviations of the share, whose ends weigh most where it is broad."""
 
 
 class States(NamedTuple):
@@ -55,52 +52,6 @@ class Terms(NamedTuple):
     labels: np.ndarray  # r, (S, m)
     widths: np.ndarray  # D, (S, m)
     prior: np.ndarray  # g, (S,)
-
-
-class Reaction(NamedTuple):
-    """What the others' features, which are not Gaussian, add to U along the share of the labels.
-
-    With the share t = f.y/|y|^2 and the mean contribution f(t) = f0 + (t - t0) slope at it,
-
-        dU = F(t) - da(t).(f - f(t)),     dF/dt = -da(t).slope,                                     (C.7)
-
-    where da is the residual of the others' cavity less that of Gaussian others, known at two shares, linear in
-    the share up to REACH and constant beyond.
-
-    Parameters
-    ----------
-    share : (m,) array
-        U^T y/|y|^2: t is its product with U^T f.
-    centre, slope : (m,) arrays
-        f0 and the slope, in the eigenbasis of K.
-    nodes : (2,) array
-        The two shares, ascending; t0 is their middle.
-    fields : (2, m) array
-        da there.
-    """
-
-    share: np.ndarray
-    centre: np.ndarray
-    slope: np.ndarray
-    nodes: np.ndarray
-    fields: np.ndarray
-
-    def energy_and_pull(self, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """dU and -d(dU)/df of contributions (S, m)."""
-        t = f @ self.share
-        low, high = self.nodes
-        middle, width = 0.5 * (low + high), high - low
-        x = np.clip((t - middle) / width, -REACH, REACH)  # position, 1/2 at the nodes
-        change = self.fields[1] - self.fields[0]
-        average = 0.5 * (self.fields[0] + self.fields[1])
-        field = average + x[:, None] * change
-        beyond = (t - middle) - width * x
-        off = f - self.centre - (t - middle)[:, None] * self.slope
-        along0, along1 = average @ self.slope, change @ self.slope
-        potential = -(along0 * width * x + 0.5 * along1 * width * x * x) - beyond * (along0 + along1 * x)
-        inside = (np.abs(t - middle) < REACH * width) / width
-        energy = potential - (field * off).sum(axis=1)
-        return energy, field + (inside * (off @ change))[:, None] * self.share
 
 
 class _Arrays(NamedTuple):
@@ -217,12 +168,16 @@ class Measure:
         """U of eq. (C.1) with the reaction of the others, of units of any readout, and its gradient."""
         states = self.unpack(x)
         terms = self.terms(states)
-        response = pull = terms.labels / terms.widths
-        extra = np.zeros(len(x))
-        if self.reaction is not None:
-            extra, push = self.reaction.energy_and_pull(terms.contribution)
-            pull = response + push
-        energy, gradient = self._energy_and_gradient(states, terms, response, pull)
+        response = terms.labels / terms.widths
+        if self.reaction is None:
+            return self._energy_and_gradient(states, terms, response, response)
+        size = np.abs(states.v)
+        smallest = size.argmin(axis=1)
+        rows = np.arange(len(size))
+        extra, push, d_smallest = self.reaction(terms.contribution, size[rows, smallest])
+        energy, gradient = self._energy_and_gradient(states, terms, response, response + push)
+        sign = np.sign(states.v[rows, smallest])
+        gradient[rows, self.units * self.rank + smallest] += d_smallest * sign
         return energy + extra, gradient
 
     def _energy_and_gradient(

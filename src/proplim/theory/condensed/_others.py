@@ -1,17 +1,12 @@
-"""The other units: what their features, which are not Gaussian, change (docs/condensed.md, section 4).
+"""The other units: the cavity of one of them in the field of all (docs/condensed.md, section 4).
 
-The n = N - 1 units beside the explicit one see the labels y' that it leaves, and none of their readouts exceeds
-its own, |v| < V. Two theories of them are solved at the same y' and V. Gaussian features:
-
-    Sigma = T + g K,   a = Sigma^-1 y',   g = (n/N) <v^2>,   <v^2> of exp(-mu v^2/2) on |v| < V,
-    mu = lambda1 + (1/N) [ tr(Sigma^-1 K) - a^T K a ]                                               (C.5)
-
-and the cavity, whose averages are over one unit in the field of all (docs/cavity.md, part B):
+The n = N - k units beside the explicit ones see the labels y' that these leave, and none of their readouts exceeds
+V, the smallest explicit |v|. Averages are over one unit in the field of all (docs/cavity.md, part B):
 
     weight(h, v) = exp( v q - v^2 (lambda1 + b)/2 ) on |v| < V,    q = a.s/sqrt(N),   b = s^T Sigma^-1 s/N
     y' = T a + (n/sqrt(N)) <v s>,     Sigma = T + (n/N) ( <v^2 s s^T> - <v s><v s>^T )               (C.6)
 
-Their difference is the correction. All of it is done in the eigenbasis of K.
+All of it is done in the eigenbasis of K.
 """
 
 from __future__ import annotations
@@ -22,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.theory._cavity_draws import Draws, Problem, draw_central
+from proplim.theory.condensed._gaussian import Gaussian, Setting
 from proplim.theory.condensed._readouts import Readouts, bounded_readouts
 
 RELAXATION, MOST_RELAXATIONS = 0.5, 12
@@ -46,36 +42,6 @@ JACOBIAN_GROWTH = 4
 
 Further = Callable[[np.ndarray], np.ndarray]
 """Features on a further set of inputs, of hidden weights in the row space (S, r)."""
-
-
-class Setting(NamedTuple):
-    """The other units of one point: labels that are left, and the largest readout."""
-
-    problem: Problem
-    temperature: float
-    width: float
-    lambda1: float
-    labels: np.ndarray  # U^T y'
-    bound: float  # V
-    units: int = 1  # explicit ones
-    null_labels: np.ndarray | float = 0.0  # the part of the labels outside the range of K, (P,)
-
-    @property
-    def kappa(self) -> np.ndarray:
-        return self.problem.spectrum.eigenvalues
-
-    @property
-    def part(self) -> float:
-        """n/N."""
-        return (self.width - self.units) / self.width
-
-
-class Gaussian(NamedTuple):
-    """Solution of eq. (C.5)."""
-
-    square: float  # <v^2>
-    a: np.ndarray
-    widths: np.ndarray  # of Sigma
 
 
 class UnitDraws(NamedTuple):
@@ -114,7 +80,8 @@ class Cavity(NamedTuple):
     sigma: np.ndarray
     weights: np.ndarray  # sum to the number of draws
     readouts: Readouts
-    residual: float
+    q: np.ndarray
+    precision: np.ndarray  # lambda1 + b
 
     @property
     def draws(self) -> Draws:
@@ -125,51 +92,13 @@ class Cavity(NamedTuple):
         return self.unit.modes
 
 
-def solve_gaussian(setting: Setting) -> Gaussian | None:
-    """eq. (C.5) at the minimum of its free energy: mu on a mesh, refined by regula falsi.
-
-    None where there is none below the bound: the labels that are left would pull one more unit out of the crowd.
-    """
-    from scipy.optimize import brentq
-
-    n_inverse, bound = 1.0 / setting.width, setting.bound
-    kappa, energies, t = setting.kappa, setting.labels**2, setting.temperature
-
-    def defect(log_square: float | np.ndarray, mu: np.ndarray) -> np.ndarray:
-        g = setting.part * np.exp(log_square)
-        d = t + np.multiply.outer(g, kappa)
-        return setting.lambda1 + n_inverse * ((kappa / d).sum(-1) - (energies * kappa / d**2).sum(-1)) - mu
-
-    def square_of(mu: np.ndarray) -> np.ndarray:
-        return bounded_readouts(np.zeros_like(mu), mu, bound).square
-
-    mu = setting.lambda1 * np.exp(np.linspace(-7.0, 9.0, 641))
-    mu = mu[square_of(mu) > 0.0]
-    log_square = np.log(square_of(mu))
-    value = defect(log_square, mu)  # twice the slope of the free energy in <v^2>, per other unit
-    square = np.exp(log_square)
-    action = np.concatenate([[0.0], np.cumsum(0.5 * (value[1:] + value[:-1]) * np.diff(square))])
-    # along falling mu the square grows: a minimum has slope negative before and positive after
-    minima = np.nonzero((value[:-1] >= 0.0) & (value[1:] < 0.0))[0]
-    if not len(minima):
-        return None
-    best = minima[np.argmin(action[minima])]
-    root = brentq(
-        lambda x: float(defect(np.log(square_of(np.array([x]))), np.array([x]))[0]),
-        mu[best],
-        mu[best + 1],
-        xtol=1e-13,
-    )
-    square_v = float(square_of(np.array([root]))[0])
-    widths = t + setting.part * square_v * kappa
-    return Gaussian(square_v, setting.labels / widths, widths)
-
-
 class _Tilt(NamedTuple):
     """The unit's measure in a field; primes stand for coordinates in which Sigma is one."""
 
     weights: np.ndarray
     readouts: Readouts
+    q: np.ndarray
+    precision: np.ndarray  # lambda1 + b
     features: np.ndarray  # s', (S, m)
     mean: np.ndarray  # <v s'>
     missing: np.ndarray
@@ -199,8 +128,8 @@ def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -
     inverse_root = solve_triangular(root, np.eye(size), lower=True)
     s = unit.modes @ inverse_root.T.astype(np.float32)
     q = (s @ (root.T @ a).astype(np.float32)).astype(float) / np.sqrt(n)
-    b = np.einsum("ij,ij->i", s, s).astype(float) / n
-    readouts = bounded_readouts(q, setting.lambda1 + b, setting.bound)
+    precision = setting.lambda1 + np.einsum("ij,ij->i", s, s).astype(float) / n
+    readouts = bounded_readouts(q, precision, setting.bound)
     log_weight = unit.draws.log_ratio + readouts.log_norm
     weights = np.exp(log_weight - log_weight.max())
     weights *= count / weights.sum()
@@ -210,7 +139,7 @@ def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -
     excess = (
         setting.part * (second - np.outer(mean, mean)) - np.eye(size) + t * (inverse_root @ inverse_root.T)
     )
-    return _Tilt(weights, readouts, s, mean, missing, excess, root, inverse_root)
+    return _Tilt(weights, readouts, q, precision, s, mean, missing, excess, root, inverse_root)
 
 
 def _moments(s: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -291,7 +220,7 @@ def guess_from(cavities: list[Cavity]) -> Guess:
 def guess_beside(gaussian: Gaussian, known: Gaussian, cavity: Cavity) -> Guess:
     """The Gaussian solution, changed as much as the `known` one is by the cavity at other labels and the same draws."""
     return Guess(
-        gaussian.a + cavity.a - known.a, np.diag(gaussian.widths) + cavity.sigma - np.diag(known.widths)
+        gaussian.a + cavity.a - known.a, gaussian.sigma + cavity.sigma - known.sigma
     )
 
 
@@ -309,7 +238,7 @@ def solve_cavity_of_others(
         a, omega = guess.a, guess.sigma - setting.temperature * eye
         tilt = _tilt(setting, unit, a, omega)
     if tilt is None:
-        a, omega = gaussian.a, np.diag(gaussian.widths - setting.temperature)
+        a, omega = gaussian.a, gaussian.sigma - setting.temperature * eye
         tilt = _tilt(setting, unit, a, omega)
     for _ in range(MOST_RELAXATIONS):
         if tilt is None or not tilt.residual > NEAR:
@@ -353,7 +282,7 @@ def _unscaled(tilt: _Tilt, d_a: np.ndarray, d_omega: np.ndarray) -> tuple[np.nda
 
 def _found(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray, tilt: _Tilt) -> Cavity:
     sigma = omega + setting.temperature * np.eye(len(a))
-    return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.residual)
+    return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.q, tilt.precision)
 
 
 def _shortened(

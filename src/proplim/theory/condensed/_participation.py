@@ -7,7 +7,8 @@ from scipy.special import ndtr, ndtri
 
 from proplim.theory.condensed._explicit import Explicit
 from proplim.theory.condensed._measure import Measure
-from proplim.theory.condensed._others import Cavity, Gaussian
+from proplim.theory.condensed._gaussian import Gaussian
+from proplim.theory.condensed._others import Cavity
 
 SETS = 400
 """Networks drawn for a group."""
@@ -36,7 +37,7 @@ def participation_of_readouts(
         squares = np.empty((SETS, n))
         for node, (gaussian, cavity) in enumerate(others):
             rows = np.nonzero(above == bool(node))[0]
-            drawn = _draw(measure, cavity, own[rows].min(axis=1), n, rng) ** 2
+            drawn = _draw(cavity, own[rows].min(axis=1), n, rng) ** 2
             change = float(cavity.weights @ cavity.readouts.square) / len(cavity.weights) / gaussian.square
             norm = n * explicit.squares[pick[rows]] * change
             squares[rows] = drawn * (norm / drawn.sum(axis=1))[:, None]
@@ -46,15 +47,14 @@ def participation_of_readouts(
 
 
 def _draw(
-    measure: Measure, cavity: Cavity, bounds: np.ndarray, count: int, rng: np.random.Generator
+    cavity: Cavity, bounds: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
     """`count` readouts of single units for every bound: hidden weights by their weight, then v of eq. (C.6)."""
     weights = cavity.weights / cavity.weights.sum()
     index = rng.choice(len(weights), size=(len(bounds), count), p=weights)
     rows, back = np.unique(index, return_inverse=True)
-    s = cavity.modes[rows]
-    precision = measure.lambda1 + np.einsum("ij,ij->i", s @ np.linalg.inv(cavity.sigma), s) / measure.width
-    mean = s @ cavity.a / np.sqrt(measure.width) / precision
+    precision = cavity.precision[rows]
+    mean = cavity.q[rows] / precision
     mean, root = mean[back].reshape(index.shape), np.sqrt(precision)[back].reshape(index.shape)
     low, high = ndtr((-bounds[:, None] - mean) * root), ndtr((bounds[:, None] - mean) * root)
     return np.asarray(mean + ndtri(low + rng.random(index.shape) * (high - low)) / root)

@@ -42,20 +42,19 @@ from proplim.theory.condensed._evidence import (
 )
 from proplim.theory.condensed._explicit import Direction, Explicit
 from proplim.theory.condensed._inputs import Inputs, geometry, test_inputs, training_inputs
-from proplim.theory.condensed._measure import Measure, Reaction
+from proplim.theory.condensed._gaussian import Gaussian, Setting, solve_gaussian, solve_proportional
+from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._others import (
     Cavity,
     Further,
-    Gaussian,
     Guess,
-    Setting,
     UnitDraws,
     draw_unit,
     guess_beside,
     guess_from,
     solve_cavity_of_others,
-    solve_gaussian,
 )
+from proplim.theory.condensed._reaction import Reaction, react
 from proplim.theory.condensed._participation import participation_of_readouts
 from proplim.theory.condensed._peak import UNKNOWN, Peaks, find_peaks
 
@@ -431,7 +430,7 @@ def _answer_each_other(
     others = [(side.gaussian, cavity) for side, cavity in zip(sides, solved.whole, strict=True)]
     spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
     less = np.sqrt(len(solved.whole[0].weights) / reacting)
-    responses = _responses(common, measure, chains, direction, solved, less)
+    responses = _responses(common, measure, chains, direction, explicit, sides, solved, less)
     return _Phase(explicit, corrections, responses, spread, measure, ""), chains
 
 
@@ -631,7 +630,8 @@ def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) ->
         measure.units,
         null,
     )
-    gaussian = solve_gaussian(setting)
+    proportional = solve_proportional(setting)
+    gaussian = solve_gaussian(setting, proportional) if proportional is not None else None
     return _Side(setting, gaussian, left) if gaussian is not None else None
 
 
@@ -639,11 +639,15 @@ def _reaction(measure: Measure, explicit: Explicit, sides: list[_Side], cavities
     """Eq. (C.7) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
-    fields = np.array([cavity.a - side.gaussian.a for side, cavity in zip(sides, cavities, strict=True)])
     basis, first = spectrum.eigenvectors, explicit.inputs[0]
-    nodes = explicit.share + explicit.spread * np.array(NODES)
-    return Reaction(
-        spectrum.labels / (y @ y), basis.T @ first.contribution, basis.T @ first.slope, nodes, fields
+    return react(
+        spectrum.labels / (y @ y),
+        basis.T @ first.contribution,
+        basis.T @ first.slope,
+        explicit.share + explicit.spread * np.array(NODES),
+        [side.setting for side in sides],
+        [side.gaussian for side in sides],
+        cavities,
     )
 
 
@@ -718,6 +722,8 @@ def _responses(
     measure: Measure,
     chains: Ensemble,
     direction: Direction,
+    explicit: Explicit,
+    sides: list[_Side],
     solved: _Solved,
     less: float,
 ) -> list[dict[str, np.ndarray]]:
@@ -726,13 +732,12 @@ def _responses(
     The draws are taken as often as exp(-dU) says. The reaction is one of fewer draws than the solutions at hand, whose
     deviations are `less` than its own by this factor.
     """
-    reaction = measure.reaction
-    if reaction is None:
-        return []
     theta = chains.theta[::RESPONSE_STRIDE].reshape(-1, measure.dimension)
-    contribution = measure.terms(measure.unpack(theta)).contribution
-    order = np.argsort(contribution @ reaction.share)  # draws that are alike are neighbours
-    theta, contribution = theta[order], contribution[order]
+    states = measure.unpack(theta)
+    contribution = measure.terms(states).contribution
+    joint = _reaction(measure, explicit, sides, solved.whole)
+    order = np.argsort(contribution @ joint.share)  # draws that are alike are neighbours
+    theta, contribution, bounds = theta[order], contribution[order], np.abs(states.v).min(axis=1)[order]
     noise = _explicit_noise(common)
 
     def moments(rows: np.ndarray) -> dict[str, Any]:
@@ -741,8 +746,8 @@ def _responses(
 
     before, responses = moments(theta), []
     for nodes in solved.parts:
-        fields = np.array([own.a - joint.a for own, joint in zip(nodes, solved.whole, strict=True)])
-        change = reaction._replace(fields=less * fields).energy_and_pull(contribution)[0]
+        own = _reaction(measure, explicit, sides, nodes)
+        change = own.less(joint, less)(contribution, bounds)[0]
         after = moments(theta[_explicit.drawn_again(change)])
         responses.append({name: np.asarray(after[name] - before[name]) for name in before})
     return responses

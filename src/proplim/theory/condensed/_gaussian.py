@@ -1,0 +1,258 @@
+"""The other units as Gaussian features, in the proportional theory and in the cavity (docs/condensed.md, section 4).
+
+The n = N - k units beside the explicit ones see the labels y' that these leave, and none of their readouts exceeds
+V. With Gaussian features the free energy of the proportional theory gives
+
+    Sigma = T + g K,   a = Sigma^-1 y',   g = (n/N) <v^2>,   <v^2> of exp(-mu v^2/2) on |v| < V,
+    mu = lambda1 + (1/N) [ tr(Sigma^-1 K) - a^T K a ]                                               (C.5)
+
+The cavity (C.6) leaves out terms of relative order 1/N even where features are Gaussian. Its solution for Gaussian
+features is what the cavity of the true features is compared with: the same terms are missing in both. Given v such a unit
+has the features' covariance (K^-1 + c Sigma^-1)^-1 with c = v^2/N, so that
+
+    weight(v) = exp( -lambda1 v^2/2 + c a^T K E Sigma a/2 ) det(1 + c Sigma^-1 K)^(-1/2)  on |v| < V,   E = (Sigma + c K)^-1
+    <s>_v = (v/sqrt(N)) K E Sigma a,      <s s^T>_v = K - c K E K + <s>_v <s>_v^T                          (C.12)
+
+and every other average over the unit follows. All of it is done in the eigenbasis of K.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from proplim.theory._cavity_draws import Problem
+from proplim.theory.condensed._readouts import bounded_readouts
+
+NODES = 48
+"""Gauss-Legendre nodes in v."""
+WIDEST = 16.0
+"""Standard deviations of the prior beyond which no readout is."""
+STEPS, KRYLOV, RTOL = 12, 30, 1e-2
+"""Newton steps at most, dimension of the Krylov space of one, and how exactly its linear system is solved."""
+TOLERANCE = 1e-4
+"""Accepted length of a step, in widths of the modes of Sigma."""
+DIFFERENCE = 1e-6
+"""Length of the step of a difference, in these widths."""
+SHORTEST = 1.0 / 64.0
+"""Shortest part of a Newton step that is tried."""
+
+
+class Setting(NamedTuple):
+    """The other units of one point: labels that are left, and the largest readout."""
+
+    problem: Problem
+    temperature: float
+    width: float
+    lambda1: float
+    labels: np.ndarray  # U^T y'
+    bound: float  # V
+    units: int = 1  # explicit ones
+    null_labels: np.ndarray | float = 0.0  # the part of the labels outside the range of K, (P,)
+
+    @property
+    def kappa(self) -> np.ndarray:
+        return self.problem.spectrum.eigenvalues
+
+    @property
+    def part(self) -> float:
+        """n/N."""
+        return (self.width - self.units) / self.width
+
+
+class Proportional(NamedTuple):
+    """Solution of eq. (C.5)."""
+
+    square: float  # <v^2>
+    a: np.ndarray
+    widths: np.ndarray  # of Sigma
+
+
+class Gaussian(NamedTuple):
+    """Solution of the cavity (C.6) for Gaussian features, eq. (C.12).
+
+    With k(x) = K(x, X) U, averages over a unit are <v s(x)> = k(x).pull/sqrt(N), <s(x) s(x')> = K(x, x') + k(x).rise k(x')
+    and <v^2 s(x) s(x')> = <v^2> K(x, x') + k(x).square_rise k(x').
+    """
+
+    square: float  # <v^2>
+    a: np.ndarray
+    sigma: np.ndarray
+    pull: np.ndarray  # (m,)
+    rise: np.ndarray  # (m, m)
+    square_rise: np.ndarray  # (m, m)
+
+
+def solve_proportional(setting: Setting) -> Proportional | None:
+    """eq. (C.5) at the minimum of its free energy: mu on a mesh, refined by regula falsi.
+
+    None where there is none below the bound: the labels that are left would pull one more unit out of the crowd.
+    """
+    from scipy.optimize import brentq
+
+    n_inverse, bound = 1.0 / setting.width, setting.bound
+    kappa, energies, t = setting.kappa, setting.labels**2, setting.temperature
+
+    def defect(log_square: float | np.ndarray, mu: np.ndarray) -> np.ndarray:
+        g = setting.part * np.exp(log_square)
+        d = t + np.multiply.outer(g, kappa)
+        return setting.lambda1 + n_inverse * ((kappa / d).sum(-1) - (energies * kappa / d**2).sum(-1)) - mu
+
+    def square_of(mu: np.ndarray) -> np.ndarray:
+        return bounded_readouts(np.zeros_like(mu), mu, bound).square
+
+    mu = setting.lambda1 * np.exp(np.linspace(-7.0, 9.0, 641))
+    mu = mu[square_of(mu) > 0.0]
+    log_square = np.log(square_of(mu))
+    value = defect(log_square, mu)  # twice the slope of the free energy in <v^2>, per other unit
+    square = np.exp(log_square)
+    action = np.concatenate([[0.0], np.cumsum(0.5 * (value[1:] + value[:-1]) * np.diff(square))])
+    # along falling mu the square grows: a minimum has slope negative before and positive after
+    minima = np.nonzero((value[:-1] >= 0.0) & (value[1:] < 0.0))[0]
+    if not len(minima):
+        return None
+    best = minima[np.argmin(action[minima])]
+    root = brentq(
+        lambda x: float(defect(np.log(square_of(np.array([x]))), np.array([x]))[0]),
+        mu[best],
+        mu[best + 1],
+        xtol=1e-13,
+    )
+    square_v = float(square_of(np.array([root]))[0])
+    widths = t + setting.part * square_v * kappa
+    return Proportional(square_v, setting.labels / widths, widths)
+
+
+class _Unit(NamedTuple):
+    """One unit of Gaussian features in a field, in the coordinates B, B^T Sigma B = 1, that make K diagonal."""
+
+    frame: np.ndarray  # B
+    kappa: np.ndarray  # B^T K B
+    field: np.ndarray  # B^T Sigma a
+
+    def log_weight(self, v: np.ndarray, setting: Setting) -> np.ndarray:
+        """Of eq. (C.12)."""
+        c = np.multiply.outer(v * v, self.kappa) / setting.width
+        energy = setting.lambda1 * v * v + np.log1p(c).sum(axis=-1)
+        return -0.5 * (energy - (c / (1.0 + c)) @ self.field**2)
+
+
+def _unit(setting: Setting, a: np.ndarray, root: np.ndarray) -> _Unit:
+    """`root` is that of Sigma."""
+    from scipy.linalg import solve_triangular
+
+    scaled = solve_triangular(root, np.diag(np.sqrt(setting.kappa)), lower=True)
+    kappa, axes = np.linalg.eigh(scaled @ scaled.T)
+    frame = solve_triangular(root, axes, lower=True, trans="T")
+    return _Unit(frame, np.maximum(kappa, 0.0), axes.T @ (root.T @ a))
+
+
+class _Averages(NamedTuple):
+    square: float
+    pull: np.ndarray
+    rise: np.ndarray
+    square_rise: np.ndarray
+
+
+def _averages(setting: Setting, unit: _Unit) -> _Averages:
+    """Over v and the features given v."""
+    x, w = np.polynomial.legendre.leggauss(NODES)
+    bound = min(setting.bound, WIDEST / np.sqrt(setting.lambda1))
+    v = 0.5 * bound * (1.0 + x)
+    log_weight = unit.log_weight(v, setting)
+    p = w * np.exp(log_weight - log_weight.max())
+    p /= p.sum()
+    c = v * v / setting.width
+    shrink = 1.0 / (1.0 + np.multiply.outer(c, unit.kappa))
+    shifted = shrink * unit.field  # B^T E Sigma a and the like, one a node
+
+    def second(weights: np.ndarray) -> np.ndarray:
+        matrix = (shifted * weights[:, None]).T @ shifted - np.diag(weights @ shrink)
+        return np.asarray(unit.frame @ matrix @ unit.frame.T)
+
+    return _Averages(
+        square=float(p @ v**2),
+        pull=unit.frame @ ((p * v * v) @ shifted),
+        rise=second(p * c),
+        square_rise=second(p * c * v * v),
+    )
+
+
+def _defects(
+    setting: Setting, a: np.ndarray, sigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Averages]:
+    """Root of Sigma, defects of eq. (C.6) in coordinates in which Sigma is one, and the averages.
+
+    Raises
+    ------
+    LinAlgError
+        Where Sigma is not positive.
+    """
+    from scipy.linalg import solve_triangular
+
+    root = np.linalg.cholesky(sigma)
+    found = _averages(setting, _unit(setting, a, root))
+    kappa, t, part = setting.kappa, setting.temperature, setting.part
+    mean = kappa * found.pull / np.sqrt(setting.width)  # <v s>
+    second = found.square * np.diag(kappa) + kappa[:, None] * found.square_rise * kappa
+    missing = setting.labels - t * a - part * np.sqrt(setting.width) * mean
+    excess = t * np.eye(len(a)) + part * (second - np.outer(mean, mean)) - sigma
+    missing, half = (solve_triangular(root, x, lower=True) for x in (missing, excess))
+    return root, missing, solve_triangular(root, half.T, lower=True), found
+
+
+def solve_gaussian(
+    setting: Setting, start: Proportional, guess: tuple[np.ndarray, np.ndarray] | None = None
+) -> Gaussian | None:
+    """The cavity of Gaussian features by Newton's method, its Jacobian by differences; None where it finds no solution.
+
+    It begins at `guess`, (a, Sigma), or at the proportional theory.
+    """
+    from scipy.sparse.linalg import LinearOperator, gmres
+
+    a, sigma = (start.a, np.diag(start.widths)) if guess is None else guess
+    size = len(a)
+    try:
+        root, missing, excess, found = _defects(setting, a, sigma)
+    except np.linalg.LinAlgError:
+        return None
+    for _ in range(STEPS):
+        defect = np.concatenate([missing, excess.ravel()])
+
+        def moved(step: np.ndarray, root: np.ndarray = root) -> tuple[np.ndarray, np.ndarray]:
+            d_sigma = root @ step[size:].reshape(size, size) @ root.T
+            return np.linalg.solve(root.T, step[:size]), 0.5 * (d_sigma + d_sigma.T)
+
+        def product(step: np.ndarray, root: np.ndarray = root, defect: np.ndarray = defect) -> np.ndarray:
+            part = DIFFERENCE * np.sqrt(size) / max(float(np.linalg.norm(step)), 1e-300)
+            d_a, d_sigma = moved(step)
+            other, missing, excess, _ = _defects(setting, a + part * d_a, sigma + part * d_sigma)
+            there = np.linalg.solve(root, other)  # from the coordinates there to those here
+            missing, excess = there @ missing, there @ excess @ there.T
+            return (defect - np.concatenate([missing, excess.ravel()])) / part
+
+        operator = LinearOperator((size + size * size,) * 2, matvec=product, dtype=float)
+        step = gmres(operator, defect, rtol=RTOL, restart=KRYLOV, maxiter=1)[0]
+        d_a, d_sigma = moved(step)
+        before, part = np.linalg.norm(defect), 1.0
+        while True:
+            try:
+                root, missing, excess, found = _defects(setting, a + part * d_a, sigma + part * d_sigma)
+                after = np.sqrt(missing @ missing + (excess**2).sum())
+                if after < (1.0 - 0.01 * part) * before:
+                    break
+            except np.linalg.LinAlgError:
+                pass
+            part *= 0.5
+            if part < SHORTEST:
+                return None
+        a, sigma = a + part * d_a, sigma + part * d_sigma
+        if part == 1.0 and np.linalg.norm(step) * after / before < TOLERANCE * np.sqrt(size):
+            return Gaussian(found.square, a, sigma, found.pull, found.rise, found.square_rise)
+    return None
+
+
+def readout_log_density(setting: Setting, gaussian: Gaussian, v: np.ndarray) -> np.ndarray:
+    """ln of the density of a readout, not normalised, with the fields of the solution."""
+    return _unit(setting, gaussian.a, np.linalg.cholesky(gaussian.sigma)).log_weight(v, setting)
