@@ -49,6 +49,7 @@ class Explicit(NamedTuple):
     share: float  # mean share of all explicit units
     spread: float  # its standard deviation
     bounds: np.ndarray  # smallest explicit |v| at the mean share, and its change with the share, (2,)
+    bound_spread: float  # its standard deviation at a share
     readouts: np.ndarray  # |v| of the explicit units of single draws, (S, k)
     shares: np.ndarray  # share of these draws, (S,)
     squares: np.ndarray  # Q/lambda1 of these draws, (S,)
@@ -90,6 +91,7 @@ def average(
     deviation = share - share.mean()
     variance = max(float(deviation @ deviation) / len(share), 1e-300)
     bound_slope = float(deviation @ joined["smallest"]) / len(share) / variance
+    off = joined["smallest"] - joined["smallest"].mean() - bound_slope * deviation
     inputs = []
     for i in range(len(sets)):
         contribution = np.mean([s["contribution"][i] for s in stats], axis=0)
@@ -112,6 +114,7 @@ def average(
         share=float(share.mean()),
         spread=float(np.sqrt(variance)),
         bounds=np.array([joined["smallest"].mean(), bound_slope]),
+        bound_spread=float(off.std()),
         readouts=joined["readouts"],
         shares=share,
         squares=joined["square_of_others"],

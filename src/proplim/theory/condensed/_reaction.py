@@ -22,8 +22,9 @@ from proplim.theory.condensed._others import Cavity
 REACH = 1.0
 """Distance from the middle of the two shares up to which the reaction is linear, in units of their distance: two
 deviations of the share, whose ends weigh most where it is broad."""
-MESH, FARTHEST = 97, 2.0
-"""Bounds at which the densities of a readout are taken, and the largest, in units of the larger V(t)."""
+MESH, LOWEST, HIGHEST = 97, 2.0, 1.0
+"""Bounds at which the densities of a readout are taken, and how far below and above V(t), in standard deviations of the
+bound, W is taken; it is constant beyond. Far above V(t) single draws have the density of a readout."""
 TINY = 1e-300
 ROWS = 1024
 """Draws of a unit that are taken at a time, which stay in the cache."""
@@ -108,7 +109,7 @@ def _cubic(
     steps = values.shape[-1] - 1
     step = last / steps
     place = np.clip(x / step, 0.0, float(steps))
-    index = np.minimum(place.astype(int), steps - 1)
+    index = np.minimum(np.nan_to_num(place).astype(int), steps - 1)  # lost chains have no bound
     s = place - index
     before, after = values[..., index], values[..., index + 1]
     rise0, rise1 = step * slopes[..., index], step * slopes[..., index + 1]
@@ -128,14 +129,18 @@ def react(
     centre: np.ndarray,
     slope: np.ndarray,
     nodes: np.ndarray,
+    spread: float,
     settings: list[Setting],
     gaussians: list[Gaussian],
     cavities: list[Cavity],
 ) -> Reaction:
-    """The reaction from both cavities of the others at the two shares `nodes`; the rest is that of :class:`Reaction`."""
-    last = FARTHEST * max(setting.bound for setting in settings)
+    """The reaction from both cavities of the others at the two shares `nodes`.
+
+    `spread` is the standard deviation of the bound at a share, and the rest that of :class:`Reaction`.
+    """
+    last = max(setting.bound for setting in settings) + HIGHEST * spread
     at_shares = list(zip(settings, gaussians, cavities, strict=True))
-    energies, slopes = (np.stack(x) for x in zip(*(_crowding_of(*x, last) for x in at_shares), strict=True))
+    energies, slopes = (np.stack(x) for x in zip(*(_crowding_of(*x, last, spread) for x in at_shares), strict=True))
     fields = np.array([cavity.a - gaussian.a for _, gaussian, cavity in at_shares])
     bounds = np.array([setting.bound for setting in settings])
     pressure = np.array([_cubic(s, s, last, b[None])[0][0] for s, b in zip(slopes, bounds, strict=True)])
@@ -144,7 +149,7 @@ def react(
 
 
 def _crowding_of(
-    setting: Setting, gaussian: Gaussian, cavity: Cavity, last: float
+    setting: Setting, gaussian: Gaussian, cavity: Cavity, last: float, spread: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """W and its slope on the mesh: -n ln of the probability that a readout lies below V, less that at V(t)."""
     from scipy.integrate import cumulative_simpson
@@ -160,6 +165,10 @@ def _crowding_of(
         logs[-1][0] = 0.0
         slopes.append(density / below)
     energy, slope = others * (logs[1] - logs[0]), others * (slopes[1] - slopes[0])
+    ends = np.searchsorted(v, [setting.bound - LOWEST * spread, setting.bound + HIGHEST * spread])
+    low, high = np.clip(ends, 0, MESH - 1)
+    energy[:low], energy[high:] = energy[low], energy[high]
+    slope[:low] = slope[high:] = 0.0
     here = _cubic(energy, slope, last, np.array([setting.bound]))[0]
     return energy - here, slope
 

@@ -645,6 +645,7 @@ def _reaction(measure: Measure, explicit: Explicit, sides: list[_Side], cavities
         basis.T @ first.contribution,
         basis.T @ first.slope,
         explicit.share + explicit.spread * np.array(NODES),
+        explicit.bound_spread,
         [side.setting for side in sides],
         [side.gaussian for side in sides],
         cavities,
