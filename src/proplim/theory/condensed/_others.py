@@ -147,6 +147,17 @@ def _moments(s: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.n
     return first @ s / len(s), (matrix + matrix.T) * s.dtype.type(0.5 / len(s))
 
 
+def _representatives(tilt: _Tilt, count: int) -> tuple[slice | np.ndarray, np.ndarray]:
+    """`count` of the draws and their weights: each is taken as often as its part in the second moments of v asks for."""
+    if count == len(tilt.weights):
+        return slice(None), tilt.weights
+    influence = tilt.weights * tilt.readouts.square
+    reach = np.cumsum(influence)
+    rows = np.searchsorted(reach, reach[-1] * (np.arange(count) + 0.5) / count)
+    weights = 1.0 / tilt.readouts.square[rows]
+    return rows, weights * (count / weights.sum())
+
+
 def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tuple[np.ndarray, np.ndarray]:
     """Change of (a', Omega') that removes the defects to first order, the Jacobian taken from the first draws."""
     from scipy.sparse.linalg import LinearOperator, gmres
@@ -154,9 +165,9 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
     n, part = setting.width, setting.part
     size = len(tilt.missing)
     # single precision is enough for the direction of a step
-    s, w = tilt.features[:draws], tilt.weights[:draws].astype(np.float32)
-    w = w * (draws / w.sum())
-    r = Readouts(*(x[:draws].astype(np.float32) for x in tilt.readouts))
+    rows, w = _representatives(tilt, draws)
+    s, w = tilt.features[rows], w.astype(np.float32)
+    r = Readouts(*(x[rows].astype(np.float32) for x in tilt.readouts))
     mean = w * r.mean @ s / draws
     inverse = (tilt.inverse_root @ tilt.inverse_root.T).astype(np.float32)
 
@@ -212,11 +223,6 @@ class Guess(NamedTuple):
     sigma: np.ndarray
 
 
-def guess_from(cavities: list[Cavity]) -> Guess:
-    """Mean of solutions on other draws at the same labels."""
-    return Guess(np.mean([c.a for c in cavities], axis=0), np.mean([c.sigma for c in cavities], axis=0))
-
-
 def guess_beside(gaussian: Gaussian, known: Gaussian, cavity: Cavity) -> Guess:
     """The Gaussian solution, changed as much as the `known` one is by the cavity at other labels and the same draws."""
     return Guess(
@@ -225,12 +231,17 @@ def guess_beside(gaussian: Gaussian, known: Gaussian, cavity: Cavity) -> Guess:
 
 
 def solve_cavity_of_others(
-    setting: Setting, gaussian: Gaussian, unit: UnitDraws, guess: Guess | None = None
+    setting: Setting,
+    gaussian: Gaussian,
+    unit: UnitDraws,
+    guess: Guess | None = None,
+    relative: float = 0.0,
 ) -> Cavity | None:
     """eq. (C.6) on given draws by Newton's method with shortened steps; None where it finds no solution.
 
     It starts from the guess where there is one that is positive, otherwise from the Gaussian solution. Far from the
     solution, where Newton's steps run into singular Jacobians, parts of the defects themselves are the steps.
+    `relative` is how well the way from the guess has to be known, where that is all that is wanted.
     """
     eye = np.eye(len(gaussian.a))
     tilt = None
@@ -248,16 +259,20 @@ def solve_cavity_of_others(
         tilt = _tilt(setting, unit, a, omega)
     count = len(unit.modes)
     jacobian_draws = min(JACOBIAN_DRAWS, count)
-    for _ in range(STEPS):
+    tolerance = TOLERANCE
+    for step in range(STEPS):
         if tilt is None or not np.isfinite(tilt.residual):
             return None
         if tilt.weights[:jacobian_draws].mean() < LEAST_WEIGHT:
             return None
-        d_a, d_omega = _newton_step(setting, tilt, jacobian_draws, float(np.clip(tilt.residual, 1e-3, 0.1)))
+        rtol = float(np.clip(tilt.residual, max(1e-3, 0.5 * relative), 0.1))
+        d_a, d_omega = _newton_step(setting, tilt, jacobian_draws, rtol)
         length = float(np.sqrt((d_a @ d_a + (d_omega**2).sum()) / len(a)))
         if not np.isfinite(length):
             return None
-        if length < TOLERANCE:
+        if step == 0:
+            tolerance = max(TOLERANCE, relative * length)
+        if length < tolerance:
             return _found(setting, unit, a, omega, tilt)
         moved = _shortened(setting, unit, a, omega, tilt, (d_a, d_omega))
         if moved is None:
@@ -269,7 +284,7 @@ def solve_cavity_of_others(
             jacobian_draws = min(JACOBIAN_GROWTH * jacobian_draws, count)
         left = length * moved[2].residual / tilt.residual
         a, omega, tilt = moved
-        if left < TOLERANCE:
+        if left < tolerance:
             return _found(setting, unit, a, omega, tilt)
     return None
 

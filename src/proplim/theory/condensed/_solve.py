@@ -51,7 +51,6 @@ from proplim.theory.condensed._others import (
     UnitDraws,
     draw_unit,
     guess_beside,
-    guess_from,
     solve_cavity_of_others,
 )
 from proplim.theory.condensed._reaction import Reaction, react
@@ -85,12 +84,16 @@ MOST_NUMBERS = 1 << 22
 """Most numbers in the draws of a set."""
 RESPONSE_STRIDE = 2
 """Draws of a chain from which the response to another reaction is taken: one of so many."""
+PART_PRECISION = 0.2
+"""How well the way from the solution on all draws to that on a part is known, which the errors are taken from."""
 RETRY = 4
 """How many times as many are tried where the equations have no solution on the first."""
 UNSOLVED = "the cavity equations of the other units have no solution"
 FEWEST_UNITS = {True: 2, False: 1}
-"""Explicit units tried first, where the condensed phase leads and elsewhere: beside a heavy unit the next one is
-explicit too, since it grows as well where labels are left (docs/condensed.md, section 5)."""
+"""Explicit units tried first, with a heavy unit and without: beside a heavy unit the next one is explicit too, since it
+grows as well where labels are left (docs/condensed.md, section 5)."""
+LEAST_HEAVY = 0.1
+"""Weight of the condensed phase from which on a mode that both phases lead to counts as one with a heavy unit."""
 NUMBERS_OF_UNITS = (1, 2, 3, 4, 6, 8)
 """Numbers of explicit units that are tried in turn while the others have no solution."""
 LARGEST_APART = 0.15
@@ -350,7 +353,6 @@ def _lobes(
 
     Where they lead to one, chains from it see both phases, and no weight enters.
     """
-    likely = weight > 0.5
     if mode is None or weight < NEGLIGIBLE:
         return [(1.0, _phases.minimise(measure.largest, _phases.lazy_start(measure)), False)]
     heavy = _phases.minimise(measure.largest, mode.x)
@@ -358,8 +360,8 @@ def _lobes(
         return [(1.0, heavy, True)]
     lazy = _phases.minimise(measure.largest, _phases.lazy_start(measure))
     if np.linalg.norm(ordered_mode(measure, heavy) - ordered_mode(measure, lazy)) < SAME:
-        return [(1.0, heavy if likely else lazy, likely)]
-    return [(weight, heavy, likely), (1.0 - weight, lazy, False)]
+        return [(1.0, heavy if weight > 0.5 else lazy, weight > LEAST_HEAVY)]
+    return [(weight, heavy, True), (1.0 - weight, lazy, False)]
 
 
 def _solve_phase(common: _Common, temperature: float, start: np.ndarray, *, heavy: bool) -> _Phase:
@@ -524,28 +526,25 @@ def _further(common: _Common, count: int) -> tuple[Further, ...]:
 
 
 def _solve_others(sides: list[_Side], unit: UnitDraws, known: list[Cavity] | None) -> _Solved | None:
-    """Cavity of the others on every part of the draws and on all of them; None where it has no solution.
+    """Cavity of the others on all draws and on every part of them; None where it has no solution.
 
     One part may have none: near the end of the branch its noise decides.
     """
+    whole = _solve_part(sides, unit, known)
+    if whole is None:
+        return None
     parts: list[list[Cavity]] = []
     for index in range(unit.parts):
-        nodes = _solve_part(sides, unit.part(index), _means(parts) if parts else known)
+        nodes = _solve_part(sides, unit.part(index), whole, PART_PRECISION)
         if nodes is not None:
             parts.append(nodes)
         elif index + 1 - len(parts) > 1:
             return None
-    whole = _solve_part(sides, unit, _means(parts))
-    return _Solved(whole, parts) if whole is not None else None
-
-
-def _means(parts: list[list[Cavity]]) -> list[Guess]:
-    """Of the solutions at each share."""
-    return [guess_from(list(cavities)) for cavities in zip(*parts, strict=True)]
+    return _Solved(whole, parts)
 
 
 def _solve_part(
-    sides: list[_Side], unit: UnitDraws, known: Sequence[Cavity | Guess] | None
+    sides: list[_Side], unit: UnitDraws, known: list[Cavity] | None, relative: float = 0.0
 ) -> list[Cavity] | None:
     """Cavity of the others at both shares on these draws; Newton's method starts from what is `known` of others."""
     found: list[Cavity] = []
@@ -555,7 +554,7 @@ def _solve_part(
             guess = Guess(known[i].a, known[i].sigma)
         elif found:
             guess = guess_beside(side.gaussian, sides[0].gaussian, found[0])
-        cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, guess)
+        cavity = solve_cavity_of_others(side.setting, side.gaussian, unit, guess, relative)
         if cavity is None:
             return None
         found.append(cavity)
