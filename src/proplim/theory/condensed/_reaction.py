@@ -67,23 +67,29 @@ class Reaction(NamedTuple):
 
     def __call__(self, f: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """dU, -d(dU)/df and d(dU)/dV of contributions (S, m) and bounds (S,)."""
-        t = f @ self.share
+        share, centre, slope, fields = (
+            x.astype(f.dtype, copy=False) for x in (self.share, self.centre, self.slope, self.fields)
+        )
         low, high = self.nodes
         middle, width = 0.5 * (low + high), high - low
-        x = np.clip((t - middle) / width, -REACH, REACH)  # position, 1/2 at the nodes
-        change = self.fields[1] - self.fields[0]
-        field = 0.5 * (self.fields[0] + self.fields[1]) + x[:, None] * change
-        beyond = (t - middle) - width * x
-        off = f - self.centre - (t - middle)[:, None] * self.slope
+        away = (f @ share).astype(float) - middle
+        x = np.clip(away / width, -REACH, REACH)  # position, 1/2 at the nodes
+        beyond = away - width * x
+        change = fields[1] - fields[0]
+        field = np.multiply.outer(x.astype(f.dtype), change)
+        field += 0.5 * (fields[0] + fields[1])
+        off = f - centre
+        off -= np.multiply.outer(away.astype(f.dtype), slope)
         fall, steeper = 0.5 * (self.falls[0] + self.falls[1]), self.falls[1] - self.falls[0]
         potential = -(fall * width * x + 0.5 * steeper * width * x * x) - beyond * (fall + steeper * x)
-        below, d_below = self._crowding(bound)
-        energy = potential - (field * off).sum(axis=1) + _between(below, x)
+        below, d_below = _cubic(self.energies, self.slopes, self.last, np.asarray(bound, dtype=float))
+        energy = potential - np.einsum("sk,sk->s", field, off) + _between(below, x)
         # da in F(t) is along f'(t), and so is what the other fields change there
-        along0, along1 = field @ self.slope, off @ change - (below[1] - below[0])
-        inside = (np.abs(t - middle) < REACH * width) / width
-        pull = field + (fall + steeper * x - along0 + inside * along1)[:, None] * self.share
-        return energy, pull, _between(d_below, x)
+        along0, along1 = field @ slope, off @ change - (below[1] - below[0])
+        inside = (np.abs(away) < REACH * width) / width
+        along = fall + steeper * x - along0 + inside * along1
+        field += np.multiply.outer(along.astype(f.dtype), share)
+        return energy, field, _between(d_below, x)
 
     def less(self, other: Reaction, part: float) -> Reaction:
         """`part` of what this one has more than the other, on the same mesh and at the same shares."""
@@ -93,10 +99,6 @@ class Reaction(NamedTuple):
             energies=part * (self.energies - other.energies),
             slopes=part * (self.slopes - other.slopes),
         )
-
-    def _crowding(self, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """W and its slope at both shares, (2, S)."""
-        return _cubic(self.energies, self.slopes, self.last, np.asarray(bound, dtype=float))
 
 
 def _cubic(
