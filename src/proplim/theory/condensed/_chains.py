@@ -23,7 +23,7 @@ CHAINS = 64
 """Chains side by side."""
 FIRST_WALK = 16
 """Trajectories in the frame of the mode."""
-WARM_WALK = 100
+WARM_WALK = 60
 """Trajectories after a unit has been added, before chains are watched: a second heavy unit comes and goes slowly."""
 START_WIDTH = 0.7
 """Spread of the starts, in deviations of the Gaussian at the mode."""
@@ -39,7 +39,7 @@ SETTLING_DRAWS = 8
 LARGEST_CORRELATION = np.array([0.4, 0.4, 0.75])
 """Correlations at LAG draws of the share, the largest and the smallest explicit readout from which on more trajectories
 lie between two draws."""
-MOST_THINNING = 4
+MOST_THINNING = 2
 LARGEST_DRIFT = 3.0
 """Change within a pilot run, in its standard errors, from which on the chains are on their way still."""
 MOST_PILOTS = 10
