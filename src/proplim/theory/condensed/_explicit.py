@@ -1,6 +1,7 @@
 """Averages over the measure of the explicit units (docs/condensed.md, section 3).
 
-Everything comes as one value a group of chains, so that groups give the Monte-Carlo error.
+Everything comes as one value a group of chains, so that groups give the Monte-Carlo error. Draws are weighted by the
+regression on functions whose means are known to be zero, by partial integration: control variates for every average.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proplim.theory.condensed._inputs import Inputs
-from proplim.theory.condensed._measure import Measure
+from proplim.theory.condensed._measure import Measure, States
 
 
 class Direction(NamedTuple):
@@ -28,32 +29,58 @@ class Direction(NamedTuple):
     modes: np.ndarray
 
 
-class ExplicitInputs(NamedTuple):
-    """Averages on one set of inputs; the first axis counts groups."""
+class Contribution(NamedTuple):
+    """Of the explicit units to f on one set of inputs."""
 
-    mean: np.ndarray  # <f(x)>, (G, n)
-    square: np.ndarray  # <(y - f)^2> with the conditional variance in it, (G, n)
-    kernel: np.ndarray  # feature kernel, (G, n, n)
-    contribution: np.ndarray  # of the explicit units to f, at the mean share, (n,)
-    slope: np.ndarray  # and its change with the share, (n,)
+    mean: np.ndarray  # at the mean share, (n,)
+    slope: np.ndarray  # its change with the share, (n,)
 
 
 class Explicit(NamedTuple):
-    """Averages over (C.1); the first axis counts groups."""
+    """Averages over (C.1).
 
-    order_parameter: np.ndarray  # <Q>
-    readout_square: np.ndarray  # (1/N) sum_i <v_i^2>, (G,)
-    heavy_share: np.ndarray  # of the largest unit
-    signal_covariance: np.ndarray
-    signal_variance: np.ndarray
-    share: float  # mean share of all explicit units
-    spread: float  # its standard deviation
-    bounds: np.ndarray  # smallest explicit |v| at the mean share, and its change with the share, (2,)
-    bound_spread: float  # its standard deviation at a share
-    readouts: np.ndarray  # |v| of the explicit units of single draws, (S, k)
-    shares: np.ndarray  # share of these draws, (S,)
-    squares: np.ndarray  # Q/lambda1 of these draws, (S,)
-    inputs: tuple[ExplicitInputs, ...]
+    Parameters
+    ----------
+    moments : dict of (G, ...) arrays
+        What averages linearly over states, one a group: order_parameter, readout_variance, signal_variance,
+        readout_signal_covariance, heavy_unit_share and, of every set of inputs i, mean<i> (n,), <f>, square<i> (n,),
+        <(y - f)^2> with the conditional variance in it, and kernel<i> (n, n), the feature kernel.
+    share, spread : float
+        Mean share of all explicit units and its standard deviation.
+    bounds : (2,) array
+        Smallest explicit |v| at the mean share, and its change with the share.
+    bound_spread : float
+        Its standard deviation at a share.
+    readouts : (S, k) array
+        |v| of the explicit units of single draws.
+    shares, squares : (S,) arrays
+        Share and Q/lambda1 of these draws.
+    contributions : tuple of Contribution
+        On every set of inputs.
+    """
+
+    moments: dict[str, np.ndarray]
+    share: float
+    spread: float
+    bounds: np.ndarray
+    bound_spread: float
+    readouts: np.ndarray
+    shares: np.ndarray
+    squares: np.ndarray
+    contributions: tuple[Contribution, ...]
+
+
+class _Draws(NamedTuple):
+    """What averages are made of, of every draw."""
+
+    states: States
+    a: np.ndarray  # (S, m)
+    prior: np.ndarray  # g
+    widths: np.ndarray
+    share: np.ndarray
+    scalars: dict[str, np.ndarray]
+    features: tuple[np.ndarray, ...]  # of every set of inputs, (S k, n)
+    contributions: tuple[np.ndarray, ...]  # (S, n)
 
 
 def average(
@@ -79,52 +106,65 @@ def average(
     """
     dimension = theta.shape[-1]
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
-    stats = [
-        _group(measure, part, sets, direction, _rows(noise, i, parts, measure.units))
-        for i, part in enumerate(parts)
-    ]
-    joined = {
-        k: np.concatenate([s[k] for s in stats])
-        for k in ("share", "smallest", "readouts", "square_of_others")
-    }
-    share = joined["share"]
-    deviation = share - share.mean()
+    found, moments = [], []
+    for i, part in enumerate(parts):
+        draws = _draws(measure, part, sets, direction, _rows(noise, i, parts, measure.units))
+        weights = _weights(_controls(measure, part, draws.states, direction))
+        moments.append(_moments(measure, draws, sets, weights))
+        found.append(draws._replace(features=()))
+    share = np.concatenate([draws.share for draws in found])
+    size = np.abs(np.concatenate([draws.states.v for draws in found]))
+    deviation, smallest = share - share.mean(), size.min(axis=1)
     variance = max(float(deviation @ deviation) / len(share), 1e-300)
-    bound_slope = float(deviation @ joined["smallest"]) / len(share) / variance
-    off = joined["smallest"] - joined["smallest"].mean() - bound_slope * deviation
-    inputs = []
+    bound_slope = float(deviation @ smallest) / len(share) / variance
+    contributions = []
     for i in range(len(sets)):
-        contribution = np.mean([s["contribution"][i] for s in stats], axis=0)
-        product = np.mean([s["share_contribution"][i] for s in stats], axis=0)
-        slope = (product - share.mean() * contribution) / variance
-        mean, square, kernel = (
-            np.stack([s[name][i] for s in stats]) for name in ("mean", "square", "kernel")
+        of_draws = np.concatenate([draws.contributions[i] for draws in found])
+        contributions.append(
+            Contribution(of_draws.mean(axis=0), deviation @ of_draws / len(share) / variance)
         )
-        inputs.append(ExplicitInputs(mean, square, kernel, contribution, slope))
-
-    def scalar(name: str) -> np.ndarray:
-        return np.array([s[name] for s in stats])
-
     return Explicit(
-        order_parameter=scalar("order_parameter"),
-        readout_square=scalar("readout_square"),
-        heavy_share=scalar("heavy_share"),
-        signal_covariance=scalar("signal_covariance"),
-        signal_variance=scalar("signal_variance"),
+        moments={name: np.stack([m[name] for m in moments]) for name in moments[0]},
         share=float(share.mean()),
         spread=float(np.sqrt(variance)),
-        bounds=np.array([joined["smallest"].mean(), bound_slope]),
-        bound_spread=float(off.std()),
-        readouts=joined["readouts"],
+        bounds=np.array([smallest.mean(), bound_slope]),
+        bound_spread=float((smallest - smallest.mean() - bound_slope * deviation).std()),
+        readouts=size,
         shares=share,
-        squares=joined["square_of_others"],
-        inputs=tuple(inputs),
+        squares=np.exp(np.concatenate([draws.states.u for draws in found])) / measure.lambda1,
+        contributions=tuple(contributions),
     )
 
 
-def of_chains(measure: Measure, theta: np.ndarray, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    """D on the training `inputs` and share of the labels, means over every chain of theta (draws, chains, d)."""
-    terms = measure.terms(measure.unpack(theta.reshape(-1, theta.shape[-1])))
+def respond(
+    measure: Measure,
+    theta: np.ndarray,
+    changes: list[np.ndarray],
+    sets: tuple[Inputs, ...],
+    direction: Direction,
+    noise: tuple[np.ndarray, ...],
+) -> list[dict[str, np.ndarray]]:
+    """What adding dU to U changes in the moments, for every dU (S,) in `changes` at draws theta (S, dimension)."""
+    draws = _draws(measure, theta, sets, direction, _rows(noise, 0, [theta], measure.units))
+    before = _moments(measure, draws, sets, np.full(len(theta), 1.0 / len(theta)))
+    result = []
+    for change in changes:
+        weights = np.exp(change.min() - change)
+        after = _moments(measure, draws, sets, weights / weights.sum())
+        result.append({name: np.asarray(after[name] - before[name]) for name in before})
+    return result
+
+
+def of_chains(
+    measure: Measure, theta: np.ndarray, inputs: Inputs, direction: Direction
+) -> tuple[np.ndarray, np.ndarray]:
+    """D on the training `inputs` and share of the labels, means over every chain of theta (draws, chains, d).
+
+    What is linear in the controls is taken out.
+    """
+    rows = theta.reshape(-1, theta.shape[-1])
+    states = measure.unpack(rows)
+    terms = measure.terms(states)
     difference = inputs.classes[1] - inputs.classes[0]
     along = difference @ inputs.modes
     rise = ((terms.labels / terms.widths) @ along) ** 2 - (along**2 / terms.widths).sum(axis=1)
@@ -132,18 +172,41 @@ def of_chains(measure: Measure, theta: np.ndarray, inputs: Inputs) -> tuple[np.n
     others = part * (difference @ inputs.kernel @ difference) + terms.prior * rise / measure.width
     own = ((terms.features @ difference) ** 2).sum(axis=1) / measure.width
     y, labels = inputs.targets, measure.problem.spectrum.labels
-    share = terms.contribution @ labels / (y @ y)
-    shape = theta.shape[:2]
-    return (others + own).reshape(shape).mean(axis=0), share.reshape(shape).mean(axis=0)
+    values = np.stack([others + own, terms.contribution @ labels / (y @ y)], axis=1)
+    controls = _controls(measure, rows, states, direction)
+    controls -= controls.mean(axis=0)
+    values -= controls @ np.linalg.lstsq(controls, values - values.mean(axis=0), rcond=None)[0]
+    distances, shares = values.reshape(*theta.shape[:2], 2).mean(axis=0).T
+    return distances, shares
 
 
-def drawn_again(change: np.ndarray) -> np.ndarray:
-    """Rows of draws, some several times, that follow exp(-dU) times the density of the draws; `change` is dU of each.
+def _controls(measure: Measure, rows: np.ndarray, states: States, direction: Direction) -> np.ndarray:
+    """Functions of mean zero, (S, C): divergences of fields, less these times the gradient of U.
 
-    At equal steps of the sum of the weights: where draws that are alike are neighbours it adds little noise.
+    The fields are smooth, the same for every unit and vanish or are parallel where two readouts change order: along v,
+    along z and the signal in it, and along u.
     """
-    reach = np.cumsum(np.exp(change.min() - change))
-    return np.searchsorted(reach, reach[-1] * (np.arange(len(change)) + 0.5) / len(change))
+    gradient = measure.unpack(measure.largest(rows.astype(np.float32))[1].astype(float))
+    v, d_v, d_u = states.v, gradient.v, gradient.u
+    norm = float(np.linalg.norm(direction.signal))
+    signal = direction.signal / norm if norm > 0.0 else direction.signal
+    z, d_z = states.z @ signal, gradient.z @ signal
+    radial = np.einsum("skr,skr->sk", states.z, gradient.z) - measure.rank
+    square = float(signal @ signal)
+    fields = (
+        d_v, v * d_v - 1.0, v**2 * d_v - 2.0 * v, z * d_v, v * z * d_v - z,
+        d_z, v * d_z, v**2 * d_z, z * d_z - square, radial, v**2 * radial, v * d_u[:, None],
+    )  # fmt: skip
+    return np.stack([d_u, *(field.sum(axis=1) for field in fields)], axis=1)
+
+
+def _weights(controls: np.ndarray) -> np.ndarray:
+    """Weights of draws, of sum one, under which the controls have mean zero: averages with these are those of least
+    squares at zero controls."""
+    mean = controls.mean(axis=0)
+    centred = controls - mean
+    covariance = centred.T @ centred
+    return (1.0 / len(controls)) - centred @ (np.linalg.pinv(covariance, hermitian=True) @ mean)
 
 
 def _rows(
@@ -155,91 +218,68 @@ def _rows(
     return tuple(x.take(rows, axis=0, mode="wrap") if len(x) > 1 else x for x in noise)
 
 
-def _group(
+def _draws(
     measure: Measure,
     x: np.ndarray,
     sets: tuple[Inputs, ...],
     direction: Direction,
     noise: tuple[np.ndarray, ...],
-) -> dict:
+) -> _Draws:
     signal, signal_modes = direction
     spectrum, n_width = measure.problem.spectrum, measure.width
     states = measure.unpack(x)
     terms = measure.terms(states)
     y = spectrum.dataset.y_train
     root_n, count = np.sqrt(n_width), len(x)
-    a = terms.labels / terms.widths
-    g = terms.prior
-    label_norm = float(y @ y)
-    share_of_units = states.v * (terms.features @ y) / (root_n * label_norm)  # (S, k)
-    share = share_of_units.sum(axis=1)
-    size = np.abs(states.v)
-    rows, top = np.arange(count), size.argmax(axis=1)
+    a, g = terms.labels / terms.widths, terms.prior
+    share_of_units = states.v * (terms.features @ y) / (root_n * float(y @ y))  # (S, k)
     along = states.z @ signal  # (S, k)
-    per_unit = g / measure.others  # <v^2> of another over N
     rise = (a @ signal_modes) ** 2 - (signal_modes**2 / terms.widths).sum(axis=1)
-    lambda0 = spectrum.lambda0
-    part = measure.others / n_width
-    # g (a a^T - D^-1), the rise of the others' feature kernel
-    kernel_modes = (a * g[:, None]).T @ a / count - np.diag((g[:, None] / terms.widths).mean(axis=0))
-    gradient = measure.unpack(measure.largest(x)[1])
-    # mean zero by partial integration over z, over (v, sqrt Q) scaled together, and over u
-    controls = np.stack(
-        [
-            (states.z * gradient.z).sum(axis=(1, 2)) - measure.units * measure.rank,
-            (states.v * gradient.v).sum(axis=1) + 2.0 * gradient.u - measure.units,
-            gradient.u,
-        ],
-        axis=1,
-    )
-    q = np.exp(states.u)
+    lambda0, part, q = spectrum.lambda0, measure.others / n_width, np.exp(states.u)
     outside = measure.units * max(1.0 - float(signal @ signal), 0.0)
     scalars = {
         "order_parameter": q,
-        "readout_square": part * q / measure.lambda1 + (states.v**2).sum(axis=1) / n_width,
-        "heavy_share": share_of_units[rows, top],
-        "signal_covariance": g * (a @ signal_modes) / root_n
+        "readout_variance": part * q / measure.lambda1 + (states.v**2).sum(axis=1) / n_width,
+        "heavy_unit_share": share_of_units[np.arange(count), np.abs(states.v).argmax(axis=1)],
+        "readout_signal_covariance": g * (a @ signal_modes) / root_n
         + (states.v * along).sum(axis=1) / (n_width * np.sqrt(lambda0)),
-        "signal_variance": part * (1.0 / lambda0 + per_unit * rise)
+        "signal_variance": part * (1.0 / lambda0 + g / measure.others * rise)
         + ((along**2).sum(axis=1) + outside) / (lambda0 * n_width),
     }
-    result: dict = {name: _controlled(values, controls) for name, values in scalars.items()}
-    result |= {
-        "share": share,
-        "smallest": size.min(axis=1),
-        "readouts": size,
-        "square_of_others": q / measure.lambda1,
-        "mean": [], "square": [], "kernel": [], "contribution": [], "share_contribution": [],
-    }  # fmt: skip
     flat = states.z.reshape(count * measure.units, -1).astype(np.float32)
+    features = [terms.features.reshape(count * measure.units, -1)]
+    features += [
+        inputs.single_features(flat, outer) for inputs, outer in zip(sets[1:], noise[1:], strict=False)
+    ]
+    contributions = tuple(
+        np.einsum("sk,skn->sn", states.v, s.reshape(count, measure.units, -1)) / root_n for s in features
+    )
+    share = share_of_units.sum(axis=1)
+    return _Draws(states, a, g, terms.widths, share, scalars, tuple(features), contributions)
+
+
+def _moments(
+    measure: Measure, draws: _Draws, sets: tuple[Inputs, ...], weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Averages with weights (S,) of sum one."""
+    spectrum, n_width = measure.problem.spectrum, measure.width
+    part, loads = measure.others / n_width, weights * draws.prior
+    inverse = 1.0 / draws.widths
+    # g (a a^T - D^-1), the rise of the others' feature kernel
+    kernel_modes = (draws.a * loads[:, None]).T @ draws.a - np.diag(loads @ inverse)
+    result = {name: np.asarray(weights @ values) for name, values in draws.scalars.items()}
+    single = np.repeat(weights / n_width, measure.units).astype(np.float32)[:, None]
     for i, inputs in enumerate(sets):
-        features = (
-            terms.features
-            if i == 0
-            else inputs.single_features(flat, noise[i]).reshape(count, measure.units, -1)
-        )
-        contribution = (states.v[:, :, None] * features).sum(axis=1) / root_n
-        f = contribution + (g[:, None] * a) @ inputs.modes.T
-        response = np.einsum("ik,k->i", inputs.modes**2, (g[:, None] ** 2 / terms.widths).mean(axis=0))
-        variance = g.mean() * np.diag(inputs.kernel) - response
+        f = draws.contributions[i] + (draws.prior[:, None] * draws.a) @ inputs.modes.T
         if i == 0:  # without cancellation
-            in_range = spectrum.eigenvectors**2
-            loading = (g[:, None] * spectrum.eigenvalues / terms.widths).mean(axis=0)
-            variance = measure.temperature * (in_range @ loading)
-        square = ((inputs.targets - f) ** 2).mean(axis=0) + np.maximum(variance, 0.0)
-        flat_features = features.reshape(count * measure.units, -1)
+            loading = loads @ (spectrum.eigenvalues * inverse)
+            variance = measure.temperature * (spectrum.eigenvectors**2 @ loading)
+        else:
+            response = inputs.modes**2 @ ((loads * draws.prior) @ inverse)
+            variance = loads.sum() * np.diag(inputs.kernel) - response
+        features = draws.features[i].astype(np.float32, copy=False)
         second = part * inputs.kernel + (inputs.modes @ kernel_modes @ inputs.modes.T) / n_width
-        second = second + flat_features.T @ flat_features / (count * n_width)
-        result["mean"].append(f.mean(axis=0))
-        result["square"].append(square)
-        result["kernel"].append(second)
-        result["contribution"].append(contribution.mean(axis=0))
-        result["share_contribution"].append(share @ contribution / count)
+        result[f"mean{i}"] = weights @ f
+        result[f"square{i}"] = weights @ (inputs.targets - f) ** 2 + np.maximum(variance, 0.0)
+        result[f"kernel{i}"] = second + (features * single).T @ features
     return result
-
-
-def _controlled(values: np.ndarray, controls: np.ndarray) -> float:
-    """Mean of `values` with what is linear in controls of mean zero taken out."""
-    centred = controls - controls.mean(axis=0)
-    slopes = np.linalg.lstsq(centred, values - values.mean(), rcond=None)[0]
-    return float(values.mean() - controls.mean(axis=0) @ slopes)

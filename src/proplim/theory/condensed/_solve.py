@@ -82,8 +82,10 @@ PRECISION, LOOSE = 0.003, 0.01
 """Relative Monte-Carlo errors of D in the corrections, and of the rest, that are accepted."""
 MOST_NUMBERS = 1 << 22
 """Most numbers in the draws of a set."""
-RESPONSE_STRIDE = 2
-"""Draws of a chain from which the response to another reaction is taken: one of so many."""
+RESPONSE_DRAWS = 20
+"""Draws of a chain from which the response to another reaction is taken."""
+LEAST_CHANGE = 0.005
+"""Standard deviation of dU below which there is none: it moves averages by less than this part of their own."""
 PART_PRECISION = 0.2
 """How well the way from the solution on all draws to that on a part is known, which the errors are taken from."""
 RETRY = 4
@@ -409,7 +411,7 @@ def _answer_each_other(
         if chains.acceptance < LEAST_ACCEPTANCE:
             return unsolved(f"acceptance {chains.acceptance:.2f} of the chains of the explicit units")
         if final:
-            chains = _precise_enough(common, measure, chains, rng)
+            chains = _precise_enough(common, measure, chains, direction, rng)
         explicit = _averages(common, measure, chains, direction, 2 if final else 1)
         sides = [side for sign in NODES if (side := _side(common, measure, explicit, sign)) is not None]
         if len(sides) < len(NODES):
@@ -437,7 +439,7 @@ def _answer_each_other(
 
 
 def _precise_enough(
-    common: _Common, measure: Measure, chains: Ensemble, rng: np.random.Generator
+    common: _Common, measure: Measure, chains: Ensemble, direction: Direction, rng: np.random.Generator
 ) -> Ensemble:
     """As many more draws as the errors of D and of the share ask for, the chains being independent."""
 
@@ -445,7 +447,7 @@ def _precise_enough(
         return float(values.std(ddof=1) / np.sqrt(len(values)))
 
     while True:
-        distances, shares = _explicit.of_chains(measure, chains.theta, common.sets[0])
+        distances, shares = _explicit.of_chains(measure, chains.theta, common.sets[0], direction)
         excess = max(error(distances) / distances.mean() / CHAIN_PRECISION, error(shares) / SHARE_PRECISION)
         if excess < 1.0 or len(chains.theta) >= MOST_DRAWS:
             return chains
@@ -567,14 +569,14 @@ def _errors(common: _Common, explicit: Explicit, corrections: list[Correction]) 
     def error(values: list[float]) -> float:
         return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
-    errors = {"v2": error([c.readout_square for c in corrections]) / float(explicit.readout_square.mean())}
+    errors = {"v2": error([c.readout_square for c in corrections]) / float(explicit.moments["readout_variance"].mean())}
     for i, inputs in enumerate(common.sets):
         difference = inputs.classes[1] - inputs.classes[0]
-        distance = float(difference @ explicit.inputs[i].kernel.mean(axis=0) @ difference)
+        distance = float(difference @ explicit.moments[f"kernel{i}"].mean(axis=0) @ difference)
         if np.isfinite(distance):
             change = error([float(difference @ c.inputs[i].kernel @ difference) for c in corrections])
             errors["D" if i == 0 else f"D{i}"] = change / distance
-        square = float(explicit.inputs[i].square.mean())
+        square = float(explicit.moments[f"square{i}"].mean())
         errors[f"mse{i}"] = error([float(c.inputs[i].square.mean()) for c in corrections]) / square
     return errors
 
@@ -612,8 +614,8 @@ def _side(common: _Common, measure: Measure, explicit: Explicit, sign: float) ->
     """The others at the mean share plus or minus (`sign`) its standard deviation; None where (C.5) has no solution."""
     spectrum = common.problem.spectrum
     left = tuple(
-        inputs.targets - found.contribution - sign * explicit.spread * found.slope
-        for inputs, found in zip(common.sets, explicit.inputs, strict=False)
+        inputs.targets - found.mean - sign * explicit.spread * found.slope
+        for inputs, found in zip(common.sets, explicit.contributions, strict=False)
     )
     bound, change = explicit.bounds
     bound = max(bound + sign * explicit.spread * change, 0.5 * bound)
@@ -638,10 +640,10 @@ def _reaction(measure: Measure, explicit: Explicit, sides: list[_Side], cavities
     """Eq. (C.7) from the residuals at the two shares."""
     spectrum = measure.problem.spectrum
     y = spectrum.dataset.y_train
-    basis, first = spectrum.eigenvectors, explicit.inputs[0]
+    basis, first = spectrum.eigenvectors, explicit.contributions[0]
     return react(
         spectrum.labels / (y @ y),
-        basis.T @ first.contribution,
+        basis.T @ first.mean,
         basis.T @ first.slope,
         explicit.share + explicit.spread * np.array(NODES),
         explicit.bound_spread,
@@ -674,7 +676,7 @@ _SCALARS = (
 def _moments(phase: _Phase, groups: slice, part: int | None) -> dict[str, np.ndarray]:
     """What averages linearly over phases, from some groups and from one replicate, or all of them (None)."""
     measure, found = phase.measure, phase.corrections
-    result = _explicit_moments(phase.explicit, groups)
+    result: dict[str, Any] = {name: m[groups].mean(axis=0) for name, m in phase.explicit.moments.items()}
     result["readout_participation"] = phase.participation[groups].mean()
     if found is not None:
         fraction = measure.others / measure.width
@@ -690,8 +692,8 @@ def _moments(phase: _Phase, groups: slice, part: int | None) -> dict[str, np.nda
     if part is not None:
         for name, response in phase.responses[part].items():
             result[name] = result[name] + response
-        slope = _slope(phase.participation, phase.explicit.heavy_share)
-        result["readout_participation"] += slope * phase.responses[part]["heavy_unit_share"]
+        slope = _slope(phase.participation, phase.explicit.moments["heavy_unit_share"])
+        result["readout_participation"] += slope * phase.responses[part].get("heavy_unit_share", 0.0)
     return result
 
 
@@ -699,22 +701,6 @@ def _slope(values: np.ndarray, along: np.ndarray) -> float:
     """Of values that change with others, over groups."""
     deviation = along - along.mean()
     return float(deviation @ values / max(deviation @ deviation, 1e-300))
-
-
-def _explicit_moments(explicit: Explicit, groups: slice) -> dict[str, Any]:
-    """What the explicit units and Gaussian others have."""
-    result = {
-        "order_parameter": explicit.order_parameter[groups].mean(),
-        "readout_variance": explicit.readout_square[groups].mean(),
-        "signal_variance": explicit.signal_variance[groups].mean(),
-        "readout_signal_covariance": explicit.signal_covariance[groups].mean(),
-        "heavy_unit_share": explicit.heavy_share[groups].mean(),
-    }
-    for i, inputs in enumerate(explicit.inputs):
-        result[f"mean{i}"] = inputs.mean[groups].mean(axis=0)
-        result[f"square{i}"] = inputs.square[groups].mean(axis=0)
-        result[f"kernel{i}"] = inputs.kernel[groups].mean(axis=0)
-    return result
 
 
 def _responses(
@@ -729,28 +715,19 @@ def _responses(
 ) -> list[dict[str, np.ndarray]]:
     """What the reaction of one replicate instead of all changes in the averages over the explicit units, for each.
 
-    The draws are taken as often as exp(-dU) says. The reaction is one of fewer draws than the solutions at hand, whose
+    The reaction is one of fewer draws than the solutions at hand, whose
     deviations are `less` than its own by this factor.
     """
-    theta = chains.theta[::RESPONSE_STRIDE].reshape(-1, measure.dimension)
+    stride = max(len(chains.theta) // RESPONSE_DRAWS, 1)
+    theta = chains.theta[::stride].reshape(-1, measure.dimension)
     states = measure.unpack(theta)
-    contribution = measure.terms(states).contribution
+    contribution, bounds = measure.terms(states).contribution, np.abs(states.v).min(axis=1)
     joint = _reaction(measure, explicit, sides, solved.whole)
-    order = np.argsort(contribution @ joint.share)  # draws that are alike are neighbours
-    theta, contribution, bounds = theta[order], contribution[order], np.abs(states.v).min(axis=1)[order]
-    noise = _explicit_noise(common)
-
-    def moments(rows: np.ndarray) -> dict[str, Any]:
-        found = _explicit.average(measure, rows[:, None], 1, common.sets, direction, noise)
-        return _explicit_moments(found, EVERY)
-
-    before, responses = moments(theta), []
-    for nodes in solved.parts:
-        own = _reaction(measure, explicit, sides, nodes)
-        change = own.less(joint, less)(contribution, bounds)[0]
-        after = moments(theta[_explicit.drawn_again(change)])
-        responses.append({name: np.asarray(after[name] - before[name]) for name in before})
-    return responses
+    reactions = [_reaction(measure, explicit, sides, nodes) for nodes in solved.parts]
+    changes = [own.less(joint, less)(contribution, bounds)[0] for own in reactions]
+    if max(change.std() for change in changes) < LEAST_CHANGE:
+        return [{} for _ in changes]
+    return _explicit.respond(measure, theta, changes, common.sets, direction, _explicit_noise(common))
 
 
 def _mixture(
