@@ -162,7 +162,7 @@ def of_chains(
 
     What is linear in the controls is taken out.
     """
-    rows = theta.reshape(-1, theta.shape[-1])
+    rows = theta.reshape(-1, theta.shape[-1]).astype(np.float32)
     states = measure.unpack(rows)
     terms = measure.terms(states)
     difference = inputs.classes[1] - inputs.classes[0]
@@ -172,7 +172,7 @@ def of_chains(
     others = part * (difference @ inputs.kernel @ difference) + terms.prior * rise / measure.width
     own = ((terms.features @ difference) ** 2).sum(axis=1) / measure.width
     y, labels = inputs.targets, measure.problem.spectrum.labels
-    values = np.stack([others + own, terms.contribution @ labels / (y @ y)], axis=1)
+    values = np.stack([others + own, terms.contribution @ labels / (y @ y)], axis=1).astype(float)
     controls = _controls(measure, rows, states, direction)
     controls -= controls.mean(axis=0)
     values -= controls @ np.linalg.lstsq(controls, values - values.mean(axis=0), rcond=None)[0]

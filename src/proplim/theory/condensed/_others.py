@@ -11,7 +11,6 @@ All of it is done in the eigenbasis of K.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,10 +37,6 @@ LEAST_WEIGHT = 1e-3
 """Mean weight of these draws, of one on average, below which single other draws have it all."""
 JACOBIAN_GROWTH = 4
 """How many times as many draws the Jacobian is taken from where a step with fewer has not helped."""
-
-
-Further = Callable[[np.ndarray], np.ndarray]
-"""Features on a further set of inputs, of hidden weights in the row space (S, r)."""
 
 
 class UnitDraws(NamedTuple):
@@ -197,12 +192,10 @@ def draw_unit(
     gaussian: Gaussian,
     normals: list[np.ndarray],
     excess: float,
-    further: tuple[Further, ...] = (),
 ) -> UnitDraws:
     """Draws of one unit, wider along the signal that `gaussian` leaves; they serve all labels of a point.
 
-    `normals` holds those of every part, `excess` is the excess variance, and `further` gives the features on further
-    sets of inputs.
+    `normals` holds those of every part, `excess` is the excess variance.
     """
     problem = setting.problem
     direction = problem.root.T @ (problem.slopes * (problem.spectrum.eigenvectors @ gaussian.a))
@@ -213,7 +206,7 @@ def draw_unit(
         z=z.astype(np.float32), features=single, log_ratio=log_ratio, central=len(log_ratio)
     )
     modes = single @ problem.spectrum.eigenvectors.astype(np.float32)
-    return UnitDraws(draws, modes, tuple(get(draws.z) for get in further), len(parts))
+    return UnitDraws(draws, modes, parts=len(parts))
 
 
 class Guess(NamedTuple):

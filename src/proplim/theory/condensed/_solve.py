@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +45,6 @@ from proplim.theory.condensed._gaussian import Gaussian, Setting, solve_gaussian
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._others import (
     Cavity,
-    Further,
     Guess,
     UnitDraws,
     draw_unit,
@@ -403,7 +401,7 @@ def _answer_each_other(
             _averages(common, measure, chains, direction, 2), None, [], NO_SPREAD, measure, reason
         ), chains
 
-    known, reacting = None, 0
+    known, unit = None, None
     for turn in range(ROUNDS + 1):
         final = turn == ROUNDS
         if turn > 0:
@@ -419,21 +417,22 @@ def _answer_each_other(
         if not final:
             first = _first_count(common, measure)
             for count in (first, min(RETRY * first, common.pool.most)):
-                known = _solve_part(sides, _unit_draws(common, sides, count, excess), known)
+                unit = draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), excess)
+                known = _solve_part(sides, unit, known)
                 if known is not None:
                     break
             if known is None:
                 return unsolved(UNSOLVED)
-            reacting = len(known[0].weights)
             measure = replace(measure, reaction=_reaction(measure, explicit, sides, known))
-    first = _first_count(common, measure)
-    corrections, solved, reason = _corrections(common, explicit, sides, first, excess, known, direction)
+    if unit is None or known is None:
+        return unsolved(UNSOLVED)
+    corrections, solved, reason = _corrections(common, explicit, sides, unit, known, direction)
     if corrections is None or solved is None:
         return unsolved(reason)
     rng = np.random.default_rng([common.seed, 200])
     others = [(side.gaussian, cavity) for side, cavity in zip(sides, solved.whole, strict=True)]
     spread = participation_of_readouts(measure, explicit, others, GROUPS, rng)
-    less = np.sqrt(len(solved.whole[0].weights) / reacting)
+    less = np.sqrt(len(solved.whole[0].weights) / len(unit.modes))
     responses = _responses(common, measure, chains, direction, explicit, sides, solved, less)
     return _Phase(explicit, corrections, responses, spread, measure, ""), chains
 
@@ -465,19 +464,18 @@ def _corrections(
     common: _Common,
     explicit: Explicit,
     sides: list[_Side],
-    first: int,
-    excess: float,
-    known: list[Cavity] | None,
+    unit: UnitDraws,
+    known: list[Cavity],
     direction: Direction,
 ) -> tuple[_Corrections | None, _Solved | None, str]:
     """What the cavity of the others changes, on as many draws as the errors ask for, and its solutions, or why not.
 
-    The errors on the `first` draws say how many times as many it takes.
+    The errors on the draws at hand, `unit`, say how many times as many it takes.
     """
-    count, most = first, common.pool.most
+    count, most, excess = len(unit.modes) // unit.parts, common.pool.most, unit.draws.excess
     while True:
         corrections, wanted = None, RETRY * count
-        unit = _unit_draws(common, sides, count, excess, _further(common, count))
+        unit = _with_further(common, unit)
         solved = _solve_others(sides, unit, known)
         if solved is not None:
             fraction = _effective_fraction(solved.whole)
@@ -490,6 +488,7 @@ def _corrections(
         if count == most or wanted == count:
             return corrections, solved, "" if corrections is not None else UNSOLVED
         count = min(1 << round(np.log2(wanted)), most)
+        unit = draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), excess)
 
 
 def _differences(common: _Common, sides: list[_Side], solved: _Solved, direction: Direction) -> _Corrections:
@@ -511,20 +510,14 @@ def _effective_fraction(cavities: list[Cavity]) -> float:
     return min(len(c.weights) / float(np.sum(c.weights**2)) for c in cavities)
 
 
-def _unit_draws(
-    common: _Common, sides: list[_Side], count: int, excess: float, further: tuple[Further, ...] = ()
-) -> UnitDraws:
-    """`count` draws of one unit from every replicate, with features on further sets of inputs."""
-    return draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), excess, further)
-
-
-def _further(common: _Common, count: int) -> tuple[Further, ...]:
-    """What gives the features of these draws on all sets of inputs but the first."""
-    noise = [np.concatenate(of_set) for of_set in zip(*common.pool.noise(count), strict=True)]
-    return tuple(
-        partial(inputs.single_features, noise=outside)
-        for inputs, outside in zip(common.sets[1:], noise[1:], strict=True)
+def _with_further(common: _Common, unit: UnitDraws) -> UnitDraws:
+    """The draws with features on all sets of inputs but the first."""
+    noise = common.pool.noise(len(unit.modes) // unit.parts)
+    further = tuple(
+        inputs.single_features(unit.draws.z, np.concatenate(outside))
+        for inputs, outside in zip(common.sets[1:], list(zip(*noise, strict=True))[1:], strict=True)
     )
+    return unit._replace(further=further)
 
 
 def _solve_others(sides: list[_Side], unit: UnitDraws, known: list[Cavity] | None) -> _Solved | None:
