@@ -1,8 +1,8 @@
 """What the cavity of the other units changes in every observable (docs/condensed.md, eq. C.8).
 
-All are differences between the cavities of true and of Gaussian features, eqs. (C.6) and (C.12), at the same labels. The weights of the draws are
-regressed on ratios of Gaussian densities, wider by CONTROLS along the signal, under which all averages are known; only
-what is left is summed over the draws.
+All are differences between the cavities of true and of Gaussian features, eqs. (C.6) and (C.12), at the same labels.
+The weights of the draws are regressed on ratios of Gaussian densities, wider by CONTROLS along the signal, under which
+all averages are known; only what is left is summed over the draws.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from proplim.kernels import mean_slope
 from proplim.theory._cavity_draws import Draws, Problem
 from proplim.theory.condensed._explicit import Direction
-from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._gaussian import Gaussian, Setting
+from proplim.theory.condensed._inputs import Inputs
 from proplim.theory.condensed._others import Cavity
 
 CONTROLS = (0.0, 0.1, 0.3, 1.0)

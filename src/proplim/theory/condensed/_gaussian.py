@@ -7,11 +7,11 @@ V. With Gaussian features the free energy of the proportional theory gives
     mu = lambda1 + (1/N) [ tr(Sigma^-1 K) - a^T K a ]                                               (C.5)
 
 The cavity (C.6) leaves out terms of relative order 1/N even where features are Gaussian. Its solution for Gaussian
-features is what the cavity of the true features is compared with: the same terms are missing in both. Given v such a unit
-has the features' covariance (K^-1 + c Sigma^-1)^-1 with c = v^2/N, so that
+features is what the cavity of the true features is compared with: the same terms are missing in both. Given v the
+features of such a unit have the covariance (K^-1 + c Sigma^-1)^-1 with c = v^2/N; with E = (Sigma + c K)^-1
 
-    weight(v) = exp( -lambda1 v^2/2 + c a^T K E Sigma a/2 ) det(1 + c Sigma^-1 K)^(-1/2)  on |v| < V,   E = (Sigma + c K)^-1
-    <s>_v = (v/sqrt(N)) K E Sigma a,      <s s^T>_v = K - c K E K + <s>_v <s>_v^T                          (C.12)
+    weight(v) = exp( -lambda1 v^2/2 + c a^T K E Sigma a/2 ) det(1 + c Sigma^-1 K)^(-1/2)   on |v| < V,
+    <s>_v = (v/sqrt(N)) K E Sigma a,      <s s^T>_v = K - c K E K + <s>_v <s>_v^T                   (C.12)
 
 and every other average over the unit follows. All of it is done in the eigenbasis of K.
 """
@@ -72,8 +72,8 @@ class Proportional(NamedTuple):
 class Gaussian(NamedTuple):
     """Solution of the cavity (C.6) for Gaussian features, eq. (C.12).
 
-    With k(x) = K(x, X) U, averages over a unit are <v s(x)> = k(x).pull/sqrt(N), <s(x) s(x')> = K(x, x') + k(x).rise k(x')
-    and <v^2 s(x) s(x')> = <v^2> K(x, x') + k(x).square_rise k(x').
+    With k(x) = K(x, X) U, averages over a unit are <v s(x)> = k(x).pull/sqrt(N),
+    <s(x) s(x')> = K(x, x') + k(x).rise k(x') and <v^2 s(x) s(x')> = <v^2> K(x, x') + k(x).square_rise k(x').
     """
 
     square: float  # <v^2>
@@ -179,19 +179,35 @@ def _averages(setting: Setting, unit: _Unit) -> _Averages:
     )
 
 
-def _defects(
-    setting: Setting, a: np.ndarray, sigma: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Averages]:
-    """Root of Sigma, defects of eq. (C.6) in coordinates in which Sigma is one, and the averages.
+class _Trial(NamedTuple):
+    """A trial solution and what it lacks, in coordinates in which Sigma is one."""
 
-    Raises
-    ------
-    LinAlgError
-        Where Sigma is not positive.
-    """
+    a: np.ndarray
+    sigma: np.ndarray
+    root: np.ndarray  # of Sigma
+    missing: np.ndarray
+    excess: np.ndarray
+    averages: _Averages
+
+    @property
+    def defect(self) -> np.ndarray:
+        return np.concatenate([self.missing, self.excess.ravel()])
+
+    def unscaled(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A step in these coordinates as one in (a, Sigma)."""
+        size = len(self.a)
+        d_sigma = self.root @ step[size:].reshape(size, size) @ self.root.T
+        return np.linalg.solve(self.root.T, step[:size]), 0.5 * (d_sigma + d_sigma.T)
+
+
+def _try(setting: Setting, a: np.ndarray, sigma: np.ndarray) -> _Trial | None:
+    """None where Sigma is not positive."""
     from scipy.linalg import solve_triangular
 
-    root = np.linalg.cholesky(sigma)
+    try:
+        root = np.linalg.cholesky(sigma)
+    except np.linalg.LinAlgError:
+        return None
     found = _averages(setting, _unit(setting, a, root))
     kappa, t, part = setting.kappa, setting.temperature, setting.part
     mean = kappa * found.pull / np.sqrt(setting.width)  # <v s>
@@ -199,57 +215,56 @@ def _defects(
     missing = setting.labels - t * a - part * np.sqrt(setting.width) * mean
     excess = t * np.eye(len(a)) + part * (second - np.outer(mean, mean)) - sigma
     missing, half = (solve_triangular(root, x, lower=True) for x in (missing, excess))
-    return root, missing, solve_triangular(root, half.T, lower=True), found
+    return _Trial(a, sigma, root, missing, solve_triangular(root, half.T, lower=True), found)
 
 
-def solve_gaussian(
-    setting: Setting, start: Proportional, guess: tuple[np.ndarray, np.ndarray] | None = None
-) -> Gaussian | None:
-    """The cavity of Gaussian features by Newton's method, its Jacobian by differences; None where it finds no solution.
+def solve_gaussian(setting: Setting, start: Proportional) -> Gaussian | None:
+    """The cavity of Gaussian features by Newton's method from the proportional theory; None where it fails."""
+    trial = _try(setting, start.a, np.diag(start.widths))
+    for _ in range(STEPS):
+        if trial is None:
+            return None
+        step = _newton_step(setting, trial)
+        moved = _shortened(setting, trial, step)
+        if moved is None:
+            return None
+        ratio = np.linalg.norm(moved.defect) / np.linalg.norm(trial.defect)
+        trial = moved
+        if np.linalg.norm(step) * ratio < TOLERANCE * np.sqrt(len(trial.a)):
+            square, pull, rise, square_rise = trial.averages
+            return Gaussian(square, trial.a, trial.sigma, pull, rise, square_rise)
+    return None
 
-    It begins at `guess`, (a, Sigma), or at the proportional theory.
-    """
+
+def _newton_step(setting: Setting, trial: _Trial) -> np.ndarray:
+    """The change, in the coordinates of `trial`, that removes the defects; the Jacobian by differences."""
     from scipy.sparse.linalg import LinearOperator, gmres
 
-    a, sigma = (start.a, np.diag(start.widths)) if guess is None else guess
-    size = len(a)
-    try:
-        root, missing, excess, found = _defects(setting, a, sigma)
-    except np.linalg.LinAlgError:
-        return None
-    for _ in range(STEPS):
-        defect = np.concatenate([missing, excess.ravel()])
+    defect, size = trial.defect, len(trial.a)
 
-        def moved(step: np.ndarray, root: np.ndarray = root) -> tuple[np.ndarray, np.ndarray]:
-            d_sigma = root @ step[size:].reshape(size, size) @ root.T
-            return np.linalg.solve(root.T, step[:size]), 0.5 * (d_sigma + d_sigma.T)
+    def product(step: np.ndarray) -> np.ndarray:
+        part = DIFFERENCE * np.sqrt(size) / max(float(np.linalg.norm(step)), 1e-300)
+        d_a, d_sigma = trial.unscaled(step)
+        other = _try(setting, trial.a + part * d_a, trial.sigma + part * d_sigma)
+        if other is None:
+            return np.full_like(defect, np.nan)
+        change = np.linalg.solve(trial.root, other.root)  # from the coordinates there to those here
+        there = np.concatenate([change @ other.missing, (change @ other.excess @ change.T).ravel()])
+        return np.asarray((defect - there) / part)
 
-        def product(step: np.ndarray, root: np.ndarray = root, defect: np.ndarray = defect) -> np.ndarray:
-            part = DIFFERENCE * np.sqrt(size) / max(float(np.linalg.norm(step)), 1e-300)
-            d_a, d_sigma = moved(step)
-            other, missing, excess, _ = _defects(setting, a + part * d_a, sigma + part * d_sigma)
-            there = np.linalg.solve(root, other)  # from the coordinates there to those here
-            missing, excess = there @ missing, there @ excess @ there.T
-            return (defect - np.concatenate([missing, excess.ravel()])) / part
+    operator = LinearOperator((len(defect),) * 2, matvec=product, dtype=float)
+    return np.asarray(gmres(operator, defect, rtol=RTOL, restart=KRYLOV, maxiter=1)[0])
 
-        operator = LinearOperator((size + size * size,) * 2, matvec=product, dtype=float)
-        step = gmres(operator, defect, rtol=RTOL, restart=KRYLOV, maxiter=1)[0]
-        d_a, d_sigma = moved(step)
-        before, part = np.linalg.norm(defect), 1.0
-        while True:
-            try:
-                root, missing, excess, found = _defects(setting, a + part * d_a, sigma + part * d_sigma)
-                after = np.sqrt(missing @ missing + (excess**2).sum())
-                if after < (1.0 - 0.01 * part) * before:
-                    break
-            except np.linalg.LinAlgError:
-                pass
-            part *= 0.5
-            if part < SHORTEST:
-                return None
-        a, sigma = a + part * d_a, sigma + part * d_sigma
-        if part == 1.0 and np.linalg.norm(step) * after / before < TOLERANCE * np.sqrt(size):
-            return Gaussian(found.square, a, sigma, found.pull, found.rise, found.square_rise)
+
+def _shortened(setting: Setting, trial: _Trial, step: np.ndarray) -> _Trial | None:
+    """The longest tried part of a step that reduces the defects."""
+    d_a, d_sigma = trial.unscaled(step)
+    before, part = np.linalg.norm(trial.defect), 1.0
+    while part > SHORTEST:
+        moved = _try(setting, trial.a + part * d_a, trial.sigma + part * d_sigma)
+        if moved is not None and np.linalg.norm(moved.defect) < (1.0 - 0.01 * part) * before:
+            return moved
+        part *= 0.5
     return None
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from proplim.theory._cavity_draws import Draws, Problem, draw_central
+from proplim.theory._cavity_draws import Draws, draw_central
 from proplim.theory.condensed._gaussian import Gaussian, Setting
 from proplim.theory.condensed._readouts import Readouts, bounded_readouts
 
@@ -143,7 +143,7 @@ def _moments(s: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.n
 
 
 def _representatives(tilt: _Tilt, count: int) -> tuple[slice | np.ndarray, np.ndarray]:
-    """`count` of the draws and their weights: each is taken as often as its part in the second moments of v asks for."""
+    """`count` of the draws and their weights: taken as often as their part in the second moments of v asks for."""
     if count == len(tilt.weights):
         return slice(None), tilt.weights
     influence = tilt.weights * tilt.readouts.square
@@ -218,9 +218,7 @@ class Guess(NamedTuple):
 
 def guess_beside(gaussian: Gaussian, known: Gaussian, cavity: Cavity) -> Guess:
     """The Gaussian solution, changed as much as the `known` one is by the cavity at other labels and the same draws."""
-    return Guess(
-        gaussian.a + cavity.a - known.a, gaussian.sigma + cavity.sigma - known.sigma
-    )
+    return Guess(gaussian.a + cavity.a - known.a, gaussian.sigma + cavity.sigma - known.sigma)
 
 
 def solve_cavity_of_others(

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from proplim.theory.condensed._explicit import Explicit
-from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._gaussian import Gaussian
+from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._others import Cavity
 
 SETS = 400
@@ -46,9 +46,7 @@ def participation_of_readouts(
     return result
 
 
-def _draw(
-    cavity: Cavity, bounds: np.ndarray, count: int, rng: np.random.Generator
-) -> np.ndarray:
+def _draw(cavity: Cavity, bounds: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """`count` readouts of single units for every bound: hidden weights by their weight, then v of eq. (C.6)."""
     weights = cavity.weights / cavity.weights.sum()
     index = rng.choice(len(weights), size=(len(bounds), count), p=weights)

@@ -1,13 +1,13 @@
 """What the features of the others, which are not Gaussian, add to the energy of the explicit units (eq. C.7).
 
-Integrating the others out exactly would leave exp(-F(y', V)), a function of the labels y' = y - f that the explicit units
-leave and of the bound V, the smallest explicit |v|; eq. (C.1) has the F of Gaussian features. The slopes of the difference
-are those of the two cavities, of true and of Gaussian features:
+Integrating the others out exactly would leave exp(-F(y', V)), a function of the labels y' = y - f that the explicit
+units leave and of the bound V, the smallest explicit |v|; eq. (C.1) has the F of Gaussian features. The slopes of the
+difference dF are those of the two cavities, of true and of Gaussian features:
 
     d dF/dy' = da = a[sigma] - a[Gauss],      d dF/dV = -n ( rho[sigma](V) - rho[Gauss](V) ),
 
-rho(V) the density of another readout at +V or -V, below which it lies. They are known at two shares t = f.y/|y|^2 of the
-labels, at the mean contribution f(t) and the mean bound V(t) there, and the density at every V with the fields of V(t).
+rho(V) the density of another readout at +V or -V, below which it lies. They are known at two shares t = f.y/|y|^2 of
+the labels, at the mean contribution f(t) and the mean bound V(t) there, and rho at every V with the fields of V(t).
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from proplim.theory.condensed._others import Cavity
 REACH = 1.0
 """Distance from the middle of the two shares up to which the reaction is linear, in units of their distance: two
 deviations of the share, whose ends weigh most where it is broad."""
-MESH, LOWEST, HIGHEST = 97, 2.0, 1.0
-"""Bounds at which the densities of a readout are taken, and how far below and above V(t), in standard deviations of the
-bound, W is taken; it is constant beyond. Far above V(t) single draws have the density of a readout."""
+MESH, TABLE = 97, 33
+"""Readouts at which the densities are taken, and bounds at which W is kept."""
+LOWEST, HIGHEST = 2.0, 1.0
+"""How far below and above V(t), in standard deviations of the bound, W is taken; it is constant beyond. Far above V(t)
+single draws have the density of a readout."""
 TINY = 1e-300
 ROWS = 1024
 """Draws of a unit that are taken at a time, which stay in the cache."""
@@ -35,7 +37,7 @@ class Reaction(NamedTuple):
 
         dU = F(t) - da(t).(f - f(t)) + W(V; t),     dF/dt = -da(t).f'(t) + (d dF/dV) V'(t)
 
-    where da and W are linear in the share up to REACH and constant beyond.
+    where da, V(t) and W as a function of V - V(t) are linear in the share up to REACH and constant beyond.
 
     Parameters
     ----------
@@ -49,10 +51,12 @@ class Reaction(NamedTuple):
         da there.
     falls : (2,) array
         -dF/dt there.
-    last : float
-        Largest bound of the mesh, beyond which W is constant.
+    bounds : (2,) array
+        V(t) there.
+    ends : (2,) array
+        The first and the last V - V(t) of the mesh, beyond which W is constant.
     energies, slopes : (2, M) arrays
-        W and its slope in V at equal steps of V from 0 on.
+        W and its slope in V on equal steps of V - V(t).
     """
 
     share: np.ndarray
@@ -61,7 +65,8 @@ class Reaction(NamedTuple):
     nodes: np.ndarray
     fields: np.ndarray
     falls: np.ndarray
-    last: float
+    bounds: np.ndarray
+    ends: np.ndarray
     energies: np.ndarray
     slopes: np.ndarray
 
@@ -82,14 +87,18 @@ class Reaction(NamedTuple):
         off -= np.multiply.outer(away.astype(f.dtype), slope)
         fall, steeper = 0.5 * (self.falls[0] + self.falls[1]), self.falls[1] - self.falls[0]
         potential = -(fall * width * x + 0.5 * steeper * width * x * x) - beyond * (fall + steeper * x)
-        below, d_below = _cubic(self.energies, self.slopes, self.last, np.asarray(bound, dtype=float))
+        rise = self.bounds[1] - self.bounds[0]
+        below, d_below = _cubic(
+            self.energies, self.slopes, self.ends, bound - 0.5 * self.bounds.sum() - rise * x
+        )
+        pressure = _between(d_below, x)
         energy = potential - np.einsum("sk,sk->s", field, off) + _between(below, x)
         # da in F(t) is along f'(t), and so is what the other fields change there
-        along0, along1 = field @ slope, off @ change - (below[1] - below[0])
+        along0, along1 = field @ slope, off @ change - (below[1] - below[0]) + pressure * rise
         inside = (np.abs(away) < REACH * width) / width
         along = fall + steeper * x - along0 + inside * along1
         field += np.multiply.outer(along.astype(f.dtype), share)
-        return energy, field, _between(d_below, x)
+        return energy, field, pressure
 
     def less(self, other: Reaction, part: float) -> Reaction:
         """`part` of what this one has more than the other, on the same mesh and at the same shares."""
@@ -102,15 +111,15 @@ class Reaction(NamedTuple):
 
 
 def _cubic(
-    values: np.ndarray, slopes: np.ndarray, last: float, x: np.ndarray
+    values: np.ndarray, slopes: np.ndarray, ends: np.ndarray, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cubics that keep values and slopes (..., M) on equal steps from 0 to `last`, and their slopes, at x (S,).
+    """Cubics that keep values and slopes (..., M) on equal steps between the ends, and their slopes, at x (S,).
 
     They are constant beyond.
     """
     steps = values.shape[-1] - 1
-    step = last / steps
-    place = np.clip(x / step, 0.0, float(steps))
+    step = (ends[1] - ends[0]) / steps
+    place = np.clip((x - ends[0]) / step, 0.0, float(steps))
     index = np.minimum(np.nan_to_num(place).astype(int), steps - 1)  # lost chains have no bound
     s = place - index
     before, after = values[..., index], values[..., index + 1]
@@ -118,7 +127,7 @@ def _cubic(
     square, cube = 3.0 * (after - before) - 2.0 * rise0 - rise1, 2.0 * (before - after) + rise0 + rise1
     value = before + s * (rise0 + s * (square + s * cube))
     slope = (rise0 + s * (2.0 * square + 3.0 * s * cube)) / step
-    return value, np.where(place < steps, slope, 0.0)
+    return value, np.where((place > 0.0) & (place < steps), slope, 0.0)
 
 
 def _between(values: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -140,23 +149,26 @@ def react(
 
     `spread` is the standard deviation of the bound at a share, and the rest that of :class:`Reaction`.
     """
-    last = max(setting.bound for setting in settings) + HIGHEST * spread
-    at_shares = list(zip(settings, gaussians, cavities, strict=True))
-    energies, slopes = (np.stack(x) for x in zip(*(_crowding_of(*x, last, spread) for x in at_shares), strict=True))
-    fields = np.array([cavity.a - gaussian.a for _, gaussian, cavity in at_shares])
     bounds = np.array([setting.bound for setting in settings])
-    pressure = np.array([_cubic(s, s, last, b[None])[0][0] for s, b in zip(slopes, bounds, strict=True)])
+    ends = np.array([-min(LOWEST * spread, float(bounds.min())), HIGHEST * spread])
+    at_shares = list(zip(settings, gaussians, cavities, strict=True))
+    found = [_crowding(*x, np.linspace(*ends, TABLE)) for x in at_shares]
+    energies, slopes = (np.stack(x) for x in zip(*found, strict=True))
+    fields = np.array([cavity.a - gaussian.a for _, gaussian, cavity in at_shares])
+    pressure = np.array(
+        [_cubic(e, s, ends, np.zeros(1))[1][0] for e, s in zip(energies, slopes, strict=True)]
+    )
     falls = fields @ slope - pressure * (bounds[1] - bounds[0]) / (nodes[1] - nodes[0])
-    return Reaction(share, centre, slope, nodes, fields, falls, last, energies, slopes)
+    return Reaction(share, centre, slope, nodes, fields, falls, bounds, ends, energies, slopes)
 
 
-def _crowding_of(
-    setting: Setting, gaussian: Gaussian, cavity: Cavity, last: float, spread: float
+def _crowding(
+    setting: Setting, gaussian: Gaussian, cavity: Cavity, away: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """W and its slope on the mesh: -n ln of the probability that a readout lies below V, less that at V(t)."""
+    """W and its slope at V = V(t) + `away`: -n ln of the probability that a readout lies below V, less that at V(t)."""
     from scipy.integrate import cumulative_simpson
 
-    v = np.linspace(0.0, last, MESH)
+    v = np.linspace(0.0, setting.bound + away[-1], MESH)
     others = setting.part * setting.width
     logs, slopes = [], []
     for log_density in (_log_density(cavity, v), readout_log_density(setting, gaussian, v)):
@@ -167,12 +179,10 @@ def _crowding_of(
         logs[-1][0] = 0.0
         slopes.append(density / below)
     energy, slope = others * (logs[1] - logs[0]), others * (slopes[1] - slopes[0])
-    ends = np.searchsorted(v, [setting.bound - LOWEST * spread, setting.bound + HIGHEST * spread])
-    low, high = np.clip(ends, 0, MESH - 1)
-    energy[:low], energy[high:] = energy[low], energy[high]
-    slope[:low] = slope[high:] = 0.0
-    here = _cubic(energy, slope, last, np.array([setting.bound]))[0]
-    return energy - here, slope
+    at_bounds = np.append(setting.bound + away, setting.bound)
+    ends = np.array([0.0, v[-1]])
+    energy = _cubic(energy, slope, ends, at_bounds)[0]
+    return energy[:-1] - energy[-1], _cubic(slope, np.gradient(slope, v), ends, at_bounds)[0][:-1]
 
 
 def _log_density(cavity: Cavity, v: np.ndarray) -> np.ndarray:
