@@ -50,16 +50,13 @@ ROUNDS = 1
 0.2 % and <v^2> by less than 0.4 % where it was tried, and costs a fifth more."""
 EXCESSES = (5.0, 0.75)
 """Excess variances of the draws along the signal that are tried in turn. The weights of a unit that is nearly heavy are
-large far out there; where they hang on few of the wide draws the cavity is that of the narrower ones."""
+large far out there; where the wide draws leave the others no solution narrower ones may."""
 HEAVY_GROWTH = 2
 """How many times as many beside several explicit units, where the others' weights are broad."""
 RESPONSE_DRAWS = 20
 """Draws of a chain from which the response to another reaction is taken."""
 LEAST_CHANGE = 0.005
 """Standard deviation of dU below which there is none: it moves averages by less than this part of their own."""
-FEWEST_UNITS = {True: 2, False: 1}
-"""Explicit units tried first, with a heavy unit and without: beside a heavy unit the next one is explicit too, since it
-grows as well where labels are left (docs/condensed.md, section 5)."""
 NUMBERS_OF_UNITS = (1, 2, 3, 4, 6, 8)
 """Numbers of explicit units that are tried in turn while the others have no solution."""
 LARGEST_APART = 0.15
@@ -80,9 +77,9 @@ class Phase(NamedTuple):
     reason: str
 
 
-def solve_phase(common: Common, temperature: float, start: np.ndarray, *, heavy: bool) -> Phase:
+def solve_phase(common: Common, temperature: float, start: np.ndarray, fewest: int) -> Phase:
+    """The phase that `start` leads to, with at least `fewest` explicit units and more while the others ask for them."""
     tried: list[Phase] = []
-    fewest = FEWEST_UNITS[heavy]
     numbers = [k for k in NUMBERS_OF_UNITS if fewest <= k < common.width - 1.0] or [1]
     rng = np.random.default_rng([common.seed, 300])
     one = Measure(common.problem, temperature, common.width, common.lambda1)
@@ -99,6 +96,8 @@ def solve_phase(common: Common, temperature: float, start: np.ndarray, *, heavy:
             tried.append(phase)
             if not phase.reason:
                 return phase
+            if phase.reason != UNSOLVED:  # narrower draws give others that have a solution no more weight
+                break
         chains = after
     return tried[0]
 

@@ -152,7 +152,8 @@ def react(
     bounds = np.array([setting.bound for setting in settings])
     ends = np.array([-min(LOWEST * spread, float(bounds.min())), HIGHEST * spread])
     at_shares = list(zip(settings, gaussians, cavities, strict=True))
-    found = [_crowding(*x, np.linspace(*ends, TABLE)) for x in at_shares]
+    mesh = np.linspace(ends[0], ends[1], TABLE)
+    found = [_crowding(*x, mesh) for x in at_shares]
     energies, slopes = (np.stack(x) for x in zip(*found, strict=True))
     fields = np.array([cavity.a - gaussian.a for _, gaussian, cavity in at_shares])
     pressure = np.array(

@@ -22,9 +22,12 @@ from proplim.theory.condensed._evidence import (
 )
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._observables import mixture, values_of
-from proplim.theory.condensed._one_phase import solve_phase
+from proplim.theory.condensed._one_phase import Phase, solve_phase
 from proplim.theory.condensed._peak import UNKNOWN, Peaks, find_peaks
 
+LAZY_UNITS, HEAVY_UNITS = 1, 2
+"""Explicit units tried first, without a heavy unit and with one: beside a heavy unit the next one is explicit too, since
+it grows as well where labels are left (docs/condensed.md, section 5)."""
 LEAST_HEAVY = 0.1
 """Weight of the condensed phase from which on a mode that both phases lead to counts as one with a heavy unit."""
 NEGLIGIBLE = 1e-3
@@ -162,7 +165,12 @@ def _solve_point(common: Common, temperature: float) -> CondensedPoint:
     heavy = condensed_log_evidence(measure, mode, common.seed) if mode is not None else NO_PHASE
     weight = float(expit(heavy.value - lazy))
     starts = _lobes(measure, mode, weight)
-    phases = [(p, solve_phase(common, temperature, start, heavy=alone)) for p, start, alone in starts]
+    phases: list[tuple[float, Phase]] = []
+    for part, start, fewest in starts:
+        # where units beside the first are nearly heavy in one phase they are so in the other
+        known = max((phase.measure.units for _, phase in phases), default=0)
+        fewest = max(fewest, known) if known > HEAVY_UNITS else fewest
+        phases.append((part, solve_phase(common, temperature, start, fewest)))
     reasons = [phase.reason for p, phase in phases if phase.reason]
     values = values_of(common, temperature, phases)
     values |= {name: np.asarray(np.nan) for name in NOT_GIVEN}
@@ -182,17 +190,19 @@ def _solve_point(common: Common, temperature: float) -> CondensedPoint:
 
 def _lobes(
     measure: Measure, mode: _phases.HeavyMode | None, weight: float
-) -> list[tuple[float, np.ndarray, bool]]:
-    """Weight, start and kind of every phase: heavy and lazy mode of the largest unit, or the one they both lead to.
+) -> list[tuple[float, np.ndarray, int]]:
+    """Weight, start and fewest explicit units of every phase: heavy and lazy mode of the largest unit, or the one they
+    both lead to.
 
     Where they lead to one, chains from it see both phases, and no weight enters.
     """
     if mode is None or weight < NEGLIGIBLE:
-        return [(1.0, _phases.minimise(measure.largest, _phases.lazy_start(measure)), False)]
+        return [(1.0, _phases.minimise(measure.largest, _phases.lazy_start(measure)), LAZY_UNITS)]
     heavy = _phases.minimise(measure.largest, mode.x)
     if weight > 1.0 - NEGLIGIBLE:
-        return [(1.0, heavy, True)]
+        return [(1.0, heavy, HEAVY_UNITS)]
     lazy = _phases.minimise(measure.largest, _phases.lazy_start(measure))
     if np.linalg.norm(ordered_mode(measure, heavy) - ordered_mode(measure, lazy)) < SAME:
-        return [(1.0, heavy if weight > 0.5 else lazy, weight > LEAST_HEAVY)]
-    return [(weight, heavy, True), (1.0 - weight, lazy, False)]
+        fewest = HEAVY_UNITS if weight > LEAST_HEAVY else LAZY_UNITS
+        return [(1.0, heavy if weight > 0.5 else lazy, fewest)]
+    return [(weight, heavy, HEAVY_UNITS), (1.0 - weight, lazy, LAZY_UNITS)]
