@@ -26,8 +26,8 @@ from proplim.theory.condensed._one_phase import Phase, solve_phase
 from proplim.theory.condensed._peak import UNKNOWN, Peaks, find_peaks
 
 LAZY_UNITS, HEAVY_UNITS = 1, 2
-"""Explicit units tried first, without a heavy unit and with one: beside a heavy unit the next one is explicit too, since
-it grows as well where labels are left (docs/condensed.md, section 5)."""
+"""Explicit units tried first, without a heavy unit and with one: beside a heavy unit the next one is explicit too,
+since it grows as well where labels are left (docs/condensed.md, section 5)."""
 LEAST_HEAVY = 0.1
 """Weight of the condensed phase from which on a mode that both phases lead to counts as one with a heavy unit."""
 NEGLIGIBLE = 1e-3
