@@ -100,7 +100,9 @@ def table(activation: str, mnist: Path | None, keep: Path | None) -> None:
         plain = _plain(data, activation, "proportional", width, temperature)
         start = time.process_time()
         spectrum = build_spectrum(data, activation, 1.0)
-        point = solve_condensed(spectrum, width=width, lambda1=1.0, temperatures=[temperature]).points[0]
+        point = solve_condensed(
+            spectrum, width=width, lambda1=1.0, temperatures=[temperature], transition=False
+        ).points[0]
         seconds = time.process_time() - start
         cells = []
         for _, name, split in COLUMNS:

@@ -15,7 +15,17 @@ import numpy as np
 from scipy.special import erf, erfinv
 
 from proplim.theory.condensed import _phases
-from proplim.theory.condensed._hmc import Chains, Frame, Target, Walk, advance, begin, frame_at, without_lost
+from proplim.theory.condensed._hmc import (
+    Chains,
+    Frame,
+    Target,
+    Walk,
+    advance,
+    begin,
+    frame_at,
+    resume,
+    without_lost,
+)
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._ordered import Ordered
 
@@ -57,6 +67,8 @@ class Ensemble(NamedTuple):
     last : (chains, d') array
         Coordinates of the walk, from which the chains of a measure with another reaction go on.
     frame : Frame
+    steps : int
+        Kicks of a trajectory.
     thinning : int
         Trajectories between two draws.
     """
@@ -65,6 +77,7 @@ class Ensemble(NamedTuple):
     acceptance: float
     last: np.ndarray
     frame: Frame
+    steps: int
     thinning: int
 
 
@@ -164,20 +177,17 @@ def frame_of_chains(target: Target, theta: np.ndarray, floor: float) -> Frame:
 def go_on(measure: Measure, before: Ensemble, draws: int, rng: np.random.Generator) -> Ensemble:
     """The same chains in a measure that has changed a little."""
     ordered = Ordered(measure)
-    walk, _ = advance(_resumed(ordered, before, rng), SETTLING_DRAWS, before.thinning, rng)
+    walk = begin(ordered.target, before.frame, _in_frame(before.frame, before.last), rng)
+    walk, _ = advance(walk, SETTLING_DRAWS, before.thinning, rng)
     return _keep(ordered, walk, draws, before.thinning, rng)
 
 
 def longer(measure: Measure, before: Ensemble, draws: int, rng: np.random.Generator) -> Ensemble:
     """`before` with as many more draws of the same measure."""
     ordered = Ordered(measure)
-    more = _keep(ordered, _resumed(ordered, before, rng), draws, before.thinning, rng)
+    walk = resume(ordered.target, before.frame, before.steps, _in_frame(before.frame, before.last))
+    more = _keep(ordered, walk, draws, before.thinning, rng)
     return more._replace(theta=np.concatenate([before.theta, more.theta]))
-
-
-def _resumed(ordered: Ordered, before: Ensemble, rng: np.random.Generator) -> Walk:
-    """The chains `before` from where they stopped, in their frame."""
-    return begin(ordered.target, before.frame, _in_frame(before.frame, before.last), rng)
 
 
 def _in_frame(frame: Frame, theta: np.ndarray) -> np.ndarray:
@@ -188,7 +198,7 @@ def _keep(ordered: Ordered, walk: Walk, draws: int, thinning: int, rng: np.rando
     walk, chains = advance(walk, draws, thinning, rng)
     shape = (draws, CHAINS, ordered.measure.dimension)
     states = ordered.states(chains.theta.reshape(draws * CHAINS, -1)).reshape(shape)
-    return Ensemble(states, chains.acceptance, walk.theta, walk.frame, thinning)
+    return Ensemble(states, chains.acceptance, walk.theta, walk.frame, walk.steps, thinning)
 
 
 def _series(ordered: Ordered, chains: Chains) -> np.ndarray:

@@ -87,8 +87,8 @@ class Walk(NamedTuple):
 
 def begin(target: Target, frame: Frame, start: np.ndarray, rng: np.random.Generator) -> Walk:
     """Chains from `start` (chains, d) in coordinates of `frame`, with the fewest kicks that are accepted."""
-    start = start.astype(np.float32)
-    state = State(start, *_rest(target, frame, start))
+    walk = resume(target, frame, STEPS[0], start)
+    state = walk.state
     for steps in STEPS:
         total = 0.0
         for _ in range(PILOT):
@@ -96,7 +96,13 @@ def begin(target: Target, frame: Frame, start: np.ndarray, rng: np.random.Genera
             total += rate / PILOT
         if total >= LEAST_ACCEPTANCE:
             break
-    return Walk(target, frame, steps, state)
+    return walk._replace(steps=steps, state=state)
+
+
+def resume(target: Target, frame: Frame, steps: int, start: np.ndarray) -> Walk:
+    """Chains from `start` (chains, d) in coordinates of `frame`, with as many kicks as they had before."""
+    start = start.astype(np.float32)
+    return Walk(target, frame, steps, State(start, *_rest(target, frame, start)))
 
 
 def advance(walk: Walk, draws: int, thinning: int, rng: np.random.Generator) -> tuple[Walk, Chains]:

@@ -138,8 +138,13 @@ def _tilt(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray) -
 
 
 def _moments(s: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    matrix = (s * second[:, None]).T @ s
-    return first @ s / len(s), (matrix + matrix.T) * s.dtype.type(0.5 / len(s))
+    """Means of first s and second s s^T; `second` is not negative, so that only half of a matrix is computed."""
+    return first @ s / len(s), _gram(s, second)
+
+
+def _gram(s: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    rooted = s * np.sqrt(weights)[:, None]
+    return np.asarray(rooted.T @ rooted * s.dtype.type(1.0 / len(s)))
 
 
 def _representatives(tilt: _Tilt, count: int) -> tuple[slice | np.ndarray, np.ndarray]:
@@ -165,6 +170,8 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
     r = Readouts(*(x[rows].astype(np.float32) for x in tilt.readouts))
     mean = w * r.mean @ s / draws
     inverse = (tilt.inverse_root @ tilt.inverse_root.T).astype(np.float32)
+    base = w * r.square
+    base_gram = _gram(s, base)
 
     def product(x: np.ndarray) -> np.ndarray:
         x = x.astype(np.float32)
@@ -175,7 +182,12 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
         d_w = w * (d_log - w @ d_log / draws)
         first = d_w * r.mean + w * (r.variance * d_q - 0.5 * r.covariance * d_b)
         second = d_w * r.square + w * (r.covariance * d_q - 0.5 * r.square_variance * d_b)
-        d_mean, d_second = _moments(s, first, second)
+        d_mean = first @ s / draws
+        # with enough of the unchanged weights added none is negative, which halves the work
+        added = max(float((-second / base).max()), 0.0)
+        d_second = (
+            _gram(s, np.maximum(second + np.float32(added) * base, 0.0)) - np.float32(added) * base_gram
+        )
         d_second -= np.outer(d_mean, mean) + np.outer(mean, d_mean)
         d_a = setting.temperature * (inverse @ a) + part * np.sqrt(n) * d_mean
         return np.concatenate([d_a, (sigma - part * d_second).ravel()]).astype(float)
