@@ -165,7 +165,7 @@ def _reframed(ordered: Ordered, walk: Walk, rng: np.random.Generator) -> Walk:
     """The walk in the frame of the mean Hessian where the chains are now, none of them lost."""
     theta = without_lost(walk).theta
     frame = frame_of_chains(ordered.target, theta, FLOOR)
-    return begin(ordered.target, frame, _in_frame(frame, theta), rng)
+    return begin(ordered.target, frame, _in_frame(frame, theta), rng, walk)
 
 
 def frame_of_chains(target: Target, theta: np.ndarray, floor: float) -> Frame:

@@ -72,9 +72,10 @@ def condensed_log_evidence(measure: Measure, mode: _phases.HeavyMode, seed: int)
     frame, theta = _frame(target, _start(measure, mode.x), rng)
     to_frame = np.linalg.inv(frame.axes)
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    slopes = np.zeros(CHAINS)
+    slopes, walk = np.zeros(CHAINS), None
     for part, weight in zip(0.5 * (nodes + 1.0)[::-1], 0.5 * weights[::-1], strict=True):
-        walk = begin(_between(target, frame, to_frame, part), frame, (theta - frame.centre) @ to_frame, rng)
+        path = _between(target, frame, to_frame, part)
+        walk = begin(path, frame, (theta - frame.centre) @ to_frame, rng, walk)
         walk, _ = advance(walk, WARM, 1, rng)
         walk, chains = advance(walk, DRAWS, 1, rng)
         theta = walk.theta

@@ -40,7 +40,7 @@ from proplim.theory.condensed._shares import (
 
 GROUPS = 8
 """Groups of chains that give the error."""
-DRAWS, FIRST_DRAWS, MOST_DRAWS, LEAST_MORE_DRAWS = 40, 20, 240, 10
+DRAWS, FIRST_DRAWS, MOST_DRAWS, LEAST_MORE_DRAWS = 28, 16, 240, 12
 """Draws of a chain at least, while only the reaction of the others is wanted, at most, and what is added at least."""
 CHAIN_PRECISION, SHARE_PRECISION = 0.002, 0.015
 """Relative error of D from the chains, and error of the share of the labels, at which no more draws are added. The

@@ -10,7 +10,7 @@ from proplim.theory.condensed._gaussian import Gaussian
 from proplim.theory.condensed._measure import Measure
 from proplim.theory.condensed._others import Cavity
 
-SETS = 400
+SETS = 250
 """Networks drawn for a group."""
 
 
