@@ -482,7 +482,7 @@ def test_controls_have_mean_zero_and_take_out_most_of_the_noise(digits):
     means = controls.reshape(*chains.theta.shape[:2], -1).mean(axis=0)
     z = means.mean(axis=0) / (means.std(axis=0, ddof=1) / np.sqrt(len(means)))
     assert np.abs(z).max() < 5.0
-    weights = _explicit._weights(controls)
+    weights = _explicit.weights_of(controls)
     assert weights.sum() == pytest.approx(1.0)
     assert np.abs(weights @ controls).max() < 1e-6 * np.abs(controls).max()
     terms = measure.terms(measure.unpack(rows))

@@ -55,6 +55,10 @@ class Explicit(NamedTuple):
         |v| of the explicit units of single draws.
     shares, squares : (S,) arrays
         Share and Q/lambda1 of these draws.
+    controls : (S, C) array
+        Functions of mean zero at these draws.
+    ends : (G,) array
+        How many of them are in this group and those before.
     contributions : tuple of Contribution
         On every set of inputs.
     """
@@ -67,6 +71,8 @@ class Explicit(NamedTuple):
     readouts: np.ndarray
     shares: np.ndarray
     squares: np.ndarray
+    controls: np.ndarray
+    ends: np.ndarray
     contributions: tuple[Contribution, ...]
 
 
@@ -106,11 +112,11 @@ def average(
     """
     dimension = theta.shape[-1]
     parts = [p.reshape(-1, dimension) for p in np.array_split(theta, groups, axis=1)]
-    found, moments = [], []
+    found, moments, controls = [], [], []
     for i, part in enumerate(parts):
         draws = _draws(measure, part, sets, direction, _rows(noise, i, parts, measure.units))
-        weights = _weights(_controls(measure, part, draws.states, direction))
-        moments.append(_moments(measure, draws, sets, weights))
+        controls.append(_controls(measure, part, draws.states, direction))
+        moments.append(_moments(measure, draws, sets, weights_of(controls[-1])))
         found.append(draws._replace(features=()))
     share = np.concatenate([draws.share for draws in found])
     size = np.abs(np.concatenate([draws.states.v for draws in found]))
@@ -132,6 +138,8 @@ def average(
         readouts=size,
         shares=share,
         squares=np.exp(np.concatenate([draws.states.u for draws in found])) / measure.lambda1,
+        controls=np.concatenate(controls),
+        ends=np.cumsum([len(values) for values in controls]),
         contributions=tuple(contributions),
     )
 
@@ -200,7 +208,7 @@ def _controls(measure: Measure, rows: np.ndarray, states: States, direction: Dir
     return np.stack([d_u, *(field.sum(axis=1) for field in fields)], axis=1)
 
 
-def _weights(controls: np.ndarray) -> np.ndarray:
+def weights_of(controls: np.ndarray) -> np.ndarray:
     """Weights of draws, of sum one, under which the controls have mean zero: averages with these are those of least
     squares at zero controls."""
     mean = controls.mean(axis=0)
