@@ -32,7 +32,7 @@ LEAST_HEAVY = 0.1
 """Weight of the condensed phase from which on a mode that both phases lead to counts as one with a heavy unit."""
 NEGLIGIBLE = 1e-3
 """Weight of a phase below which it is left out."""
-LARGEST_ERROR = 0.015
+LARGEST_ERROR = 0.01
 """Relative error of D above which a point has not converged."""
 NOT_GIVEN = ("hidden_trace_shift", "hidden_trace_shift_mcse")
 """A sum over N0 directions of terms that nearly cancel, to which corrections of order 1/N are not small."""
