@@ -48,6 +48,18 @@ def test_a_fall_within_the_errors_does_not_end_it():
     assert seen[-1] == pytest.approx(1.0 / _peak.RUNG ** (_peak.RUNGS - 1))
 
 
+def test_a_level_distance_has_no_top():
+    """D rises and stays: of 40 with noise of its errors none has a top (of 200 none, and 119 have one where it need not
+    lie above the coldest rung by three errors)."""
+    found = 0
+    for seed in range(40):
+        peaks, _ = searched(
+            lambda x: (1.0 + 0.3 / (1.0 + np.exp(2.0 * (x + 2.0))),) * 2, noise=np.random.default_rng(seed)
+        )
+        found += int(np.isfinite(peaks.temperature[0]))
+    assert found == 0
+
+
 @pytest.mark.parametrize(("center", "rungs"), [(0.3, 5), (0.005, 8)], ids=["below the top", "before the top"])
 def test_a_rung_without_a_number_ends_it_below_the_top_alone(center, rungs):
     unknown = np.log(1.0 / _peak.RUNG**4)

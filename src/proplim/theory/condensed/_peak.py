@@ -13,6 +13,8 @@ RUNGS = 8
 FALL = 0.03
 """Relative fall of D from its top after which nothing higher is looked for, on two rungs or twice as much on one: ten
 Monte-Carlo errors."""
+SURE = 3.0
+"""Errors by which the top has to lie above the coldest temperature: on a level D noise alone has a top."""
 REACH = 0.6
 """Points that the curve through the top is fitted to lie within so many rungs of the highest."""
 MOST_PARAMETERS = 4
@@ -26,7 +28,7 @@ Seen = dict[float, tuple[np.ndarray, np.ndarray]]
 class Peaks(NamedTuple):
     """T* and D(T*) on training and test inputs with their standard errors, (2,) arrays.
 
-    NaN where D is largest at an end of the range, or unknown.
+    NaN where D is largest at an end of the range, does not fall below it by more than its errors, or is unknown.
     """
 
     temperature: np.ndarray
@@ -92,6 +94,10 @@ def find_peaks(distances: Distances, hottest: float) -> Peaks:
             highest = max(_known(seen, split), key=lambda x: seen[x][0][split])
         found = _top(seen, split, highest)
         nearest = min(_known(seen, split), key=lambda x: abs(x - found.x))
+        coldest = min(_known(seen, split))
+        rise = found.height - seen[coldest][0][split]
+        if rise < SURE * np.hypot(seen[coldest][1][split], seen[nearest][1][split]):
+            continue
         temperature = float(np.exp(found.x))
         one = (temperature, temperature * found.error, found.height, float(seen[nearest][1][split]))
         for values, value in zip(result, one, strict=True):
