@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIZE = 100
 """P at which the costs below were measured."""
-POINT, PEAK = 3.0, 40.0
+POINT, PEAK = 3.0, 55.0
 """Seconds for a point, and for T* and T_c at one width and lambda1."""
 GROWTH = 1.5
 """Power of P with which a point grows; measured from P = 60 to 400."""
