@@ -163,13 +163,27 @@ def respond(
     return result
 
 
-def of_chains(
-    measure: Measure, theta: np.ndarray, inputs: Inputs, direction: Direction
-) -> tuple[np.ndarray, np.ndarray]:
-    """D on the training `inputs` and share of the labels, means over every chain of theta (draws, chains, d).
+class Watched(NamedTuple):
+    """What says whether the chains are long enough, of every draw."""
 
-    What is linear in the controls is taken out.
-    """
+    values: np.ndarray  # D on the training inputs and share of the labels, (draws, chains, 2)
+    controls: np.ndarray  # (draws, chains, C)
+
+    def and_then(self, more: Watched) -> Watched:
+        """These draws and those after them."""
+        return Watched(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+
+    def of_chains(self) -> np.ndarray:
+        """Means over every chain, (chains, 2), what is linear in the controls taken out."""
+        controls = self.controls.reshape(-1, self.controls.shape[-1])
+        controls = controls - controls.mean(axis=0)
+        values = self.values.reshape(-1, 2)
+        values = values - controls @ np.linalg.lstsq(controls, values - values.mean(axis=0), rcond=None)[0]
+        return np.asarray(values.reshape(self.values.shape).mean(axis=0))
+
+
+def watched(measure: Measure, theta: np.ndarray, inputs: Inputs, direction: Direction) -> Watched:
+    """Of draws theta (draws, chains, d), in single precision; `inputs` are the training inputs."""
     rows = theta.reshape(-1, theta.shape[-1]).astype(np.float32)
     states = measure.unpack(rows)
     terms = measure.terms(states)
@@ -182,10 +196,8 @@ def of_chains(
     y, labels = inputs.targets, measure.problem.spectrum.labels
     values = np.stack([others + own, terms.contribution @ labels / (y @ y)], axis=1).astype(float)
     controls = _controls(measure, rows, states, direction)
-    controls -= controls.mean(axis=0)
-    values -= controls @ np.linalg.lstsq(controls, values - values.mean(axis=0), rcond=None)[0]
-    distances, shares = values.reshape(*theta.shape[:2], 2).mean(axis=0).T
-    return distances, shares
+    shape = theta.shape[:2]
+    return Watched(values.reshape(*shape, -1), controls.reshape(*shape, -1))
 
 
 def _controls(measure: Measure, rows: np.ndarray, states: States, direction: Direction) -> np.ndarray:

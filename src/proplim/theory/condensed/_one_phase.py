@@ -157,16 +157,17 @@ def _precise_enough(
 ) -> Ensemble:
     """As many more draws as the errors of D and of the share ask for, the chains being independent."""
 
-    def error(values: np.ndarray) -> float:
-        return float(values.std(ddof=1) / np.sqrt(len(values)))
-
+    seen = _explicit.watched(measure, chains.theta, common.sets[0], direction)
     while True:
-        distances, shares = _explicit.of_chains(measure, chains.theta, common.sets[0], direction)
-        excess = max(error(distances) / distances.mean() / CHAIN_PRECISION, error(shares) / SHARE_PRECISION)
-        if excess < 1.0 or len(chains.theta) >= MOST_DRAWS:
+        means = seen.of_chains()
+        distance, share = means.std(axis=0, ddof=1) / np.sqrt(len(means))
+        excess = max(distance / means[:, 0].mean() / CHAIN_PRECISION, share / SHARE_PRECISION)
+        count = len(chains.theta)
+        if excess < 1.0 or count >= MOST_DRAWS:
             return chains
-        more = max(int(np.ceil(len(chains.theta) * (excess**2 - 1.0))), LEAST_MORE_DRAWS)
-        chains = longer(measure, chains, min(more, MOST_DRAWS - len(chains.theta)), rng)
+        more = max(int(np.ceil(count * (excess**2 - 1.0))), LEAST_MORE_DRAWS)
+        chains = longer(measure, chains, min(more, MOST_DRAWS - count), rng)
+        seen = seen.and_then(_explicit.watched(measure, chains.theta[count:], common.sets[0], direction))
 
 
 def first_count(common: Common, measure: Measure) -> int:
