@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -230,3 +232,23 @@ def test_arrays_are_written_as_a_data_set_of_them(tmp_path):
             assert (mine.dtype, mine.dimensions) == (variable.dtype, variable.dimensions)
             assert (mine.filters(), mine.chunking()) == (variable.filters(), variable.chunking())
             assert str(mine.__dict__) == str(variable.__dict__)  # NaN is not equal to itself
+
+
+def test_control_c_waits_for_a_write(tmp_path, monkeypatch):
+    """One amid a write counts when it is done: one that met a lock of xarray's left jobs waiting for ever."""
+    done, whole = [], xr.Dataset.to_netcdf
+
+    def interrupted(self, *args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        whole(self, *args, **kwargs)
+        done.append(True)
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        write_netcdf(xr.Dataset({"a": ("x", np.arange(3.0))}), tmp_path / "a.nc")
+    assert done
+    assert not list(tmp_path.iterdir()), (
+        "the file that was interrupted is not there, and nothing of it is left"
+    )
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,7 +105,29 @@ def _write(dataset: xr.Dataset, path: str, compress: bool, **where: Any) -> None
         if variable.dtype.kind == "f":
             # NaN is the fill value of netCDF floats; declaring it makes other readers agree.
             encoding.setdefault(str(name), {})["_FillValue"] = np.nan if name not in dataset.coords else None
-    dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding, **where)
+    with _interrupted_later():
+        dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding, **where)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Ctrl-C counts when this is done.
+
+    An interruption that meets xarray while it takes its locks leaves one taken, and closing the file then waits for it
+    for ever.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    pressed: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        handler(*pressed[0])
 
 
 def write_arrays(arrays: Mapping[str, Array], attrs: Mapping[str, Any], path: str | Path) -> Path:
