@@ -1,7 +1,8 @@
 """Every part of proplim beside its peers, in one run on one core: the table of docs/benchmarks.md.
 
     make bench                                               # minutes: prints the table
-    make bench BENCH_ARGS="--long --mnist FOLDER --write docs/benchmarks.md"   # an hour, as the page was made
+    make bench BENCH_ARGS="--write docs/benchmarks.md"       # the same, into the page
+    make bench BENCH_ARGS="--long --mnist FOLDER"            # an hour, with larger sizes
 
 Each benchmark runs in a process of its own, one after the other, on one thread. A ratio is the cost of the peer over
 ours for the same thing; how the two were made equal stands beside it. Without --mnist, bundled digits serve.
@@ -108,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--long", action="store_true", help="rows of a minute and more, as in the page")
+    parser.add_argument("--long", action="store_true", help="rows of a minute and more")
     parser.add_argument("--mnist", help="folder with the files of MNIST")
     parser.add_argument("--only", nargs="+", help="benchmarks whose name contains one of these")
     parser.add_argument("--write", type=Path, help="page whose table is rewritten")
