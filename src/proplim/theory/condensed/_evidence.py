@@ -121,14 +121,12 @@ def _frame(target: Target, mode: np.ndarray, rng: np.random.Generator) -> tuple[
     return frame_of_chains(target, theta, FLOOR), theta
 
 
-def _between(target: Target, frame: Frame, double: np.ndarray, part: float) -> Target:
-    """U_l of eq. (C.10)."""
-
-    single, centre = double.astype(np.float32), frame.single_centre
+def _between(target: Target, frame: Frame, to_frame: np.ndarray, part: float) -> Target:
+    """U_l of eq. (C.10), in the single precision of the chains."""
+    to_frame, centre = to_frame.astype(np.float32), frame.single_centre
 
     def path(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         energy, gradient = target(theta)
-        to_frame = single if theta.dtype == np.float32 else double
         x = (theta - centre) @ to_frame
         e0, g0 = 0.5 * (x * x).sum(axis=1), x @ to_frame.T
         return (1.0 - part) * e0 + part * energy, (1.0 - part) * g0 + part * gradient

@@ -18,11 +18,13 @@ and every other average over the unit follows. All of it is done in the eigenbas
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from proplim.theory._cavity_draws import Problem
+from proplim.theory.condensed._newton import krylov_solution, shortened, unscaled
 from proplim.theory.condensed._readouts import bounded_readouts
 
 NODES = 48
@@ -35,8 +37,6 @@ TOLERANCE = 1e-4
 """Accepted length of a step, in widths of the modes of Sigma."""
 DIFFERENCE = 1e-6
 """Length of the step of a difference, in these widths."""
-SHORTEST = 1.0 / 64.0
-"""Shortest part of a Newton step that is tried."""
 
 
 class Setting(NamedTuple):
@@ -148,6 +148,12 @@ def _unit(setting: Setting, a: np.ndarray, root: np.ndarray) -> _Unit:
     return _Unit(frame, np.maximum(kappa, 0.0), axes.T @ (root.T @ a))
 
 
+@cache
+def _legendre() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights."""
+    return np.polynomial.legendre.leggauss(NODES)
+
+
 class _Averages(NamedTuple):
     square: float
     pull: np.ndarray
@@ -157,7 +163,7 @@ class _Averages(NamedTuple):
 
 def _averages(setting: Setting, unit: _Unit) -> _Averages:
     """Over v and the features given v."""
-    x, w = np.polynomial.legendre.leggauss(NODES)
+    x, w = _legendre()
     bound = min(setting.bound, WIDEST / np.sqrt(setting.lambda1))
     v = 0.5 * bound * (1.0 + x)
     log_weight = unit.log_weight(v, setting)
@@ -193,11 +199,14 @@ class _Trial(NamedTuple):
     def defect(self) -> np.ndarray:
         return np.concatenate([self.missing, self.excess.ravel()])
 
+    @property
+    def residual(self) -> float:
+        return float(np.linalg.norm(self.defect))
+
     def unscaled(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A step in these coordinates as one in (a, Sigma)."""
         size = len(self.a)
-        d_sigma = self.root @ step[size:].reshape(size, size) @ self.root.T
-        return np.linalg.solve(self.root.T, step[:size]), 0.5 * (d_sigma + d_sigma.T)
+        return unscaled(self.root, step[:size], step[size:].reshape(size, size))
 
 
 def _try(setting: Setting, a: np.ndarray, sigma: np.ndarray) -> _Trial | None:
@@ -225,11 +234,11 @@ def solve_gaussian(setting: Setting, start: Proportional) -> Gaussian | None:
         if trial is None:
             return None
         step = _newton_step(setting, trial)
-        moved = _shortened(setting, trial, step)
-        if moved is None:
+        found = _moved(setting, trial, step)
+        if found is None:
             return None
-        ratio = np.linalg.norm(moved.defect) / np.linalg.norm(trial.defect)
-        trial = moved
+        ratio = found.residual / trial.residual
+        trial = found
         if np.linalg.norm(step) * ratio < TOLERANCE * np.sqrt(len(trial.a)):
             square, pull, rise, square_rise = trial.averages
             return Gaussian(square, trial.a, trial.sigma, pull, rise, square_rise)
@@ -238,8 +247,6 @@ def solve_gaussian(setting: Setting, start: Proportional) -> Gaussian | None:
 
 def _newton_step(setting: Setting, trial: _Trial) -> np.ndarray:
     """The change, in the coordinates of `trial`, that removes the defects; the Jacobian by differences."""
-    from scipy.sparse.linalg import LinearOperator, gmres
-
     defect, size = trial.defect, len(trial.a)
 
     def product(step: np.ndarray) -> np.ndarray:
@@ -252,20 +259,18 @@ def _newton_step(setting: Setting, trial: _Trial) -> np.ndarray:
         there = np.concatenate([change @ other.missing, (change @ other.excess @ change.T).ravel()])
         return np.asarray((defect - there) / part)
 
-    operator = LinearOperator((len(defect),) * 2, matvec=product, dtype=float)
-    return np.asarray(gmres(operator, defect, rtol=RTOL, restart=KRYLOV, maxiter=1)[0])
+    return krylov_solution(product, defect, RTOL, KRYLOV)
 
 
-def _shortened(setting: Setting, trial: _Trial, step: np.ndarray) -> _Trial | None:
-    """The longest tried part of a step that reduces the defects."""
+def _moved(setting: Setting, trial: _Trial, step: np.ndarray) -> _Trial | None:
+    """Where as much of a step as reduces the defects leads to."""
     d_a, d_sigma = trial.unscaled(step)
-    before, part = np.linalg.norm(trial.defect), 1.0
-    while part > SHORTEST:
-        moved = _try(setting, trial.a + part * d_a, trial.sigma + part * d_sigma)
-        if moved is not None and np.linalg.norm(moved.defect) < (1.0 - 0.01 * part) * before:
-            return moved
-        part *= 0.5
-    return None
+
+    def attempt(part: float) -> _Trial | None:
+        return _try(setting, trial.a + part * d_a, trial.sigma + part * d_sigma)
+
+    found = shortened(attempt, trial.residual)
+    return found[1] if found is not None else None
 
 
 def readout_log_density(setting: Setting, gaussian: Gaussian, v: np.ndarray) -> np.ndarray:

@@ -19,7 +19,6 @@ _SCALARS = (
 
 def values_of(common: Common, temperature: float, phases: list[tuple[float, Phase]]) -> dict[str, np.ndarray]:
     """Observables of the mixture of phases with standard errors over groups of chains and over replicates."""
-
     sources = [[mixture(phases, groups=slice(g, g + 1)) for g in range(GROUPS)]]
     if all(phase.corrections is not None for _, phase in phases):
         replicates = min(len(phase.corrections.parts) for _, phase in phases if phase.corrections)

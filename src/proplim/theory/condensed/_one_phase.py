@@ -130,7 +130,7 @@ def _answer_each_other(
         if len(sides) < len(NODES):
             return unsolved(UNSOLVED)
         if not final:
-            first = first_count(common, measure)
+            first = _first_count(common, measure)
             for count in (first, min(RETRY * first, common.pool.most)):
                 unit = draw_unit(sides[0].setting, sides[0].gaussian, common.pool.normals(count), excess)
                 known = solve_at_shares(sides, unit, known)
@@ -156,7 +156,6 @@ def _precise_enough(
     common: Common, measure: Measure, chains: Ensemble, direction: Direction, rng: np.random.Generator
 ) -> Ensemble:
     """As many more draws as the errors of D and of the share ask for, the chains being independent."""
-
     seen = _explicit.watched(measure, chains.theta, common.sets[0], direction)
     while True:
         means = seen.of_chains()
@@ -170,7 +169,7 @@ def _precise_enough(
         seen = seen.and_then(_explicit.watched(measure, chains.theta[count:], common.sets[0], direction))
 
 
-def first_count(common: Common, measure: Measure) -> int:
+def _first_count(common: Common, measure: Measure) -> int:
     """Draws of every replicate that are tried first."""
     growth = HEAVY_GROWTH if measure.units > 1 else 1
     return min(growth * common.pool.first, common.pool.most)
@@ -206,8 +205,8 @@ def _responses(
 ) -> list[dict[str, np.ndarray]]:
     """What the reaction of one replicate instead of all changes in the averages over the explicit units, for each.
 
-    The reaction is one of fewer draws than the solutions at hand, whose
-    deviations are `less` than its own by this factor.
+    The reaction is one of fewer draws than the solutions at hand, whose deviations are `less` than its own by this
+    factor.
     """
     stride = max(len(chains.theta) // RESPONSE_DRAWS, 1)
     theta = chains.theta[::stride].reshape(-1, measure.dimension)

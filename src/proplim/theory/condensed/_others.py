@@ -17,6 +17,7 @@ import numpy as np
 
 from proplim.theory._cavity_draws import Draws, draw_central
 from proplim.theory.condensed._gaussian import Gaussian, Setting
+from proplim.theory.condensed._newton import krylov_solution, shortened, unscaled
 from proplim.theory.condensed._readouts import Readouts, bounded_readouts
 
 RELAXATION, MOST_RELAXATIONS = 0.5, 12
@@ -28,8 +29,6 @@ KRYLOV = 40
 """Dimension of the Krylov space of a linear system."""
 JACOBIAN_DRAWS = 4096
 """Draws that the Jacobian is taken from at first."""
-SHORTEST = 1.0 / 64.0
-"""Shortest part of a Newton step that is tried."""
 TOLERANCE = 3e-4
 """Accepted length of the Newton step left, in widths of the modes of Sigma; the last one times the fall of the residual
 on it stands for it."""
@@ -160,8 +159,6 @@ def _representatives(tilt: _Tilt, count: int) -> tuple[slice | np.ndarray, np.nd
 
 def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tuple[np.ndarray, np.ndarray]:
     """Change of (a', Omega') that removes the defects to first order, the Jacobian taken from the first draws."""
-    from scipy.sparse.linalg import LinearOperator, gmres
-
     n, part = setting.width, setting.part
     size = len(tilt.missing)
     # single precision is enough for the direction of a step
@@ -192,9 +189,7 @@ def _newton_step(setting: Setting, tilt: _Tilt, draws: int, rtol: float) -> tupl
         d_a = setting.temperature * (inverse @ a) + part * np.sqrt(n) * d_mean
         return np.concatenate([d_a, (sigma - part * d_second).ravel()]).astype(float)
 
-    operator = LinearOperator((size + size * size,) * 2, matvec=product, dtype=float)
-    defect = np.concatenate([tilt.missing, tilt.excess.ravel()])
-    x = gmres(operator, defect, rtol=rtol, restart=KRYLOV, maxiter=1)[0]
+    x = krylov_solution(product, np.concatenate([tilt.missing, tilt.excess.ravel()]), rtol, KRYLOV)
     omega = x[size:].reshape(size, size)
     return x[:size], 0.5 * (omega + omega.T)
 
@@ -257,7 +252,7 @@ def solve_cavity_of_others(
     for _ in range(MOST_RELAXATIONS):
         if tilt is None or not tilt.residual > NEAR:
             break
-        d_a, d_omega = _unscaled(tilt, tilt.missing, tilt.excess)
+        d_a, d_omega = unscaled(tilt.root, tilt.missing, tilt.excess)
         a, omega = a + RELAXATION * d_a, omega + RELAXATION * d_omega
         tilt = _tilt(setting, unit, a, omega)
     count = len(unit.modes)
@@ -277,7 +272,7 @@ def solve_cavity_of_others(
             tolerance = max(TOLERANCE, relative * length)
         if length < tolerance:
             return _found(setting, unit, a, omega, tilt)
-        moved = _shortened(setting, unit, a, omega, tilt, (d_a, d_omega))
+        moved = _moved(setting, unit, a, omega, tilt, (d_a, d_omega))
         if moved is None:
             if jacobian_draws == count:
                 return None
@@ -292,18 +287,12 @@ def solve_cavity_of_others(
     return None
 
 
-def _unscaled(tilt: _Tilt, d_a: np.ndarray, d_omega: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A step in (a', Omega') as one in (a, Omega)."""
-    step = tilt.root @ d_omega @ tilt.root.T
-    return np.linalg.solve(tilt.root.T, d_a), 0.5 * (step + step.T)
-
-
 def _found(setting: Setting, unit: UnitDraws, a: np.ndarray, omega: np.ndarray, tilt: _Tilt) -> Cavity:
     sigma = omega + setting.temperature * np.eye(len(a))
     return Cavity(unit, a, sigma, tilt.weights, tilt.readouts, tilt.q, tilt.precision)
 
 
-def _shortened(
+def _moved(
     setting: Setting,
     unit: UnitDraws,
     a: np.ndarray,
@@ -311,14 +300,17 @@ def _shortened(
     tilt: _Tilt,
     step: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, _Tilt] | None:
-    """The longest tried part of a Newton step that keeps Sigma positive and reduces the residual."""
+    """Where as much of a Newton step as keeps Sigma positive and reduces the residual leads to."""
     d_a, d_omega = step
     lowest = float(np.linalg.eigvalsh(d_omega)[0])
-    part = min(1.0, 0.9 / -lowest) if lowest < 0.0 else 1.0
-    step_a, step_omega = _unscaled(tilt, d_a, d_omega)
-    while part > SHORTEST:
-        moved = _tilt(setting, unit, a + part * step_a, omega + part * step_omega)
-        if moved is not None and moved.residual < (1.0 - 0.01 * part) * tilt.residual:
-            return a + part * step_a, omega + part * step_omega, moved
-        part *= 0.5
-    return None
+    longest = min(1.0, 0.9 / -lowest) if lowest < 0.0 else 1.0
+    step_a, step_omega = unscaled(tilt.root, d_a, d_omega)
+
+    def attempt(part: float) -> _Tilt | None:
+        return _tilt(setting, unit, a + part * step_a, omega + part * step_omega)
+
+    found = shortened(attempt, tilt.residual, longest)
+    if found is None:
+        return None
+    part, there = found
+    return a + part * step_a, omega + part * step_omega, there
