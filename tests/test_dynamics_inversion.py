@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from _cubes import all_cubes
 from conftest import gaussian_dataset
@@ -20,7 +19,6 @@ from proplim.dynamics import (
     train,
     train_with_stragglers,
 )
-from proplim.dynamics._splines import Piece, monotone_slopes, spline_slopes
 from proplim.figures import draw_figures, draw_stragglers, inversion_table
 
 TIMES = np.geomspace(1e-3, 100, 41)
@@ -35,26 +33,6 @@ def test_the_maximum_is_found_between_recorded_times(center: float) -> None:
     assert time == pytest.approx(center, rel=5e-3)
     assert height == pytest.approx(0.15, rel=1e-4)
     assert error == pytest.approx(1.0 / (1.0 + center) ** 2, rel=5e-3)
-
-
-@pytest.mark.parametrize("n", [3, 4, 5, 40])
-def test_curves_through_points_are_those_of_scipy(n: int) -> None:
-    """Slopes to 1e-11 of the steepest one, heights turning points to 1e-6 (two may nearly meet), in uneven steps."""
-    rng = np.random.default_rng(n)
-    for _ in range(50):
-        x = np.cumsum(rng.uniform(0.05, 2.0, n))
-        y = np.round(rng.normal(size=n), 1)  # flat stretches too
-        spline, monotone = CubicSpline(x, y), PchipInterpolator(x, y)
-        for curve, slopes in ((spline, spline_slopes(x, y)), (monotone, monotone_slopes(x, y))):
-            expected = curve.derivative()(x)
-            np.testing.assert_allclose(slopes, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
-            k = int(rng.integers(n - 1))
-            piece, places = Piece(x, y, slopes, k), np.linspace(x[k], x[k + 1], 7)
-            np.testing.assert_allclose([piece(v) for v in places], curve(places), rtol=0, atol=1e-11)
-        turns = [place for k in range(n - 1) for place in Piece(x, y, spline_slopes(x, y), k).stationary()]
-        np.testing.assert_allclose(
-            sorted(turns), np.sort(spline.derivative().roots(extrapolate=False)), rtol=0, atol=1e-6
-        )
 
 
 @pytest.mark.parametrize(

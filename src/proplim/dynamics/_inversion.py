@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from proplim.dynamics._splines import Piece, monotone_slopes, spline_slopes
-
 MIN_TURN = 0.01
 """Share of its height by which D has to rise before a maximum, and to fall after it, to count as turning."""
 
@@ -60,20 +58,20 @@ def find_inversion(time: np.ndarray, distance: np.ndarray, mse: np.ndarray) -> t
     The maximum is that of the cubic spline of D in ln t next to the largest recorded value; the error is
     interpolated monotonely in (ln t, ln mse).
     """
+    from scipy.interpolate import CubicSpline, PchipInterpolator
+
     turn = find_turn(distance)
     if turn is None or not np.isfinite(mse).all():
         return np.nan, np.nan, np.nan
     log_time, top = np.log(time), turn[0]
-    slopes = spline_slopes(log_time, distance)
-    best, height, interval = float(log_time[top]), float(distance[top]), top
-    for k in (top - 1, top):
-        piece = Piece(log_time, distance, slopes, k)
-        for place in piece.stationary():
-            if piece(place) > height:
-                best, height, interval = place, piece(place), k
-    log_error = np.log(np.maximum(mse, np.finfo(float).tiny))
-    error = Piece(log_time, log_error, monotone_slopes(log_time, log_error), interval)(best)
-    return float(np.exp(best)), float(np.exp(error)), height
+    spline = CubicSpline(log_time, distance)
+    inside = spline.derivative().roots(extrapolate=False)
+    near = inside[(inside >= log_time[top - 1]) & (inside <= log_time[top + 1])]
+    candidates = np.append(near, log_time[top])
+    best = float(candidates[np.argmax(spline(candidates))])
+    smallest = np.finfo(float).tiny
+    error = np.exp(PchipInterpolator(log_time, np.log(np.maximum(mse, smallest)))(best))
+    return float(np.exp(best)), float(error), float(spline(best))
 
 
 def inversions(time: np.ndarray, distance: np.ndarray, mse_train: np.ndarray) -> dict[str, np.ndarray]:
